@@ -1,0 +1,1 @@
+"""What `import mosharness` shows: the public names, imported on first use."""
