@@ -1,0 +1,109 @@
+"""MOS predictors behind one contract. A new one is a folder here and a line in the table below."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ..harness.core.errors import CheckpointError, UsageError
+from ..harness.core.files import file_sha256
+from ..harness.core.registry import Registry
+from .base import CheckpointInfo, Predictor, PredictorCard
+
+PREDICTORS: Registry[type[Predictor]] = Registry(
+    "predictor",
+    {
+        "dsp": "mosharness.predictors.dsp:Dsp",
+        "nisqa": "mosharness.predictors.nisqa:Nisqa",
+        "nisqa_tts": "mosharness.predictors.nisqa:NisqaTts",
+    },
+    group="mosharness.predictors",
+    hint="`mosharness ls predictors` shows them all.",
+)
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w.-]+)?", re.ASCII)
+
+
+def load_predictor(
+    name: str, checkpoint: str | Path | None = None, device: str = "auto", *, precision: Any = "float32", **config: Any
+) -> Predictor:
+    """A predictor with weights, ready to score.
+
+    Args:
+        name: A registry name; ``mosharness ls predictors`` shows them.
+        checkpoint: A folder written by ``save_pretrained``, an official file of the reference implementation, a hub
+            id ``owner/name[@commit]``, or ``None`` for the published default.
+        device: ``auto`` (CUDA if present), ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``float32``, ``bfloat16`` or ``float16``.
+        config: Settings of the predictor.
+
+    Raises:
+        UnknownName: For an unknown predictor or setting.
+        CheckpointError: If the weights are absent or do not fit.
+        HubError: If a download does not work.
+    """
+    cls = PREDICTORS[name]
+    options = {"device": resolve_device(device), "precision": precision}
+    if checkpoint is None:
+        return _load_default(cls, config, options)
+    path = Path(checkpoint).expanduser()
+    if path.is_dir():
+        return cls.from_folder(path, config, **options)
+    if path.is_file():
+        predictor = cls.from_official(path, config, **options)
+        predictor.checkpoint = CheckpointInfo("official", path.name, file_sha256(path))
+        return predictor
+    if HUB_ID.fullmatch(str(checkpoint)):
+        return _load_hub(cls, str(checkpoint), config, options)
+    raise CheckpointError(f"{checkpoint}: no such file or folder, and not a hub id (owner/name)")
+
+
+def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[str, Any]) -> Predictor:
+    from ..harness.core.hub import fetch_file
+
+    download = cls.default_weights(config)
+    if download is None:
+        raise CheckpointError(
+            f"predictor {cls.card.name} has no published default weights: train it (mosharness run --task TASK "
+            f"--predictor {cls.card.name} --train) or pass --checkpoint"
+        )
+    path = fetch_file(download)
+    predictor = cls.from_official(path, config, **options)
+    predictor.trained_on = predictor.trained_on or cls.card.trained_on
+    predictor.checkpoint = CheckpointInfo("official", path.name, file_sha256(path))
+    return predictor
+
+
+def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: dict[str, Any]) -> Predictor:
+    from ..harness.core.hub import fetch_snapshot
+
+    repository, _, revision = name.partition("@")
+    files = dict.fromkeys(("config.json", "card.json", "model.safetensors"))
+    folder = fetch_snapshot(repository, revision=revision or "main", files=files, what=f"weights of {cls.card.name}")
+    predictor = cls.from_folder(Path(folder), config, **options)
+    predictor.checkpoint = CheckpointInfo("hub", name, predictor.checkpoint.sha256)
+    return predictor
+
+
+def resolve_device(device: str) -> str:
+    """``auto`` to ``cuda`` or ``cpu``; anything else is checked.
+
+    Raises:
+        UsageError: For a device that is not there.
+    """
+    if device == "cpu":
+        return device
+    if device != "auto" and not re.fullmatch(r"cuda(:\d+)?", device):
+        raise UsageError(f"--device {device}: use auto, cpu, cuda or cuda:N")
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    count = torch.cuda.device_count()
+    if int(device.partition(":")[2] or 0) >= count:
+        raise UsageError(f"--device {device}: {count} CUDA devices here")
+    return device
+
+
+__all__ = ["PREDICTORS", "Predictor", "PredictorCard", "load_predictor", "resolve_device"]

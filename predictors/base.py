@@ -1,0 +1,415 @@
+"""The contract of a predictor: its card, its life cycle, and what every predictor gets for free.
+
+A predictor gives :meth:`Predictor.prepare` (one clip to model input, called in decoding threads) and
+:meth:`Predictor.score` (a batch of inputs to scores), plus its weights as named tensors. The base class resamples,
+plans batches, saves, loads, fingerprints, and turns paths or waves into an array of scores.
+Nothing heavy is imported here, so listing predictors stays fast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from ..harness.core.config import build_config, config_dict
+from ..harness.core.errors import CheckpointError, PredictionError, UsageError
+from ..harness.core.files import digest, file_sha256, read_json, write_json
+
+if TYPE_CHECKING:
+    from ..harness.core.audio import AudioLimits, Clip
+    from ..harness.core.hub import Download
+    from ..harness.core.pipeline import Source
+    from ..tasks.base import TaskSplit
+
+Precision = Literal["float32", "bfloat16", "float16"]
+LONGEST_S = 600.0
+"""Clips above this are refused when a predictor names no limit of its own: memory must stay bounded (our choice)."""
+
+
+@dataclass(frozen=True)
+class PredictorCard:
+    """What a predictor is.
+
+    Attributes:
+        name: Registry name.
+        title: One line for people.
+        dimensions: Names of the predicted dimensions, the primary one first. Trained instances may have others.
+        scale: Lowest and highest score of the training labels; outputs are not clipped to it.
+        paper: Paper or repository.
+        license_code: Licence of the code in this folder.
+        license_weights: Licence of the published default weights, empty where there are none.
+        version: Raised whenever the same weights and audio would give other scores; part of the cache key.
+        sample_rates: Accepted sampling rates in Hz, the preferred one first; ``None`` means any, at native rate.
+        resampler: How other rates are brought to the preferred one (a method of ``core/resample.py``).
+        deterministic: Whether two runs give the same scores. Stochastic ones are seeded per clip.
+        stages: Names of the training stages; empty when it cannot be trained here.
+        trained_on: ``task/split`` names that the published default weights have seen.
+        min_seconds: Shorter clips fail with a reason.
+        max_seconds: Longer clips fail with a reason; ``None`` means ``LONGEST_S``.
+        batching: ``single``, ``equal_length`` or ``padded``: what may share a batch.
+        license_notice: Sentence shown once when the default weights are first loaded.
+        note: Anything else a reader of a leaderboard must know.
+    """
+
+    name: str
+    title: str
+    dimensions: tuple[str, ...]
+    scale: tuple[float, float]
+    paper: str
+    license_code: str = "Apache-2.0"
+    license_weights: str = ""
+    version: int = 1
+    sample_rates: tuple[int, ...] | None = None
+    resampler: str = "soxr_hq"
+    deterministic: bool = True
+    stages: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] = ()
+    min_seconds: float = 0.0
+    max_seconds: float | None = None
+    batching: Literal["single", "equal_length", "padded"] = "single"
+    license_notice: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class EmptyConfig:
+    """The configuration of a predictor that has no settings."""
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """Where an instance's weights came from: ``kind`` is ``fresh``, ``folder``, ``official`` or ``hub``.
+
+    ``name`` is the last part of the path or the hub id, never a machine's path; ``sha256`` is that of the file
+    (of ``model.safetensors`` for a folder), empty for fresh weights.
+    """
+
+    kind: str = "fresh"
+    name: str = ""
+    sha256: str = ""
+
+
+class Predictor:
+    """Base class of all predictors.
+
+    Args:
+        config: Settings of the predictor's ``config_class``, by name.
+        device: ``auto`` (CUDA if present), ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``float32`` (reference), or ``bfloat16``/``float16`` autocast where the predictor supports it.
+
+    Attributes:
+        dimensions: What :meth:`predict` returns a column for.
+        trained_on: ``task/split`` names that this instance's weights have seen.
+        checkpoint: Where the weights came from.
+    """
+
+    card: ClassVar[PredictorCard]
+    config_class: ClassVar[type[Any]] = EmptyConfig
+    max_clips: ClassVar[int] = 32
+    max_batch_seconds: ClassVar[float] = 240.0
+
+    def __init__(
+        self, config: Mapping[str, Any] | None = None, *, device: str = "auto", precision: Precision = "float32"
+    ) -> None:
+        self.config = build_config(self.config_class, config or {}, f"predictor {self.card.name}")
+        self.dimensions = self.card.dimensions
+        self.trained_on: tuple[str, ...] = ()
+        self.checkpoint = CheckpointInfo()
+        self.device = device
+        self.precision = precision
+        self._fingerprint: dict[str, Any] | None = None
+        self.build()
+
+    # -- for subclasses -------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Create the modules for ``self.config`` with fresh weights, on ``self.device``. Default: nothing to do."""
+
+    def prepare(self, clip: Clip) -> Any:
+        """Turn one clip, already at an accepted sampling rate, into model input. Called from several threads.
+
+        Raises:
+            AudioError: If this clip cannot be scored (too short for a frame, say); it becomes a failed row.
+        """
+        raise PredictionError(f"predictor {self.card.name} does not implement prepare ({clip.path})")
+
+    def score(self, batch: Sequence[Any]) -> np.ndarray:
+        """Score prepared clips: float array ``(len(batch), len(self.dimensions))``. No score may depend on the others."""
+        raise PredictionError(f"predictor {self.card.name} does not implement score ({len(batch)} clips)")
+
+    def tensors(self) -> dict[str, Any]:
+        """All weights and buffers by name, as torch tensors or numpy arrays."""
+        return {}
+
+    def load_tensors(self, tensors: Mapping[str, Any]) -> None:
+        """Take weights by name, strictly: missing, extra and misshapen ones raise ``CheckpointError``."""
+        if tensors:
+            raise CheckpointError(f"predictor {self.card.name} has no weights, the file holds {len(tensors)}")
+
+    @classmethod
+    def default_weights(cls, config: Mapping[str, Any]) -> Download | None:
+        """The published default download for this configuration, or ``None`` where there is none."""
+        return None
+
+    @classmethod
+    def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
+        """Load an official file of the reference implementation.
+
+        Raises:
+            CheckpointError: If the file is no such checkpoint.
+        """
+        raise CheckpointError(
+            f"{path}: predictor {cls.card.name} has no official file format; pass a folder written by save_pretrained"
+        )
+
+    def fit(self, train: TaskSplit, dev: Sequence[TaskSplit], *, seed: int = 0, show: bool = False) -> dict[str, Any]:
+        """Fit in one go (closed form). Predictors trained by gradient use the training engine instead.
+
+        Returns:
+            What is worth keeping of the fit: chosen settings, counts, dev figures.
+        """
+        raise UsageError(
+            f"predictor {self.card.name} cannot be trained (asked with {train.card.name}, seed {seed}, {len(dev)} dev "
+            f"splits, progress {show})"
+        )
+
+    # -- scoring --------------------------------------------------------------------------------------------------
+
+    def limits(self) -> AudioLimits:
+        """The reader's limits for this predictor: its longest clip."""
+        from ..harness.core.audio import AudioLimits
+
+        return AudioLimits(max_seconds=self.card.max_seconds or LONGEST_S)
+
+    def prepare_clip(self, clip: Clip) -> Any:
+        """Check the length, resample if the card asks for it, then :meth:`prepare`."""
+        from dataclasses import replace
+
+        from ..harness.core.errors import AudioError
+
+        if clip.duration_s < self.card.min_seconds:
+            raise AudioError(
+                "too_short",
+                f"{clip.duration_s:.3f} s is under the {self.card.min_seconds} s of {self.card.name}",
+                clip.path,
+            )
+        rates = self.card.sample_rates
+        if rates is not None and clip.sample_rate not in rates:
+            from ..harness.core.resample import resample
+
+            samples = resample(clip.samples, clip.sample_rate, rates[0], self.card.resampler).samples
+            clip = replace(clip, samples=samples, sample_rate=rates[0])
+        return self.prepare(clip)
+
+    def predict(
+        self, inputs: Sequence[Source], sample_rates: int | Sequence[int] | None = None, *, workers: int | None = None
+    ) -> np.ndarray:
+        """Score clips.
+
+        Args:
+            inputs: Paths, encoded bytes, or waves (float arrays ``(samples,)`` or ``(samples, channels)``).
+            sample_rates: Sampling rate of the waves in Hz, one for all or one each; not used for paths.
+            workers: Decoding threads.
+
+        Returns:
+            float64 array ``(len(inputs), len(self.dimensions))`` in the order of the inputs.
+
+        Raises:
+            PredictionError: If a clip cannot be scored; the message names the first and says why. Use
+                ``mosharness predict`` or the engine to get a row per clip instead.
+        """
+        from ..harness.core.pipeline import Item, score_batches
+
+        items = [Item(f"input {at}", source) for at, source in enumerate(_sources(inputs, sample_rates))]
+        batches = self.plan(items)
+        scores = np.empty((len(items), len(self.dimensions)))
+        failures = []
+        for batch, rows in zip(batches, score_batches(self, items, batches, workers=workers), strict=True):
+            for at, row in zip(batch, rows, strict=True):
+                scores[at] = row.scores
+                if row.status == "failed":
+                    failures.append((at, row.reason))
+        if failures:
+            at, reason = min(failures)
+            name = inputs[at] if isinstance(inputs[at], (str, Path)) else f"input {at}"
+            raise PredictionError(f"{len(failures)} of {len(items)} clips cannot be scored (first: {name}: {reason})")
+        return scores
+
+    def plan(self, items: Sequence[Any], durations: Sequence[float] | None = None) -> list[tuple[int, ...]]:
+        """Batches for these items (see ``core/pipeline.py``), as the card's ``batching`` allows."""
+        from ..harness.core.pipeline import plan_batches
+
+        if durations is None:
+            durations = [_duration(item.source) for item in items]
+        ids = [item.utterance_id for item in items]
+        if self.card.batching == "single":
+            return plan_batches(durations, ids, max_clips=1, max_seconds=math.inf)
+        batches = plan_batches(durations, ids, max_clips=self.max_clips, max_seconds=self.max_batch_seconds)
+        if self.card.batching == "padded":
+            return batches
+        return [run for batch in batches for run in _equal_runs(batch, durations)]
+
+    # -- identity -------------------------------------------------------------------------------------------------
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What a score depends on besides the audio: the key of the prediction cache and of resumption."""
+        if self._fingerprint is None:
+            self._fingerprint = {
+                "predictor": self.card.name,
+                "version": self.card.version,
+                "config_digest": digest(config_dict(self.config)),
+                "weights": tensors_digest(self.tensors()),
+                "dimensions": list(self.dimensions),
+                "precision": self.precision,
+                "device": str(self.device).partition(":")[0],
+            }
+        return self._fingerprint
+
+    # -- saving and loading ---------------------------------------------------------------------------------------
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write ``model.safetensors``, ``config.json`` and ``card.json``; :func:`load_predictor` reads them back bit for bit."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tensors(folder / "model.safetensors", self.tensors())
+        write_json(folder / "config.json", {"predictor": self.card.name, "config": config_dict(self.config)})
+        card = {item.name: getattr(self.card, item.name) for item in fields(self.card)}
+        write_json(folder / "card.json", {**card, "dimensions": self.dimensions, "trained_on": self.trained_on})
+        return folder
+
+    @classmethod
+    def from_folder(cls, folder: Path, config: Mapping[str, Any], **options: Any) -> Self:
+        """Load what :meth:`save_pretrained` wrote. ``config`` overrides the saved settings.
+
+        Raises:
+            CheckpointError: If files are absent, belong to another predictor, or do not fit.
+        """
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(f"{folder}: no config.json; a checkpoint folder is one that save_pretrained wrote")
+        saved = read_json(folder / "config.json")
+        if not isinstance(saved, dict) or saved.get("predictor") != cls.card.name:
+            name = saved.get("predictor") if isinstance(saved, dict) else None
+            raise CheckpointError(f"{folder}: holds predictor {name!r}, not {cls.card.name!r}")
+        weights = folder / "model.safetensors"
+        if not weights.is_file():
+            raise CheckpointError(f"{folder}: no model.safetensors; the folder is incomplete")
+        predictor = cls({**saved.get("config", {}), **config}, **options)
+        card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
+        predictor.dimensions = tuple(card.get("dimensions", cls.card.dimensions))
+        predictor.trained_on = tuple(card.get("trained_on", ()))
+        predictor.load_tensors(load_tensors(weights))
+        predictor.checkpoint = CheckpointInfo("folder", folder.name, file_sha256(weights))
+        return predictor
+
+
+def _sources(inputs: Sequence[Source], sample_rates: int | Sequence[int] | None) -> list[Source]:
+    rates = (
+        [sample_rates] * len(inputs) if sample_rates is None or isinstance(sample_rates, int) else list(sample_rates)
+    )
+    if len(rates) != len(inputs):
+        raise UsageError(f"{len(inputs)} inputs but {len(rates)} sample rates")
+    sources: list[Source] = []
+    for at, (source, rate) in enumerate(zip(inputs, rates, strict=True)):
+        if isinstance(source, (str, Path, bytes, tuple)):
+            sources.append(source)
+            continue
+        if rate is None:
+            raise UsageError(f"input {at} is a wave: pass its sampling rate in sample_rates")
+        sources.append((np.asarray(source), int(rate)))
+    return sources
+
+
+def _duration(source: Source) -> float:
+    """Seconds of a source by its header; 0 when that cannot be read (the reader will say why)."""
+    from ..harness.core.audio import read_header
+    from ..harness.core.errors import AudioError
+
+    if isinstance(source, tuple):
+        return len(source[0]) / source[1] if source[1] > 0 else 0.0
+    if isinstance(source, bytes):
+        return 0.0
+    try:
+        return read_header(source).duration_s
+    except AudioError:
+        return 0.0
+
+
+def _equal_runs(batch: Sequence[int], durations: Sequence[float]) -> list[tuple[int, ...]]:
+    runs: list[list[int]] = []
+    for at in batch:
+        if runs and durations[runs[-1][0]] == durations[at]:
+            runs[-1].append(at)
+        else:
+            runs.append([at])
+    return [tuple(run) for run in runs]
+
+
+def _as_numpy(tensor: Any) -> np.ndarray:
+    return tensor.detach().cpu().contiguous().numpy() if hasattr(tensor, "detach") else np.ascontiguousarray(tensor)
+
+
+def tensors_digest(tensors: Mapping[str, Any]) -> str:
+    """Digest of names, types, shapes and bytes: the same for a converted and an original checkpoint."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        array = _as_numpy(tensors[name])
+        total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        total.update(array.tobytes())
+    return "sha256:" + total.hexdigest()
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write tensors as safetensors, atomically."""
+    from safetensors.numpy import save
+
+    from ..harness.core.files import atomic_write
+
+    payload = save({name: _as_numpy(tensor) for name, tensor in tensors.items()})
+    with atomic_write(path, "wb") as stream:
+        stream.write(payload)
+
+
+def load_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Read a safetensors file into numpy arrays.
+
+    Raises:
+        CheckpointError: If it is no safetensors file or holds a non-finite number.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors: dict[str, np.ndarray] = load(path.read_bytes())
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+    for name, array in tensors.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity")
+    return tensors
+
+
+def check_tensors(expected: Mapping[str, Any], given: Mapping[str, Any], source: str) -> None:
+    """Compare names and shapes strictly.
+
+    Raises:
+        CheckpointError: Naming the first difference of each kind.
+    """
+    problems = []
+    missing, extra = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
+    if missing:
+        problems.append(f"{len(missing)} missing (first: {missing[0]})")
+    if extra:
+        problems.append(f"{len(extra)} not known (first: {extra[0]})")
+    for name in sorted(set(expected) & set(given)):
+        want, have = tuple(expected[name].shape), tuple(given[name].shape)
+        if want != have:
+            problems.append(f"{name} should be {want}, the file has {have}")
+            break
+    if problems:
+        raise CheckpointError(f"{source}: the weights do not fit: " + "; ".join(problems))
