@@ -1,4 +1,4 @@
-"""Small tools that the loaders share: safe paths, folder listings read once, label files without type guessing."""
+"""Small tools that the loaders share: safe paths, folders listed once, label files without type guessing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import os
-from collections import defaultdict
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,11 +15,16 @@ from ..harness.core.errors import DataError
 from ..harness.core.files import read_text
 
 TOLERANCE = 1e-6
-"""How far two statements of one mean may lie apart (label files print six digits or more)."""
+"""How far two statements of the same mean may lie apart; label files print six digits or more."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def check_relative(name: str, source: str | Path = "") -> PurePosixPath:
-    """``name`` as a relative path without ``..``; looks at the text only, never at the disk.
+# -- paths ----------------------------------------------------------------------------------------------------------
+
+
+def check_relative(name: str, source: str | Path = "") -> None:
+    """Refuse a name that is no relative path without ``..``; looks at the text only, never at the disk.
 
     Args:
         name: A path as a manifest or a label file gives it, ``/`` between folders.
@@ -29,7 +34,7 @@ def check_relative(name: str, source: str | Path = "") -> PurePosixPath:
         DataError: If the name is empty, absolute, holds ``..``, NUL or another control character.
     """
     at = f"{source}: " if source else ""
-    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+    if _CONTROL.search(name):
         raise DataError(f"{at}the file name {name!r} holds a control character")
     path = PurePosixPath(name)
     if path.is_absolute():
@@ -38,11 +43,12 @@ def check_relative(name: str, source: str | Path = "") -> PurePosixPath:
         raise DataError(f"{at}{name!r} leaves the data folder ('..')")
     if not path.parts:
         raise DataError(f"{at}an empty file name")
-    return path
 
 
 def safe_join(root: str | Path, name: str, source: str | Path = "") -> Path:
     """``root / name``, refused when it would lie outside ``root``; the file need not exist.
+
+    One call walks the links of one path. For thousands of names use :class:`AudioFiles`, which lists folders once.
 
     Args:
         root: The data folder.
@@ -52,18 +58,275 @@ def safe_join(root: str | Path, name: str, source: str | Path = "") -> Path:
     Raises:
         DataError: As :func:`check_relative`, and for a symbolic link that leads out of ``root``.
     """
-    path = Path(root) / check_relative(name, source)
+    check_relative(name, source)
+    path = Path(root) / name
     _check_below(path, Path(root).resolve(), source)
     return path
 
 
 def _check_below(path: Path, root: Path, source: str | Path = "") -> None:
+    at = f"{source}: " if source else ""
     try:
+        target = path.resolve(strict=path.is_symlink())
+    except FileNotFoundError:  # a link to nothing inside or outside: the file counts as absent
         target = path.resolve()
     except (OSError, RuntimeError) as error:  # a loop of links
-        raise DataError(f"{path}: cannot be followed ({error})") from error
+        raise DataError(f"{at}{path} cannot be followed ({error})") from error
     if not target.is_relative_to(root):
-        at = f"{source}: " if source else ""
         raise DataError(
             f"{at}{path} is or lies behind a link that leads out of {root}; copy the files into that folder"
         )
+
+
+class AudioFiles:
+    """Looks up audio files below ``root``; each folder is listed once, so ten thousand names cost one listing.
+
+    Args:
+        root: The data folder; no found path leaves it.
+
+    Raises:
+        DataError: From the methods, for names and links that leave ``root``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._resolved = root.resolve()
+        self._listed: dict[str, frozenset[str]] = {}
+
+    def names(self, folder: str) -> frozenset[str]:
+        """Names of the files in ``root / folder``, hidden ones left out; empty when there is no such folder."""
+        if folder not in self._listed:
+            self._listed[folder] = frozenset(self._list(folder))
+        return self._listed[folder]
+
+    def find(self, folder: str, name: str, source: str | Path = "") -> str:
+        """The absolute path of ``root / folder / name``, or ``""`` when there is no such file.
+
+        Args:
+            folder: A folder below the root, ``""`` for the root itself.
+            name: A relative path as a label file gives it; may hold folders.
+            source: The file that holds the name, for the message.
+        """
+        check_relative(name, source)
+        if "/" in name:
+            inner, _, name = str(PurePosixPath(name)).rpartition("/")
+            folder = f"{folder}/{inner}" if folder and inner else folder or inner
+        return str(self.root / folder / name) if name in self.names(folder) else ""
+
+    def _list(self, folder: str) -> Iterable[str]:
+        place = self.root / folder
+        if not place.is_dir():
+            return
+        _check_below(place, self._resolved)
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_symlink():
+                    _check_below(Path(entry.path), self._resolved)
+                if entry.is_file():
+                    yield entry.name
+
+
+# -- layouts --------------------------------------------------------------------------------------------------------
+
+
+def contents(folder: Path, limit: int = 12) -> str:
+    """What lies in a folder, for messages: up to ``limit`` names, then a count."""
+    try:
+        names = sorted(entry.name + "/" * entry.is_dir() for entry in os.scandir(folder))
+    except OSError as error:
+        return f"{folder} cannot be listed ({error.strerror})"
+    if not names:
+        return f"{folder} is empty"
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{folder} holds {', '.join(names[:limit])}{more}"
+
+
+def find_layout(root: Path, inner: Sequence[str], markers: Sequence[str], expected: str, *, climb: int = 1) -> Path:
+    """The folder of an official layout, given the folder around it, itself, or one inside it.
+
+    Args:
+        root: What the user pointed at.
+        inner: Folders below ``root`` to try, ``""`` for ``root`` itself, in order of preference.
+        markers: Paths of which at least one lies in the right folder.
+        expected: What the message says should be there.
+        climb: How many parents of ``root`` to try afterwards.
+
+    Raises:
+        DataError: If no such folder is found; the message lists what lies there instead.
+    """
+    candidates = [root / name if name else root for name in inner] + list(root.parents)[:climb]
+    for candidate in candidates:
+        if any((candidate / marker).exists() for marker in markers):
+            return candidate
+    raise DataError(f"{root}: not the expected layout ({expected}); {contents(root)}")
+
+
+def missing_labels(folder: Path, names: Iterable[str], hint: str = "") -> DataError:
+    """The error for absent label files: what was expected, what lies there, what to do."""
+    return DataError(f"{folder}: no {' or '.join(names)}; {contents(folder)}{'. ' + hint if hint else ''}")
+
+
+# -- label files ----------------------------------------------------------------------------------------------------
+
+
+def read_rows(path: Path, fields: int, *, delimiter: str = ",") -> list[list[str]]:
+    """Rows of a label file without a header: stripped strings, blank lines left out.
+
+    Raises:
+        DataError: If the file is absent, empty or no text, or a row has another number of fields.
+    """
+    rows = []
+    for number, row in enumerate(csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter), start=1):
+        if not row:
+            continue
+        if len(row) != fields:
+            raise DataError(f"{path}: row {number} has {len(row)} fields, {fields} expected")
+        rows.append([cell.strip() for cell in row])
+    if not rows:
+        raise DataError(f"{path}: the file is empty")
+    return rows
+
+
+def read_lines(path: Path) -> list[str]:
+    """The stripped, non-empty lines of a text file."""
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+
+
+def parse_number(text: str, source: str | Path, item: str) -> float:
+    """``text`` as a finite number.
+
+    Raises:
+        DataError: If it is none; the message names the file and the item.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{source}: {item}: {text!r} is not a number")
+    return value
+
+
+def clip_id(name: str) -> str:
+    """An utterance id from a file name as label files print it: folders and a ``.wav`` ending taken off.
+
+    Example:
+        >>> clip_id("wav/sys64e2f-utt9c183cd.wav"), clip_id("sys64e2f-utt9c183cd")
+        ('sys64e2f-utt9c183cd', 'sys64e2f-utt9c183cd')
+    """
+    return name.rpartition("/")[2].removesuffix(".wav")
+
+
+def unique(pairs: Iterable[tuple[str, float]], source: Path) -> dict[str, float]:
+    """``pairs`` as a mapping.
+
+    Raises:
+        DataError: If a key occurs twice.
+    """
+    table: dict[str, float] = {}
+    for name, value in pairs:
+        if name in table:
+            raise DataError(f"{source}: {name} occurs twice")
+        table[name] = value
+    return table
+
+
+@dataclass
+class Rated:
+    """The single ratings of one clip, and who gave them (same order)."""
+
+    system_id: str
+    ratings: list[float] = field(default_factory=list)
+    listeners: list[str] = field(default_factory=list)
+
+    @property
+    def mean(self) -> float:
+        """Mean rating."""
+        return math.fsum(self.ratings) / len(self.ratings)
+
+
+def collect(rows: Iterable[tuple[str, str, str, str]], scale: tuple[float, float], source: Path) -> dict[str, Rated]:
+    """Group single ratings by clip.
+
+    Args:
+        rows: ``(utterance_id, system_id, rating, listener)``, all text.
+        scale: Lowest and highest allowed rating.
+        source: The file, for messages.
+
+    Raises:
+        DataError: For a rating that is no number or off the scale, or a clip that is given two systems.
+    """
+    table: dict[str, Rated] = {}
+    known: dict[str, float] = {}  # few distinct ratings: parse each text once
+    for name, system, text, listener in rows:
+        rating = known.get(text)
+        if rating is None:
+            rating = known[text] = parse_number(text, source, name)
+            if not scale[0] <= rating <= scale[1]:
+                raise DataError(f"{source}: {name}: the rating {text} lies outside {scale[0]:g} to {scale[1]:g}")
+        clip = table.get(name)
+        if clip is None:
+            clip = table[name] = Rated(system)
+        if clip.system_id != system:
+            raise DataError(f"{source}: {name} is given two systems, {clip.system_id!r} and {system!r}")
+        clip.ratings.append(rating)
+        clip.listeners.append(listener)
+    return table
+
+
+def repeated_listeners(table: Mapping[str, Rated]) -> str:
+    """A sentence when a listener rated a clip twice, else ``""``."""
+    twice = [name for name, clip in table.items() if len(set(clip.listeners)) < len(clip.listeners)]
+    if not twice:
+        return ""
+    return f"{len(twice)} clips have more than one rating by one listener, all of which count (first: {twice[0]})"
+
+
+def disagreement(trusted: Mapping[str, float], other: Mapping[str, float], names: tuple[str, str]) -> str:
+    """How two tables of means contradict each other: a sentence with the first three cases, or ``""``.
+
+    Args:
+        trusted: Key to mean, from the source that is used.
+        other: The same from the second source.
+        names: What to call the two sources.
+    """
+    apart = [key for key, value in trusted.items() if key in other and abs(other[key] - value) > TOLERANCE]
+    parts = []
+    if apart:
+        shown = "; ".join(f"{key}: {trusted[key]:.9g} and {other[key]:.9g}" for key in sorted(apart)[:3])
+        parts.append(f"{len(apart)} of {len(trusted)} means differ by more than {TOLERANCE:g} ({shown})")
+    for (one, two), name in zip(((trusted, other), (other, trusted)), names, strict=True):
+        alone = sorted(one.keys() - two.keys())
+        if alone:
+            parts.append(f"{len(alone)} ids only in {name} ({', '.join(alone[:3])})")
+    return f"{names[0]} and {names[1]} disagree: {', '.join(parts)}" if parts else ""
+
+
+def system_means(scores: Mapping[str, float], systems: Mapping[str, str]) -> dict[str, float]:
+    """Unweighted mean over the utterances of each system.
+
+    Args:
+        scores: Utterance id to score.
+        systems: Utterance id to system id.
+    """
+    grouped: dict[str, list[float]] = {}
+    for name, score in scores.items():
+        grouped.setdefault(systems[name], []).append(score)
+    return {system: math.fsum(values) / len(values) for system, values in grouped.items()}
+
+
+def restrict_truth(truth: Mapping[str, float], systems: Iterable[str], source: Path, why: str) -> dict[str, float]:
+    """The published system scores of the systems of one split.
+
+    Raises:
+        DataError: If the file lacks a system of the split; ``why`` ends the message.
+    """
+    wanted = sorted(set(systems))
+    absent = [system for system in wanted if system not in truth]
+    if absent:
+        raise DataError(
+            f"{source} lacks {len(absent)} of the split's {len(wanted)} systems (first: {absent[0]}). {why}"
+        )
+    return {system: truth[system] for system in wanted}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from mosharness.harness.core.errors import DataError
 from mosharness.tasks.lists import safe_join
 
