@@ -158,7 +158,7 @@ def check_length(frames: int, sample_rate: int, limits: AudioLimits, path: str =
     if not limits.min_sample_rate <= sample_rate <= limits.max_sample_rate:
         raise AudioError(
             "rate_out_of_range",
-            f"the sample rate is {sample_rate:,} Hz, outside {limits.min_sample_rate:,} to {limits.max_sample_rate:,} Hz",
+            f"the sample rate {sample_rate:,} Hz is outside {limits.min_sample_rate:,} to {limits.max_sample_rate:,}",
             path,
         )
     if frames <= 0:
@@ -166,7 +166,7 @@ def check_length(frames: int, sample_rate: int, limits: AudioLimits, path: str =
     if limits.max_seconds is not None and frames > limits.max_seconds * sample_rate:
         raise AudioError(
             "too_long",
-            f"the clip is {frames / sample_rate:,.2f} s long, the limit {limits.max_seconds:g} s; cut it or raise the limit",
+            f"the clip is {frames / sample_rate:,.2f} s long, the limit {limits.max_seconds:g} s; cut it or raise that",
             path,
         )
     if frames > limits.max_samples:

@@ -153,8 +153,8 @@ class Decoder:
         channels: At least 1.
         container: libsndfile's name of the format (``"WAV"``, ``"OGG"``), or the suffix in capitals.
         subtype: libsndfile's name of the encoding (``"PCM_16"``), or the codec.
-    blocks: Arrays ``(frames, channels)`` float32, valid until the next one is asked for.
-    is_exact: Whether ``frames`` is what the file states, not an estimate of the decoder.
+        blocks: Arrays ``(frames, channels)`` float32, valid until the next one is asked for.
+        is_exact: Whether ``frames`` is what the file states, not an estimate of the decoder.
     """
 
     frames: int | None
