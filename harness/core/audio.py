@@ -96,7 +96,7 @@ class Clip:
         The same sound in another lossless container has the same digest; the file's name and tags do not count.
         """
         digest = hashlib.sha256(f"{self.sample_rate}\n".encode())
-        digest.update(np.ascontiguousarray(self.samples, "<f4"))
+        digest.update(np.ascontiguousarray(self.samples, "<f4").data)
         return digest.hexdigest()
 
 

@@ -93,12 +93,12 @@ def find_audio(paths: Iterable[str | Path]) -> Discovery:
         DataError: If a folder cannot be listed or holds no audio (the message lists what is there), or two files
             cannot be told apart by their ids.
     """
-    paths = [Path(path) for path in paths]
-    if not paths:
+    arguments = [Path(path) for path in paths]
+    if not arguments:
         raise UsageError("no audio was named: give files or folders")
     discovery = Discovery()
     found: dict[str, _Found] = {}
-    for path in paths:
+    for path in arguments:
         if _is_folder(path):
             ignored: dict[str, Ignored] = defaultdict(Ignored)
             files = [_Found(file, path) for file in _walk(path, ignored)]

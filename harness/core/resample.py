@@ -1,7 +1,8 @@
 """Change of the sample rate, by the method a predictor declares.
 
-A checkpoint is tied to the resampler of its training: methods differ enough to move a score. A predictor therefore declares its method and the result records the one that was used. Without a reason for another, ``soxr_hq``
-is used: fast, and tones above the new band vanish where torchaudio's default lets a part through.
+A checkpoint is tied to the resampler of its training: methods differ enough to move a score. A predictor therefore
+declares its method and the result records the one that was used. Without a reason for another, ``soxr_hq`` is used:
+fast, and tones above the new band vanish where torchaudio's default lets a part through.
 """
 
 from __future__ import annotations
@@ -137,7 +138,8 @@ def kernel_bytes(source_rate: int, target_rate: int, method: str = "torchaudio_d
     parameters = TORCHAUDIO_PARAMETERS[method]
     divisor = math.gcd(source_rate, target_rate)
     source, target = source_rate // divisor, target_rate // divisor
-    zeros, rolloff = parameters.get("lowpass_filter_width", 6), parameters.get("rolloff", 0.99)
+    zeros: int = parameters.get("lowpass_filter_width", 6)
+    rolloff: float = parameters.get("rolloff", 0.99)
     width = math.ceil(zeros * source / (min(source, target) * rolloff))
     return 4 * target * (2 * width + source)
 
