@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import AudioLimits, ChannelStatistics, Finding, check_length, check_samples
-from .containers import declared_data, suffix_mismatch
+from .containers import declared_data, mp3_length, ogg_is_cut, suffix_mismatch
 from .decode import Decoder, OpenSource, open_decoder, open_source, printable
 from .errors import AudioError
 
@@ -182,16 +182,32 @@ def _file_findings(
     source: OpenSource, decoder: Decoder, frames: int, declared: tuple[int, int] | None
 ) -> tuple[Finding, ...]:
     findings = []
-    if declared is not None and declared[0] + declared[1] > source.size:
-        present = source.size - declared[0]
-        findings.append(
-            Finding("truncated", f"the header declares {declared[1]:,} bytes of samples, the file holds {present:,}")
-        )
-    elif decoder.frames is not None and decoder.is_exact and frames < decoder.frames:
-        findings.append(Finding("truncated", f"the header declares {decoder.frames:,} samples, {frames:,} are there"))
+    cut = _truncation(source, decoder, frames, declared)
+    if cut:
+        findings.append(Finding("truncated", cut))
     if suffix_mismatch(source.suffix, decoder.container):
         findings.append(Finding("wrong_suffix", f"the content is {decoder.container}, not what {source.suffix} says"))
     return tuple(findings)
+
+
+def _truncation(source: OpenSource, decoder: Decoder, frames: int, declared: tuple[int, int] | None) -> str:
+    if declared is not None and sum(declared) > source.size:
+        present = source.size - declared[0]
+        return f"the header declares {declared[1]:,} bytes of samples, the file holds {present:,}"
+    if decoder.is_exact and decoder.frames is not None and frames < decoder.frames:
+        return f"the header declares {decoder.frames:,} samples, {frames:,} are there"
+    if decoder.container == "OGG" and ogg_is_cut(source.read_at, source.size):
+        return "the last Ogg page is missing or incomplete"
+    # An estimate may be off by the encoder's delay and padding: up to two frames of 1152 samples.
+    if (
+        not decoder.is_exact
+        and decoder.container == "MP3"
+        and mp3_length(source.read_at, frames + 2304) > frames + 2304
+    ):
+        return (
+            f"only {frames:,} samples can be read, more are there: variable bit rate and no length header; convert it"
+        )
+    return ""
 
 
 def clip_from_array(samples: Any, sample_rate: int, name: str = "", limits: AudioLimits = DEFAULT_LIMITS) -> Clip:

@@ -1,6 +1,7 @@
 """What file headers tell that the decoder does not: a length longer than the file, a suffix that lies.
 
-The decoder (libsndfile) shortens a WAV or AIFF file that was cut off to what is there and says nothing.
+The decoder (libsndfile) shortens a WAV, AIFF or Ogg file that was cut off to what is there and says nothing. It does so
+with W64, AU and other rare formats too, which are not looked into here.
 """
 
 from __future__ import annotations
@@ -60,16 +61,72 @@ def declared_data(read_at: ReadAt) -> tuple[int, int] | None:
     return None
 
 
-def has_mp3_length(read_at: ReadAt) -> bool:
-    """Whether an MP3 file states its length (a Xing or Info header); otherwise the decoder only estimates it."""
+def ogg_is_cut(read_at: ReadAt, size: int) -> bool:
+    """Whether an Ogg file lacks its end: the last page is incomplete or not marked as the last of its stream."""
+    start = max(0, size - 2**17)  # a page is under 64 KiB
+    tail = read_at(start, size - start)
+    page = tail.rfind(b"OggS")
+    if page < 0 or len(tail) < page + 27:
+        return True
+    segments = tail[page + 27 : page + 27 + tail[page + 26]]
+    is_complete = len(segments) == tail[page + 26] and page + 27 + len(segments) + sum(segments) <= len(tail)
+    return not (is_complete and tail[page + 5] & 4)
+
+
+MP3_BITRATES = {  # layer 3, kbit/s by "is MPEG-1", index 1 to 14
+    True: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+MP3_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+
+
+def mp3_start(read_at: ReadAt) -> int:
+    """Offset of the first byte after an ID3v2 tag, 0 without one."""
     head = read_at(0, 10)
-    offset = 0
-    if head[:3] == b"ID3" and len(head) == 10:
-        offset = 10
-        for position, byte in enumerate(head[6:]):
-            offset += (byte & 0x7F) << 7 * (3 - position)
-    first_frame = read_at(offset, 256)
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    return 10 + sum((byte & 0x7F) << 7 * (3 - position) for position, byte in enumerate(head[6:]))
+
+
+def mp3_states_length(read_at: ReadAt) -> bool:
+    """Whether an MP3 file states its length (a Xing or Info header); otherwise the decoder only estimates it."""
+    first_frame = read_at(mp3_start(read_at), 256)
     return b"Xing" in first_frame or b"Info" in first_frame
+
+
+def mp3_length(read_at: ReadAt, limit: int) -> int:
+    """Samples per channel of an MP3 (layer 3) file, counted frame header by frame header, encoder delay included.
+
+    The decoder estimates the length of a file without a length header from its first frames and stops there, which
+    loses sound when the bit rate varies.
+
+    Args:
+        read_at: Reads from the file.
+        limit: Stop counting once this many samples are passed.
+    """
+    offset, samples, data, base = mp3_start(read_at), 0, b"", 0
+    while samples <= limit:
+        if not base <= offset <= base + len(data) - 4:
+            data, base = read_at(offset, 2**16), offset
+        header = data[offset - base : offset - base + 4]
+        length, count = _mp3_frame(header)
+        if not length:
+            return samples
+        samples += count
+        offset += length
+    return samples
+
+
+def _mp3_frame(header: bytes) -> tuple[int, int]:
+    """Bytes and samples of the frame that a 4-byte header starts; ``(0, 0)`` if it starts none."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # sync, layer 3
+        return 0, 0
+    version, bitrate, rate, padding = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
+    if version == 1 or not 1 <= bitrate <= 14 or rate == 3:
+        return 0, 0
+    samples = 1152 if version == 3 else 576
+    bits_per_s = 1000 * MP3_BITRATES[version == 3][bitrate - 1]
+    return samples // 8 * bits_per_s // MP3_RATES[version][rate] + padding, samples
 
 
 def suffix_mismatch(suffix: str, container: str) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .containers import has_mp3_length
+from .containers import mp3_states_length
 from .errors import AudioError
 
 AudioSource = str | Path | bytes
@@ -195,12 +195,12 @@ def open_decoder(source: OpenSource) -> Iterator[Decoder]:
         yield Decoder(
             frames, int(stream.samplerate), int(stream.channels), str(stream.format), str(stream.subtype),
             _soundfile_blocks(stream, frames, source.label),
-            is_exact=stream.format != "MP3" or has_mp3_length(source.read_at),
+            is_exact=stream.format != "MP3" or mp3_states_length(source.read_at),
         )  # fmt: skip
 
 
 def _cause(error: Exception) -> str:
-    return str(getattr(error, "error_string", None) or error).strip().rstrip(".")
+    return str(getattr(error, "error_string", None) or error).removeprefix("Error : ").strip().rstrip(".")
 
 
 def _soundfile_blocks(stream: Any, frames: int | None, label: str) -> Iterator[NDArray[np.float32]]:
@@ -215,9 +215,9 @@ def _soundfile_blocks(stream: Any, frames: int | None, label: str) -> Iterator[N
         try:
             block = stream.read(out=buffer)
         except soundfile.LibsndfileError as error:
-            place = f"after {done / stream.samplerate:.2f} s" if done else "at the start"
+            place = f" after {done / stream.samplerate:.2f} s" if done else ""
             raise AudioError(
-                "unreadable", f"decoding fails {place} ({_cause(error)}): the file is damaged or cut short", label
+                "unreadable", f"decoding fails{place} ({_cause(error)}): the file is damaged or cut short", label
             ) from error
         if not len(block):
             return
