@@ -1,0 +1,1 @@
+"""Scoring many clips: cached, journalled, resumable."""
