@@ -243,10 +243,10 @@ class Predictor:
 
     def plan(self, items: Sequence[Any], durations: Sequence[float] | None = None) -> list[tuple[int, ...]]:
         """Batches for these items (see ``core/pipeline.py``), as the card's ``batching`` allows."""
-        from ..harness.core.pipeline import plan_batches
+        from ..harness.core.pipeline import plan_batches, source_duration
 
         if durations is None:
-            durations = [_duration(item.source) for item in items]
+            durations = [source_duration(item.source) for item in items]
         ids = [item.utterance_id for item in items]
         if self.card.batching == "single":
             return plan_batches(durations, ids, max_clips=1, max_seconds=math.inf)
@@ -323,21 +323,6 @@ def _sources(inputs: Sequence[Source], sample_rates: int | Sequence[int] | None)
             raise UsageError(f"input {at} is a wave: pass its sampling rate in sample_rates")
         sources.append((np.asarray(source), int(rate)))
     return sources
-
-
-def _duration(source: Source) -> float:
-    """Seconds of a source by its header; 0 when that cannot be read (the reader will say why)."""
-    from ..harness.core.audio import read_header
-    from ..harness.core.errors import AudioError
-
-    if isinstance(source, tuple):
-        return len(source[0]) / source[1] if source[1] > 0 else 0.0
-    if isinstance(source, bytes):
-        return 0.0
-    try:
-        return read_header(source).duration_s
-    except AudioError:
-        return 0.0
 
 
 def _equal_runs(batch: Sequence[int], durations: Sequence[float]) -> list[tuple[int, ...]]:

@@ -309,7 +309,7 @@ class MosTask:
         """
         if not self.card.official_system_truth:
             raise UsageError(
-                f"task {self.card.name} has no official system file; leave --system-truth out (split-mean) or pass a CSV"
+                f"task {self.card.name} has no official system file; leave --system-truth out or pass a CSV"
             )
         root = self.root()
         from .portable import is_portable, read_portable_truth
@@ -408,7 +408,9 @@ def _audio_findings(where: str, loaded: TaskSplit) -> list[TaskFinding]:
     found = []
     if loaded.missing_audio:
         first = loaded.missing_audio[0]
-        message = f"{where}: {len(loaded.missing_audio)} of {len(loaded.rows)} clips have no audio file (first: {first})"
+        message = (
+            f"{where}: {len(loaded.missing_audio)} of {len(loaded.rows)} clips have no audio file (first: {first})"
+        )
         found.append(TaskFinding("missing_audio", message))
     present = [row for row in loaded.rows if row["audio_path"]]
     unreadable = [row["utterance_id"] for row in present if row["utterance_id"] not in loaded.headers]
@@ -439,7 +441,7 @@ def missing_screen(card: TaskCard, looked: Path | None) -> str:
     counts = ", ".join(f"{name} {info.utterances}" if info.utterances else name for name, info in card.splits.items())
     return (
         f"the data of task {card.name} is not on this machine ({place}).\n"
-        f"  what:     {card.title} ({counts} clips; {', '.join(card.dimensions)}, scale {card.scale[0]:g}-{card.scale[1]:g})\n"
+        f"  what:     {card.title} ({counts} clips; {', '.join(card.dimensions)} on {card.scale[0]:g}-{card.scale[1]:g})\n"
         f"  licence:  {card.license}\n"
         f"  cite:     {card.citation}\n"
         f"  size:     {card.size}\n"

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .audio import AudioLimits, Clip, clip_from_array, read_audio
+from .audio import AudioLimits, Clip, clip_from_array, read_audio, read_header
 from .errors import AudioError, MosharnessError
 
 Source = str | Path | bytes | tuple[np.ndarray, int]
@@ -103,6 +103,18 @@ def plan_batches(
     if current:
         batches.append(tuple(current))
     return batches
+
+
+def source_duration(source: Source) -> float:
+    """Seconds of a source by its header; 0 when that cannot be read (the reader will say why)."""
+    if isinstance(source, tuple):
+        return len(source[0]) / source[1] if source[1] > 0 else 0.0
+    if isinstance(source, bytes):
+        return 0.0
+    try:
+        return read_header(source).duration_s
+    except AudioError:
+        return 0.0
 
 
 def default_workers() -> int:

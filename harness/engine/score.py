@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.audio import Header
 from ..core.files import digest
-from ..core.pipeline import ClipScore, Item, score_batches
+from ..core.pipeline import ClipScore, Item, score_batches, source_duration
 from ..core.progress import progress_bar
 from .cache import PredictionCache
 from .journal import Journal
@@ -121,8 +121,6 @@ def _score(
 
 def _durations(items: Sequence[Item], headers: Mapping[str, Header]) -> list[float]:
     """Seconds by header; items without one are read, unreadable ones count as 0 and are reported by the reader."""
-    from ...predictors.base import source_duration
-
     return [
         headers[item.utterance_id].duration_s if item.utterance_id in headers else source_duration(item.source)
         for item in items
