@@ -1,0 +1,268 @@
+"""Exact metrics of many replicates at once, when a replicate is a vector of counts.
+
+A bootstrap replicate repeats items, so it is described by how often each *unit* occurs: w, shape ``(units,)``. A unit
+is an item, or a whole system with all its utterances. With the weights of many replicates as columns of W,
+shape ``(units, rows)``:
+
+- sums over items are products of W with sums per unit;
+- the average rank of a tie group of weight g is (cumulated weight up to and including it) - (g - 1) / 2, so one sort
+  of the items serves every replicate. Doubled and centred it is 2 C - g - N, an integer;
+- concordant minus discordant pairs are w' S w / 2 with S = sign(x_i - x_j) sign(y_i - y_j), summed over the items of
+  each pair of units: the matrix is systems x systems however many utterances there are;
+- with t the weights of the tie groups, pairs that are not tied number (N^2 - sum t^2) / 2, and the squared centred
+  ranks sum to (N^3 - sum t^3) / 12.
+
+Ranks and pairs are whole numbers held exactly, so the result differs from a loop over scipy by rounding only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .metrics import METRICS
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MOST_UNITS = 4096
+"""Largest S that is built. Beyond it Kendall's tau is computed replicate by replicate, which is then faster as well."""
+
+EXACT_FLOAT32 = 2**24
+
+
+class RankPlan:
+    """The tie groups of one variable, sorted once.
+
+    Args:
+        values: One value an item, shape ``(n,)``.
+        unit: Unit of each item, shape ``(n,)``.
+    """
+
+    def __init__(self, values: FloatArray, unit: IntArray) -> None:
+        self.order = np.argsort(values, kind="stable")
+        ordered = values[self.order]
+        last = np.append(ordered[1:] != ordered[:-1], True)
+        self.ends = np.flatnonzero(last)
+        self.rows = unit[self.order]
+        self.group = np.empty(values.size, dtype=np.int64)
+        self.group[self.order] = np.cumsum(last) - last
+
+    def ranks(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Doubled centred average rank and weight of each tie group, both ``(groups, rows)``."""
+        upto = weights[self.rows]
+        for row in range(1, len(upto)):  # numpy's cumsum along this axis takes three times as long
+            np.add(upto[row - 1], upto[row], out=upto[row])
+        total = upto[-1].copy()
+        if self.ends.size < upto.shape[0]:
+            upto = upto[self.ends]
+        group_weight = upto.copy()
+        group_weight[1:] -= upto[:-1]
+        upto *= 2.0
+        upto -= group_weight
+        upto -= total
+        return upto, group_weight
+
+
+class CountForms:
+    """What the metrics need of one pair of score vectors, prepared once for all replicates.
+
+    Args:
+        predicted: Scores to judge, shape ``(n,)``.
+        human: Human scores, shape ``(n,)``.
+        unit: Unit of each item, shape ``(n,)``; ``None`` when every item is a unit.
+        n_units: Number of units; needed with ``unit``.
+        rank_decimals: Round to so many decimals wherever ranks are used (system means).
+    """
+
+    def __init__(
+        self,
+        predicted: FloatArray,
+        human: FloatArray,
+        unit: IntArray | None = None,
+        n_units: int = 0,
+        *,
+        rank_decimals: int | None = None,
+    ) -> None:
+        self.predicted, self.human = predicted, human
+        self.unit = np.arange(predicted.size) if unit is None else unit
+        self.n_units = predicted.size if unit is None else n_units
+        self.sizes = np.bincount(self.unit, minlength=self.n_units).astype(np.float64)
+        self.ranked = (
+            (predicted, human)
+            if rank_decimals is None
+            else (np.round(predicted, rank_decimals), np.round(human, rank_decimals))
+        )
+
+    def per_unit(self, values: FloatArray) -> FloatArray:
+        """Sum of ``values`` over the items of each unit."""
+        return np.bincount(self.unit, values, minlength=self.n_units)
+
+    @cached_property
+    def moments(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Unit means of x and y about the grand means, and sums of squares and products within units."""
+        x, y = self.predicted - self.predicted.mean(), self.human - self.human.mean()
+        mean_x, mean_y = self.per_unit(x) / self.sizes, self.per_unit(y) / self.sizes
+        dx, dy = x - mean_x[self.unit], y - mean_y[self.unit]
+        return mean_x, mean_y, self.per_unit(dx * dx), self.per_unit(dy * dy), self.per_unit(dx * dy)
+
+    @cached_property
+    def plans(self) -> tuple[RankPlan, RankPlan]:
+        """Tie groups of both sides."""
+        return RankPlan(self.ranked[0], self.unit), RankPlan(self.ranked[1], self.unit)
+
+    @cached_property
+    def concordance(self) -> NDArray[np.float32]:
+        """S: concordant minus discordant pairs between the items of two units, ``(units, units)``."""
+        by_unit = np.argsort(self.unit, kind="stable")
+        codes = [plan.group[by_unit].astype(np.int32) for plan in self.plans]
+        starts = (np.cumsum(self.sizes) - self.sizes).astype(np.int64)
+        n, own = by_unit.size, self.n_units == by_unit.size
+        pairs = np.zeros((self.n_units, self.n_units), dtype=np.float32)
+        step = max(1, 2**22 // n)
+        unit = self.unit[by_unit]
+        for begin in range(0, n, step):
+            chunk = slice(begin, min(n, begin + step))
+            signs = _signs(codes[0][chunk], codes[0])
+            signs *= _signs(codes[1][chunk], codes[1])
+            if own:
+                pairs[chunk] = signs
+            else:
+                sums = np.add.reduceat(signs, starts, axis=1, dtype=np.int32)
+                np.add.at(pairs, unit[chunk], sums.astype(np.float32))
+        return pairs
+
+    def evaluate(self, names: list[str], weights: FloatArray) -> dict[str, FloatArray]:
+        """Metrics of every replicate.
+
+        Args:
+            names: Keys of ``METRICS``.
+            weights: Counts of the units, shape ``(units, rows)``, float64 whole numbers.
+
+        Returns:
+            Name to values, shape ``(rows,)``; NaN where a replicate has no such value.
+        """
+        block = Block(self, weights)
+        return {name: COUNT_FORMS[name](block) if name in COUNT_FORMS else block.one_by_one(name) for name in names}
+
+
+def _signs(rows: NDArray[np.int32], columns: NDArray[np.int32]) -> NDArray[np.int8]:
+    """sign(row - column) for every pair."""
+    above = (rows[:, None] > columns).view(np.int8)
+    above -= (rows[:, None] < columns).view(np.int8)
+    return above
+
+
+class Block:
+    """The weights of some replicates, and what several metrics derive from them.
+
+    Args:
+        forms: The prepared scores.
+        weights: Counts of the units, shape ``(units, rows)``.
+    """
+
+    def __init__(self, forms: CountForms, weights: FloatArray) -> None:
+        self.forms, self.weights = forms, weights
+
+    @cached_property
+    def total(self) -> FloatArray:
+        """N: items in each replicate, ``(rows,)``."""
+        return self.forms.sizes @ self.weights
+
+    @cached_property
+    def ranks(self) -> list[tuple[FloatArray, FloatArray]]:
+        """Of both sides: doubled centred ranks and weights of the tie groups."""
+        return [plan.ranks(self.weights) for plan in self.forms.plans]
+
+    @cached_property
+    def untied(self) -> tuple[FloatArray, FloatArray]:
+        """N^2 - sum t^2 of both sides: twice the pairs that are not tied; 0 when a side is constant."""
+        squares = [np.einsum("gb,gb->b", weight, weight) for _, weight in self.ranks]
+        return self.total**2 - squares[0], self.total**2 - squares[1]
+
+    @cached_property
+    def undefined(self) -> NDArray[np.bool_]:
+        """Replicates in which a side is constant."""
+        return (self.untied[0] == 0) | (self.untied[1] == 0)
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Mean over the items of each replicate of one value an item, ``(rows,)``."""
+        return np.asarray(self.forms.per_unit(values) @ self.weights / self.total)
+
+    def quotient(self, above: FloatArray, below: FloatArray) -> FloatArray:
+        """A correlation ``above / sqrt(below)``, NaN where a side is constant."""
+        below = np.where(self.undefined, np.nan, below)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.clip(above / np.sqrt(below), -1.0, 1.0))
+
+    def one_by_one(self, name: str) -> FloatArray:
+        """Any metric, by writing out every replicate and calling its function."""
+        metric, forms = METRICS[name], self.forms
+        x, y = forms.ranked if metric.uses_ranks else (forms.predicted, forms.human)
+        counts = self.weights.astype(np.int64)[forms.unit]
+        values = np.empty(counts.shape[1])
+        for replicate in range(values.size):
+            values[replicate] = metric.function(np.repeat(x, counts[:, replicate]), np.repeat(y, counts[:, replicate]))
+        if metric.is_correlation:
+            values[self.undefined] = np.nan
+        return values
+
+
+def _mse(block: Block) -> FloatArray:
+    return block.mean((block.forms.predicted - block.forms.human) ** 2)
+
+
+def _rmse(block: Block) -> FloatArray:
+    return np.sqrt(_mse(block))
+
+
+def _mae(block: Block) -> FloatArray:
+    return block.mean(np.abs(block.forms.predicted - block.forms.human))
+
+
+def _lcc(block: Block) -> FloatArray:
+    """Two passes (mean, then squares about it), within and between units: no cancellation."""
+    forms, weights = block.forms, block.weights
+    mean_x, mean_y, within_x, within_y, within_xy = forms.moments
+    items = weights * forms.sizes[:, None]
+    dx = mean_x[:, None] - mean_x @ items / block.total
+    dy = mean_y[:, None] - mean_y @ items / block.total
+    xx = np.einsum("ub,ub,ub->b", items, dx, dx) + within_x @ weights
+    yy = np.einsum("ub,ub,ub->b", items, dy, dy) + within_y @ weights
+    xy = np.einsum("ub,ub,ub->b", items, dx, dy) + within_xy @ weights
+    return block.quotient(xy / np.sqrt(np.where(xx > 0, xx, np.nan)), yy)
+
+
+def _srcc(block: Block) -> FloatArray:
+    (rank_x, tied_x), (rank_y, tied_y) = block.ranks
+    plan_x, plan_y = block.forms.plans
+    item_x = rank_x if plan_x.ends.size == plan_x.rows.size else rank_x[plan_x.group[plan_x.order]]
+    item_y = rank_y[plan_y.group[plan_x.order]]
+    above = np.einsum("ib,ib,ib->b", block.weights[plan_x.rows], item_x, item_y)
+    cubes = [np.einsum("gb,gb,gb->b", tied, tied, tied) for tied in (tied_x, tied_y)]
+    return block.quotient(3.0 * above, (block.total**3 - cubes[0]) * (block.total**3 - cubes[1]))
+
+
+def _ktau(block: Block) -> FloatArray:
+    forms = block.forms
+    if forms.n_units > MOST_UNITS:
+        return block.one_by_one("ktau")
+    exact = float(forms.sizes.max() * block.total.max()) < EXACT_FLOAT32
+    kind = np.float32 if exact else np.float64
+    sums = forms.concordance.astype(kind, copy=False) @ block.weights.astype(kind)
+    above = np.einsum("ub,ub->b", sums, block.weights)
+    return block.quotient(above, block.untied[0] * block.untied[1])
+
+
+COUNT_FORMS: dict[str, Callable[[Block], FloatArray]] = {
+    "mse": _mse,
+    "lcc": _lcc,
+    "srcc": _srcc,
+    "ktau": _ktau,
+    "rmse": _rmse,
+    "mae": _mae,
+}
+"""Count forms by metric; a metric without one is computed replicate by replicate."""
