@@ -206,13 +206,18 @@ def parse_number(text: str, source: str | Path, item: str) -> float:
     return value
 
 
-def clip_id(name: str) -> str:
+def clip_id(name: str, source: str | Path = "") -> str:
     """An utterance id from a file name as label files print it: folders and a ``.wav`` ending taken off.
+
+    Raises:
+        DataError: For names that :func:`check_relative` refuses.
 
     Example:
         >>> clip_id("wav/sys64e2f-utt9c183cd.wav"), clip_id("sys64e2f-utt9c183cd")
         ('sys64e2f-utt9c183cd', 'sys64e2f-utt9c183cd')
     """
+    if "/" in name or not name or _CONTROL.search(name):
+        check_relative(name, source)
     return name.rpartition("/")[2].removesuffix(".wav")
 
 

@@ -68,7 +68,7 @@ def test_audio_is_found_by_one_listing_and_only_below_the_root(tmp_path: Path) -
     assert files.find("wav", "inner/b.wav") == files.find("", "wav/inner/b.wav") == str(tmp_path / "wav/inner/b.wav")
     assert files.names("wav") == {"a.wav", "link.wav"}
     assert files.find("wav", "c.wav") == files.find("none", "a.wav") == ""
-    with pytest.raises(DataError, match="list.txt: .*leaves the data folder"):
+    with pytest.raises(DataError, match=r"list\.txt: .*leaves the data folder"):
         files.find("wav", "../a.wav", "list.txt")
     (tmp_path / "wav" / "c.wav").touch()
     assert files.find("wav", "c.wav") == "", "a folder is listed once"
