@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import DataError
+from .metrics import FEWEST, lcc
 from .systems import Grouping, group, has_systems, system_means
 
 FloatArray = NDArray[np.float64]
-FEWEST = 3
 
 
 def ceiling(scores: ArrayLike, squared_errors: ArrayLike) -> dict[str, Any]:
@@ -171,10 +171,9 @@ def split_half(
     levels: dict[str, list[float]] = {"utterance": [], "system": []}
     for _ in range(repeats):
         halves = _halves(table, codes, generator)
-        levels["utterance"].append(float(np.corrcoef(*halves)[0, 1]))
+        levels["utterance"].append(lcc(*halves))
         if grouping is not None and len(grouping.names) >= FEWEST:
-            means = [system_means(half, grouping) for half in halves]
-            levels["system"].append(float(np.corrcoef(*means)[0, 1]))
+            levels["system"].append(lcc(*(system_means(half, grouping) for half in halves)))
     found = {}
     for level, correlations in levels.items():
         r = float(np.mean(correlations)) if correlations else math.nan

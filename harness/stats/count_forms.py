@@ -99,7 +99,7 @@ class CountForms:
 
     def per_unit(self, values: FloatArray) -> FloatArray:
         """Sum of ``values`` over the items of each unit."""
-        return np.bincount(self.unit, values, minlength=self.n_units)
+        return np.bincount(self.unit, values, minlength=self.n_units).astype(np.float64, copy=False)
 
     @cached_property
     def moments(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -186,7 +186,7 @@ class Block:
     @cached_property
     def undefined(self) -> NDArray[np.bool_]:
         """Replicates in which a side is constant."""
-        return (self.untied[0] == 0) | (self.untied[1] == 0)
+        return np.asarray((self.untied[0] == 0) | (self.untied[1] == 0))
 
     def mean(self, values: FloatArray) -> FloatArray:
         """Mean over the items of each replicate of one value an item, ``(rows,)``."""

@@ -181,7 +181,7 @@ def fit_mapping(predicted: ArrayLike, human: ArrayLike, order: str = "third") ->
         )
     centre, half_range = float(x.max() + x.min()) / 2, float(x.max() - x.min()) / 2
     t = (x - centre) / half_range
-    free = np.linalg.lstsq(np.vander(t, degree + 1, increasing=True), y, rcond=None)[0]
+    free = np.asarray(np.linalg.lstsq(np.vander(t, degree + 1, increasing=True), y, rcond=None)[0], np.float64)
     if degree == 1 or _rises(free):
         chosen = free
     else:

@@ -138,6 +138,7 @@ def _extras_of(x: Any, y: Any, half_widths: ArrayLike | None, *, degrees: str) -
         ratio = outlier_ratio(x, y, half_widths)
         found["mapped_rmse_star"] = {}
         found["outlier_ratio"] = {"value": ratio.ratio, "standard_error": ratio.standard_error}
+    entries: dict[str, dict[str, Any]]
     for order in MAPPINGS:
         try:
             error = mapped_error(x, y, order, half_widths=half_widths, degrees=degrees)
