@@ -48,6 +48,7 @@ KEYS = (
     "extras",
     "ceiling",
     "systems",
+    "spread",
     "findings",
     "options",
     "provenance",

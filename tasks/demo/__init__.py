@@ -1,0 +1,54 @@
+"""The embedded demo task: our own synthesised speech, degraded at load, labelled by a measured quality.
+
+Its labels are PESQ MOS-LQO values (``measure.py``), not human ratings. It exists so that every command can be tried
+within a minute of the installation, and so that tests have a real task; it ranks nothing that matters to listeners.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mosharness.harness.core.errors import UsageError
+
+from ..base import MosTask, Row, SplitInfo, TaskCard
+
+
+class Demo(MosTask):
+    """The embedded task ``demo``; needs no data folder, and takes a portable copy if one is given."""
+
+    card = TaskCard(
+        name="demo",
+        version=1,
+        title="embedded demo: synthesised English speech, degraded into graded systems",
+        dimensions=("mos",),
+        scale=(1.0, 5.0),
+        splits={
+            "train": SplitInfo(252, 21, "four speakers"),
+            "dev": SplitInfo(72, 18, "two other speakers, other sentences, other systems"),
+            "test": SplitInfo(162, 18, "three other speakers, other sentences, other systems"),
+        },
+        license="Apache-2.0 (labels, code); audio from free synthesizers, see tasks/demo/clips/LICENSES.md",
+        citation="part of mosharness",
+        obtain="nothing to get: it is part of mosharness",
+        size="1 MB, part of mosharness",
+        languages=("en",),
+        sample_rates=(16_000,),
+        human=False,
+        note="These are not human ratings: the labels are measured PESQ MOS-LQO values of our own degraded clips.",
+    )
+
+    def root(self) -> Path:
+        """The given folder, else the package's own data."""
+        if self.data_root is not None:
+            return super().root()
+        return Path(__file__).parent
+
+    def build(self, root: Path, split: str, *, audio: bool) -> list[Row]:
+        """Rows of the embedded data; the degraded clips are rendered into the cache folder on first use."""
+        from .rows import rows
+
+        if root != Path(__file__).parent:
+            raise UsageError(f"{root}: the demo task is embedded; leave --data-root out, or point it at a portable copy")
+        found: list[dict[str, Any]] = rows(split, audio=audio)
+        return found
