@@ -1,0 +1,339 @@
+"""Your own clips as a task: a folder with ``metadata.csv``, or one folder per system without labels."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from ..harness.core.discover import AUDIO_SUFFIXES, Discovery, find_audio, utterance_id
+from ..harness.core.errors import DataError, UsageError
+from ..harness.core.files import csv_text, read_csv
+from ..harness.core.paths import data_root
+from .base import MosTask, Row, SplitInfo, TaskCard, TaskSplit, columns
+from .lists import AudioFiles, parse_number
+from .portable import is_portable, read_manifest
+
+METADATA = "metadata.csv"
+KNOWN_DIMENSIONS = ("mos", "mi", "ta", "pq", "pc", "ce", "cu", "noi", "dis", "col", "loud")
+_OTHER_COLUMNS = ("path", "system_id", "text", "split", "n_ratings")
+_SPLIT = re.compile(r"(train|dev|test)(_[a-z0-9]+)*", re.ASCII)
+_DIMENSION = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_SCALE = re.compile(rf"{_NUMBER}\s*[-:]\s*{_NUMBER}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class FolderClip:
+    """One clip of a folder, labelled or not.
+
+    Attributes:
+        utterance_id: Path below the root without suffix; where two files would collide, both keep it.
+        system_id: From the metadata, else the first folder below the root; ``""`` for files in the root itself.
+        audio_path: Absolute, ``""`` when the listed file is absent.
+        text, split: From the metadata, else ``""`` and ``"test"``.
+        scores: Dimension to its cell in the metadata, as text; may hold empty cells.
+        n_ratings: Number of ratings behind the scores, -1 if unknown.
+        row: Line of the metadata, 0 without.
+    """
+
+    utterance_id: str
+    system_id: str
+    audio_path: str
+    text: str = ""
+    split: str = "test"
+    scores: Mapping[str, str] | None = None
+    n_ratings: int = -1
+    row: int = 0
+
+
+class Folder(MosTask):
+    """Clips of your own.
+
+    ``metadata.csv`` has a header with ``path`` (relative to the folder, ``/`` between folders) and ``system_id``
+    (may be empty), and may have score columns, ``text``, ``split`` (``train``, ``dev``, ``test``, ``test_<name>``;
+    absent: everything is ``test``) and ``n_ratings``. Text stays text: ``007`` and ``7`` are two systems.
+    Without it the folders below the root are the systems, and there is nothing to evaluate against:
+    :meth:`clips` lists the clips, :meth:`open` says what to do.
+
+    The card belongs to the instance: its dimensions and splits are those of the metadata.
+
+    Options:
+        dimensions: Score columns, separated by commas, the first is primary. Default: the columns with a known name
+            (``mos mi ta pq pc ce cu noi dis col loud``) in the order of the header.
+        scale: Lowest and highest possible score, ``1-5`` by default. It is not inferred: a scale that followed the
+            data would hide errors in it.
+    """
+
+    card: ClassVar[TaskCard] = TaskCard(
+        name="folder",
+        version=1,
+        title="your own clips, from metadata.csv or one folder per system",
+        dimensions=("mos",),
+        scale=(1.0, 5.0),
+        splits={"test": SplitInfo()},
+        license="yours",
+        citation="none",
+        obtain="Put a metadata.csv with the columns path,system_id,mos into FOLDER, paths relative to it.",
+    )
+    options: ClassVar[Mapping[str, str]] = {"dimensions": "", "scale": "1-5"}
+
+    def __init__(self, data_root: str | Path | None = None, **options: str) -> None:
+        super().__init__(data_root, **options)
+        self._scale = parse_scale(self.option["scale"])
+        self._described = False
+        self._describe()
+
+    # -- for everybody ---------------------------------------------------------------------------------------------
+
+    def clips(self) -> list[FolderClip]:
+        """Every clip of the folder, labelled or not, sorted by id; :attr:`findings` says what was passed over.
+
+        Raises:
+            DataMissing: If the folder does not exist.
+            DataError: If the metadata is malformed, or there is no audio.
+        """
+        self.findings = []
+        return self._clips(self.root())
+
+    def open(self, split: str, *, audio: bool = True) -> TaskSplit:
+        """Load one split; see :meth:`MosTask.open`.
+
+        Raises:
+            DataError: Also if there are no labels to evaluate against.
+        """
+        self.root()
+        self._describe()
+        return super().open(split, audio=audio)
+
+    def build(self, root: Path, split: str, *, audio: bool) -> list[Row]:
+        """Rows of one split; see :meth:`MosTask.build`."""
+        if not (root / METADATA).is_file():
+            number = len(self._clips(root))
+            raise DataError(
+                f"{root}: {number} clips, but no {METADATA} with labels to evaluate against. "
+                f"To score them: mosharness predict {root} --predictor P"
+            )
+        clips = [clip for clip in self._clips(root) if clip.split == split]
+        rows: list[Row] = []
+        for clip in clips:
+            scores = {name: self._score(root, clip, name) for name in self.card.dimensions}
+            row: Row = {"utterance_id": clip.utterance_id, "system_id": clip.system_id, "text": clip.text, **scores}
+            row |= {"audio_path": clip.audio_path if audio else "", "n_ratings": clip.n_ratings}
+            rows.append(row)
+        return rows
+
+    # -- the card --------------------------------------------------------------------------------------------------
+
+    def _describe(self) -> None:
+        """Give the instance a card with the dimensions and splits that its folder has."""
+        root = self.data_root if self.data_root is not None else data_root(self.card.name)
+        if self._described or root is None:
+            return
+        if is_portable(root):
+            manifest = read_manifest(root)
+            dimensions = tuple(str(name) for name in manifest["dimensions"])
+            splits, scale = list(manifest["splits"]), (float(manifest["scale"][0]), float(manifest["scale"][1]))
+        elif (root / METADATA).is_file():
+            table = read_metadata(root / METADATA)
+            dimensions = self._dimensions(root / METADATA, list(table[0]))
+            splits, scale = sorted({_split(row, root / METADATA, at) for at, row in enumerate(table, 2)}), self._scale
+        else:
+            return
+        order = [name for prefix in ("train", "dev", "test") for name in splits if name.partition("_")[0] == prefix]
+        card = replace(
+            type(self).card,
+            dimensions=dimensions,
+            scale=scale,
+            splits={name: SplitInfo() for name in order},
+            test_splits=_parts(order, "test"),
+            dev_splits=_parts(order, "dev"),
+        )
+        self.card = card  # type: ignore[misc]  # the base class declares one card per class, here it is one per folder
+        self._described = True
+
+    def _dimensions(self, path: Path, header: Sequence[str]) -> tuple[str, ...]:
+        chosen = [name.strip() for name in self.option["dimensions"].split(",") if name.strip()]
+        for name in chosen:
+            if name not in header:
+                raise DataError(f"{path}: no column {name!r} (option dimensions); the header is {', '.join(header)}")
+            if name in {*columns(()), *_OTHER_COLUMNS} or not _DIMENSION.fullmatch(name):
+                raise UsageError(f"option dimensions: {name!r} cannot be a dimension (lower-case letters, digits, _)")
+        if len(set(chosen)) < len(chosen):
+            raise UsageError("option dimensions names a column twice")
+        found = tuple(chosen) or tuple(name for name in header if name in KNOWN_DIMENSIONS)
+        if not found:
+            return type(self).card.dimensions  # the folder can be described; reading a score says what is missing
+        return found
+
+    # -- clips -----------------------------------------------------------------------------------------------------
+
+    def _clips(self, root: Path) -> list[FolderClip]:
+        path = root / METADATA
+        clips = self._listed(root, path) if path.is_file() else self._found(root)
+        return sorted(clips, key=lambda clip: clip.utterance_id)
+
+    def _found(self, root: Path) -> list[FolderClip]:
+        discovery = find_audio([root])
+        self._note_ignored(discovery)
+        clips = []
+        for entry in discovery.entries:
+            parts = entry.path.relative_to(root).parts
+            system = utterance_id(Path(parts[0])) if len(parts) > 1 else ""
+            clips.append(FolderClip(entry.utterance_id, system, str(entry.path.absolute())))
+        return clips
+
+    def _listed(self, root: Path, path: Path) -> list[FolderClip]:
+        table = read_metadata(path)
+        known = (*_OTHER_COLUMNS, *KNOWN_DIMENSIONS, *self.card.dimensions)
+        other = [name for name in table[0] if name not in known]
+        if other:
+            self.note("other_columns", f"{path.name}: columns that are not read: {', '.join(other)}")
+        names = [_audio_name(row["path"], path, at) for at, row in enumerate(table, 2)]
+        doubled = [name for name, count in Counter(names).items() if count > 1]
+        if doubled:
+            raise DataError(f"{path}: {len(doubled)} paths are listed more than once (first: {doubled[0]!r})")
+        present = self._unlisted(root, set(names))
+        ids = _ids(names, present)
+        files = AudioFiles(root)
+        clips = []
+        for at, (row, name) in enumerate(zip(table, names, strict=True), 2):
+            clips.append(
+                FolderClip(
+                    utterance_id=ids[name],
+                    system_id=csv_text(row["system_id"]),
+                    audio_path=files.find("", name, path),
+                    text=csv_text(row.get("text", "")),
+                    split=_split(row, path, at),
+                    scores={key: row[key] for key in self.card.dimensions if key in row},
+                    n_ratings=_count(row, path, at),
+                    row=at,
+                )
+            )
+        return clips
+
+    def _unlisted(self, root: Path, names: set[str]) -> set[str]:
+        """Audio on disk, relative to the root; notes what the metadata does not list."""
+        try:
+            discovery = find_audio([root])
+        except DataError:  # no audio at all: every row is then counted as missing
+            return set()
+        self._note_ignored(discovery)
+        present = {entry.path.relative_to(root).as_posix() for entry in discovery.entries}
+        unlisted = sorted(present - names)
+        if unlisted:
+            self.note("unlisted_audio", f"{len(unlisted)} audio files are not in {METADATA} (first: {unlisted[0]})")
+        return present
+
+    def _note_ignored(self, discovery: Discovery) -> None:
+        kinds = {kind: group.count for kind, group in discovery.ignored.items()}
+        if "other suffix" in kinds:
+            kinds["other suffix"] -= (self.root() / METADATA).is_file()
+        examples = [Path(name).name for group in discovery.ignored.values() for name in group.examples]
+        examples = [name for name in examples if name != METADATA]
+        parts = [f"{count} {kind}" for kind, count in sorted(kinds.items()) if count]
+        if parts:
+            first = f" (such as {examples[0]})" if examples else ""
+            self.note("other_files", f"files that are not clips: {', '.join(parts)}{first}")
+
+    def _score(self, root: Path, clip: FolderClip, name: str) -> float:
+        path = root / METADATA
+        cell = (clip.scores or {}).get(name)
+        if cell is None:
+            raise DataError(
+                f"{path}: no score column ({', '.join(KNOWN_DIMENSIONS)}), so there is nothing to evaluate against. "
+                f"Name other columns with the option dimensions=a,b; without labels: "
+                f"mosharness predict {root} --predictor P"
+            )
+        value = parse_number(cell, path, f"row {clip.row} ({clip.utterance_id}): {name}")
+        low, high = self.card.scale
+        if not low <= value <= high:
+            raise DataError(
+                f"{path}: row {clip.row} ({clip.utterance_id}): {name} = {cell} lies outside the scale "
+                f"{low:g} to {high:g}; give the scale that was rated on with the option scale=LOW-HIGH"
+            )
+        return value
+
+
+def read_metadata(path: Path) -> list[dict[str, str]]:
+    """The rows of a ``metadata.csv``, all cells text.
+
+    Raises:
+        DataError: If it is malformed, has no rows, or lacks ``path`` or ``system_id``.
+    """
+    table = read_csv(path)
+    if not table:
+        raise DataError(f"{path}: a header and no rows")
+    if "path" not in table[0]:
+        raise DataError(f"{path}: no column path (relative file names); the header is {', '.join(table[0])}")
+    if "system_id" not in table[0]:
+        raise DataError(
+            f"{path}: no column system_id; the header is {', '.join(table[0])}. Add it: what is compared are systems. "
+            "Leave its cells empty to have utterance-level numbers only"
+        )
+    return table
+
+
+def parse_scale(text: str) -> tuple[float, float]:
+    """``"1-5"`` or ``"0:100"`` as two numbers.
+
+    Raises:
+        UsageError: If it is none, or the second is not larger.
+
+    Example:
+        >>> parse_scale("1-5"), parse_scale("-1:1")
+        ((1.0, 5.0), (-1.0, 1.0))
+    """
+    match = _SCALE.fullmatch(str(text).strip())
+    if not match or float(match[1]) >= float(match[2]):
+        raise UsageError(f"option scale: {text!r} will not do; give the lowest and the highest score, such as 1-5")
+    return float(match[1]), float(match[2])
+
+
+def _parts(splits: Sequence[str], name: str) -> tuple[str, ...]:
+    """What ``name`` stands for: itself, else the splits called ``name_...``."""
+    return (name,) if name in splits else tuple(split for split in splits if split.startswith(f"{name}_")) or (name,)
+
+
+def _split(row: Mapping[str, str], path: Path, at: int) -> str:
+    name = row.get("split", "").strip() if "split" in row else "test"
+    if not _SPLIT.fullmatch(name):
+        raise DataError(f"{path}: row {at}: split {name!r}; it must be train, dev or test, or one of these with _NAME")
+    return name
+
+
+def _audio_name(name: str, path: Path, at: int) -> str:
+    """The cell ``path``, normalised; what leads out of the folder is refused when it is looked up."""
+    name = csv_text(name)
+    if "\\" in name:
+        raise DataError(f"{path}: row {at}: {name!r} holds a backslash; write / between folders")
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise DataError(f"{path}: row {at}: {name!r} must lie below the folder: no absolute path, no '..'")
+    if pure.suffix.lower() not in AUDIO_SUFFIXES:
+        suffixes = " ".join(sorted(AUDIO_SUFFIXES))
+        raise DataError(f"{path}: row {at}: {name!r} is not an audio file ({suffixes}); convert it or mend the row")
+    return pure.as_posix()
+
+
+def _ids(names: Sequence[str], present: set[str]) -> dict[str, str]:
+    """Id by relative path; files beside them count as well, so that the ids are those ``predict`` gives."""
+    stems = Counter(utterance_id(Path(name).with_suffix("")) for name in {*names, *present})
+    return {
+        name: utterance_id(
+            Path(name) if stems[utterance_id(Path(name).with_suffix(""))] > 1 else Path(name).with_suffix("")
+        )
+        for name in names
+    }
+
+
+def _count(row: Mapping[str, str], path: Path, at: int) -> int:
+    text = row.get("n_ratings", "").strip()
+    if not text:
+        return -1
+    if not text.isdecimal() or int(text) == 0:
+        raise DataError(f"{path}: row {at}: n_ratings is {text!r}, not a count")
+    return int(text)
