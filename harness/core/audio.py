@@ -172,8 +172,9 @@ def mono(block: NDArray[Any]) -> NDArray[np.float32]:
     if block.shape[1] == 1:
         return block[:, 0].astype(np.float32)  # astype copies: the block's memory is used again
     total = block[:, 0].astype(np.float64)
-    for channel in range(1, block.shape[1]):
-        total += block[:, channel]
+    with np.errstate(invalid="ignore"):  # opposite infinities: the checks refuse them by name
+        for channel in range(1, block.shape[1]):
+            total += block[:, channel]
     total /= block.shape[1]
     return total.astype(np.float32)
 
@@ -238,7 +239,7 @@ def clip_from_array(samples: Any, sample_rate: int, name: str = "", limits: Audi
         array = np.asarray(samples)
     except ValueError as error:
         raise AudioError("bad_array", f"the samples are no array ({error})", label) from error
-    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > max(array.shape[0], 1)):
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > array.shape[0] > 0):
         hint = "; transpose arrays of shape (channels, n)" if array.ndim == 2 else ""
         raise AudioError("bad_array", f"samples of shape {array.shape}: (n,) or (n, channels) is needed{hint}", label)
     if array.ndim == 1:

@@ -109,7 +109,7 @@ def mp3_length(read_at: ReadAt, limit: int) -> int:
         if not base <= offset <= base + len(data) - 4:
             data, base = read_at(offset, 2**16), offset
         header = data[offset - base : offset - base + 4]
-        length, count = _mp3_frame(header)
+        length, count = mp3_frame(header)
         if not length:
             return samples
         samples += count
@@ -117,7 +117,7 @@ def mp3_length(read_at: ReadAt, limit: int) -> int:
     return samples
 
 
-def _mp3_frame(header: bytes) -> tuple[int, int]:
+def mp3_frame(header: bytes) -> tuple[int, int]:
     """Bytes and samples of the frame that a 4-byte header starts; ``(0, 0)`` if it starts none."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # sync, layer 3
         return 0, 0
