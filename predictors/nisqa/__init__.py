@@ -1,0 +1,208 @@
+"""NISQA: quality of transmitted speech (five dimensions) and naturalness of synthetic speech, from one clip alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from ...harness.core.errors import CheckpointError, UsageError
+from ...harness.core.files import atomic_write, file_sha256
+from ..base import CheckpointInfo, Predictor, PredictorCard, check_tensors
+from .config import DIMENSIONS, NisqaConfig
+
+if TYPE_CHECKING:
+    from ...harness.core.audio import AudioLimits, Clip
+    from ...harness.core.hub import Download
+    from .networks import Network
+
+WEIGHTS_VARIABLE = "MOSHARNESS_NISQA_WEIGHTS"
+NOTICE = "The published NISQA weights are CC BY-NC-SA 4.0: scores made with them come from non-commercial weights."
+
+
+class Nisqa(Predictor):
+    """The networks of ``nisqa.tar`` and its siblings; scores are linear outputs and can leave 1 to 5.
+
+    Weights are looked for in this order: ``checkpoint``, the file or folder ``$MOSHARNESS_NISQA_WEIGHTS``, the cache,
+    the pinned download. Clips are scored at their own sampling rate, as the reference does, and that moves scores by
+    0.1 at 22.05 kHz, where window and hop are truncated: with mixed rates set ``sample_rate``.
+    """
+
+    card: ClassVar[PredictorCard] = PredictorCard(
+        name="nisqa",
+        title="NISQA v2.0: quality of transmitted speech in five dimensions",
+        dimensions=DIMENSIONS["nisqa"],
+        scale=(1.0, 5.0),
+        paper="https://doi.org/10.21437/Interspeech.2021-299",
+        license_weights="CC BY-NC-SA 4.0",
+        trained_on=("nisqa/train",),
+        batching="padded",
+        license_notice=NOTICE,
+        note="Higher is better in every dimension. Trained on telephony and VoIP speech, not on synthesizers. A change "
+        "of level or of sampling rate changes the score.",
+    )
+    config_class: ClassVar[type[Any]] = NisqaConfig
+    max_clips = 8
+    max_batch_seconds = 120.0
+    parallel_score = True
+    variants: ClassVar[tuple[str, ...]] = ("nisqa", "nisqa_mos_only", "nisqa_tts")
+
+    config: NisqaConfig
+
+    def build(self) -> None:
+        from .networks import Network
+
+        if self.precision != "float32":
+            raise UsageError(f"predictor {self.card.name} runs in float32 only, not {self.precision}")
+        if self.config.variant not in self.variants:
+            raise UsageError(
+                f"predictor {self.card.name} has no variant {self.config.variant}; use the predictor nisqa for it"
+            )
+        self.dimensions = self.config.dimensions
+        self.network = Network(self.config).eval().to(self.device)
+
+    @cached_property
+    def _fast(self) -> Network:
+        from .networks import for_inference
+
+        return for_inference(self.network)
+
+    def limits(self) -> AudioLimits:
+        most = self.config.most_frames
+        limits = super().limits()
+        return limits if most is None else replace(limits, max_seconds=most * self.config.hop_s)
+
+    def prepare(self, clip: Clip) -> np.ndarray:
+        """The mel picture ``(frames, n_mels)`` in dB."""
+        from ...harness.core.audio import printable
+        from .frontend import mel_picture
+
+        samples, rate = clip.samples, clip.sample_rate
+        if self.config.sample_rate is not None and rate != self.config.sample_rate:
+            from ...harness.core.resample import resample
+
+            rate = self.config.sample_rate
+            samples = resample(samples, clip.sample_rate, rate, self.card.resampler).samples
+        return mel_picture(samples, rate, self.config, printable(clip.path))
+
+    def score(self, batch: Sequence[np.ndarray]) -> np.ndarray:
+        import torch
+
+        pictures = [torch.from_numpy(picture).to(self.device) for picture in batch]
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            scores: np.ndarray = self._fast(pictures).cpu().numpy()
+        return scores
+
+    def tensors(self) -> dict[str, Any]:
+        return dict(self.network.state_dict())
+
+    def load_tensors(self, tensors: Mapping[str, Any]) -> None:
+        import torch
+
+        own = self.network.state_dict()
+        check_tensors(own, tensors, f"predictor {self.card.name}, variant {self.config.variant}")
+        self.network.load_state_dict({name: torch.as_tensor(tensor) for name, tensor in tensors.items()})
+        self.__dict__.pop("_fast", None)
+
+    @classmethod
+    def default_weights(cls, config: Mapping[str, Any]) -> Download | None:
+        from .convert import PUBLISHED, download
+
+        variant = config.get("variant", cls.variants[0])
+        return download(variant) if variant in PUBLISHED else None
+
+    @classmethod
+    def local_weights(cls, config: Mapping[str, Any]) -> Path | None:
+        """The file that ``$MOSHARNESS_NISQA_WEIGHTS`` names, or that lies in the folder it names."""
+        from .convert import PUBLISHED
+
+        chosen = os.environ.get(WEIGHTS_VARIABLE)
+        if not chosen:
+            return None
+        path = Path(chosen).expanduser()
+        if path.is_dir():
+            path /= PUBLISHED[config.get("variant", cls.variants[0])].filename
+        if not path.is_file():
+            raise CheckpointError(f"${WEIGHTS_VARIABLE}: {path} does not exist; name an official .tar file or its folder")
+        return path
+
+    @classmethod
+    def published_training(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        from .convert import PUBLISHED
+
+        return PUBLISHED[config.get("variant", cls.variants[0])].trained_on
+
+    @classmethod
+    def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
+        """Load ``nisqa.tar``, ``nisqa_mos_only.tar``, ``nisqa_tts.tar`` or a fine-tuning with the same layers.
+
+        The file decides the variant. A digest that is none of the three published ones is accepted with a notice.
+
+        Raises:
+            CheckpointError: If the file is no such checkpoint, or of another variant than asked for.
+        """
+        from .convert import PUBLISHED, read_official
+
+        settings, tensors = read_official(path)
+        variant = settings["variant"]
+        wanted = (config["variant"],) if "variant" in config else cls.variants
+        if variant not in wanted:
+            raise CheckpointError(f"{path}: holds {variant}, not {' or '.join(wanted)}; use --predictor nisqa for it")
+        predictor = cls({**settings, **config}, **options)
+        predictor.load_tensors(tensors)
+        digest = file_sha256(path)
+        if digest == f"sha256:{PUBLISHED[variant].sha256}":
+            predictor.trained_on = PUBLISHED[variant].trained_on
+            show_licence(variant)
+        else:
+            say(f"{path.name}: not one of the published NISQA files ({digest[:19]}…); its training data is not known here")
+        predictor.checkpoint = CheckpointInfo("official", path.name, digest)
+        return predictor
+
+
+class NisqaTts(Nisqa):
+    """NISQA-TTS v1.0: the same class with its own published weights, for synthetic speech."""
+
+    card = PredictorCard(
+        name="nisqa_tts",
+        title="NISQA-TTS v1.0: naturalness of synthetic speech",
+        dimensions=DIMENSIONS["nisqa_tts"],
+        scale=(1.0, 5.0),
+        paper="https://doi.org/10.21437/Interspeech.2020-2382",
+        license_weights="CC BY-NC-SA 4.0",
+        batching="padded",
+        license_notice=NOTICE,
+        note="Trained on Blizzard and Voice Conversion Challenge clips; BVCC draws its clips from the same challenges. "
+        "Not a detector of signal damage: a band limit can raise it, see docs/predictors/nisqa.md.",
+    )
+    variants = ("nisqa_tts",)
+
+    def __init__(self, config: Mapping[str, Any] | None = None, **options: Any) -> None:
+        super().__init__({"variant": "nisqa_tts", **(config or {})}, **options)
+
+
+def say(text: str) -> None:
+    """One line on stderr, where progress and notices go."""
+    print(f"mosharness: {text}", file=sys.stderr)
+
+
+def show_licence(variant: str) -> None:
+    """Show the weights' licence once per cache folder."""
+    from ...harness.core.hub import licence_notice
+    from ...harness.core.paths import cache_root
+    from .convert import PUBLISHED, TERMS
+
+    marker = cache_root() / "licenses" / f"{PUBLISHED[variant].filename}.license"
+    if marker.is_file():
+        return
+    notice = licence_notice(PUBLISHED[variant].what, TERMS)
+    say(notice)
+    with suppress(OSError), atomic_write(marker) as stream:
+        stream.write(notice + "\n")
