@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..harness.core.errors import CheckpointError, UsageError
+from ..harness.core.errors import CheckpointError
 from ..harness.core.files import file_sha256
 from ..harness.core.registry import Registry
-from .base import CheckpointInfo, Predictor, PredictorCard
+from .base import CheckpointInfo, Predictor, PredictorCard, resolve_device
 
 PREDICTORS: Registry[type[Predictor]] = Registry(
     "predictor",
@@ -33,7 +33,8 @@ def load_predictor(
     Args:
         name: A registry name; ``mosharness ls predictors`` shows them.
         checkpoint: A folder written by ``save_pretrained``, an official file of the reference implementation, a hub
-            id ``owner/name[@commit]``, or ``None`` for the published default.
+            id ``owner/name[@commit]``, or ``None`` for the published default (from the predictor's environment
+            variable, the cache or a download).
         device: ``auto`` (CUDA if present), ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32``, ``bfloat16`` or ``float16``.
         config: Settings of the predictor.
@@ -44,7 +45,9 @@ def load_predictor(
         HubError: If a download does not work.
     """
     cls = PREDICTORS[name]
-    options = {"device": resolve_device(device), "precision": precision}
+    options = {"device": device, "precision": precision}
+    if checkpoint is None:
+        checkpoint = cls.local_weights(config)
     if checkpoint is None:
         return _load_default(cls, config, options)
     path = Path(checkpoint).expanduser()
@@ -70,7 +73,7 @@ def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[st
         )
     path = fetch_file(download)
     predictor = cls.from_official(path, config, **options)
-    predictor.trained_on = predictor.trained_on or cls.card.trained_on
+    predictor.trained_on = predictor.trained_on or cls.published_training(config)
     predictor.checkpoint = CheckpointInfo("official", path.name, file_sha256(path))
     return predictor
 
@@ -84,26 +87,6 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
     predictor = cls.from_folder(Path(folder), config, **options)
     predictor.checkpoint = CheckpointInfo("hub", name, predictor.checkpoint.sha256)
     return predictor
-
-
-def resolve_device(device: str) -> str:
-    """``auto`` to ``cuda`` or ``cpu``; anything else is checked.
-
-    Raises:
-        UsageError: For a device that is not there.
-    """
-    if device == "cpu":
-        return device
-    if device != "auto" and not re.fullmatch(r"cuda(:\d+)?", device):
-        raise UsageError(f"--device {device}: use auto, cpu, cuda or cuda:N")
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    count = torch.cuda.device_count()
-    if int(device.partition(":")[2] or 0) >= count:
-        raise UsageError(f"--device {device}: {count} CUDA devices here")
-    return device
 
 
 __all__ = ["PREDICTORS", "Predictor", "PredictorCard", "load_predictor", "resolve_device"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -107,12 +108,19 @@ class Predictor:
         dimensions: What :meth:`predict` returns a column for.
         trained_on: ``task/split`` names that this instance's weights have seen.
         checkpoint: Where the weights came from.
+        device: As resolved: ``cpu``, ``cuda`` or ``cuda:N``.
+        max_clips, max_batch_seconds: Largest batch (class attributes).
+        parallel_score: Whether :meth:`score` may be called from several threads at once (class attribute). On the CPU
+            such a predictor scores clip by clip in one thread per core, which needs no padding and leaves no core idle.
+        needs_torch: ``False`` for a predictor that never imports torch; it then always runs on the CPU.
     """
 
     card: ClassVar[PredictorCard]
     config_class: ClassVar[type[Any]] = EmptyConfig
     max_clips: ClassVar[int] = 32
     max_batch_seconds: ClassVar[float] = 240.0
+    parallel_score: ClassVar[bool] = False
+    needs_torch: ClassVar[bool] = True
 
     def __init__(
         self, config: Mapping[str, Any] | None = None, *, device: str = "auto", precision: Precision = "float32"
@@ -121,7 +129,7 @@ class Predictor:
         self.dimensions = self.card.dimensions
         self.trained_on: tuple[str, ...] = ()
         self.checkpoint = CheckpointInfo()
-        self.device = device
+        self.device = resolve_device(device) if self.needs_torch else "cpu"
         self.precision = precision
         self._fingerprint: dict[str, Any] | None = None
         self.build()
@@ -140,7 +148,7 @@ class Predictor:
         raise PredictionError(f"predictor {self.card.name} does not implement prepare ({clip.path})")
 
     def score(self, batch: Sequence[Any]) -> np.ndarray:
-        """Score prepared clips: float array ``(len(batch), len(self.dimensions))``. No score may depend on the others."""
+        """Score prepared clips: float array ``(len(batch), len(self.dimensions))``; no score depends on the others."""
         raise PredictionError(f"predictor {self.card.name} does not implement score ({len(batch)} clips)")
 
     def tensors(self) -> dict[str, Any]:
@@ -156,6 +164,16 @@ class Predictor:
     def default_weights(cls, config: Mapping[str, Any]) -> Download | None:
         """The published default download for this configuration, or ``None`` where there is none."""
         return None
+
+    @classmethod
+    def local_weights(cls, config: Mapping[str, Any]) -> Path | None:
+        """Default weights that the user placed on this machine (an environment variable, say), used before a download."""
+        return None
+
+    @classmethod
+    def published_training(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """The ``task/split`` names that the published default weights of this configuration have seen."""
+        return cls.card.trained_on
 
     @classmethod
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
@@ -213,7 +231,8 @@ class Predictor:
         """Score clips.
 
         Args:
-            inputs: Paths, encoded bytes, or waves (float arrays ``(samples,)`` or ``(samples, channels)``).
+            inputs: Paths, encoded bytes, waves (arrays ``(samples,)`` or ``(samples, channels)``), or pairs of a wave
+                and its sampling rate.
             sample_rates: Sampling rate of the waves in Hz, one for all or one each; not used for paths.
             workers: Decoding threads.
 
@@ -221,23 +240,26 @@ class Predictor:
             float64 array ``(len(inputs), len(self.dimensions))`` in the order of the inputs.
 
         Raises:
+            UsageError: If ``inputs`` is one clip instead of a list, or a wave comes without its sampling rate.
             PredictionError: If a clip cannot be scored; the message names the first and says why. Use
                 ``mosharness predict`` or the engine to get a row per clip instead.
         """
+        from ..harness.core.audio import printable
         from ..harness.core.pipeline import Item, score_batches
 
         items = [Item(f"input {at}", source) for at, source in enumerate(_sources(inputs, sample_rates))]
         batches = self.plan(items)
         scores = np.empty((len(items), len(self.dimensions)))
         failures = []
-        for batch, rows in zip(batches, score_batches(self, items, batches, workers=workers), strict=True):
+        scored = score_batches(self, items, batches, workers=workers, content=False)
+        for batch, rows in zip(batches, scored, strict=True):
             for at, row in zip(batch, rows, strict=True):
                 scores[at] = row.scores
                 if row.status == "failed":
                     failures.append((at, row.reason))
         if failures:
             at, reason = min(failures)
-            name = inputs[at] if isinstance(inputs[at], (str, Path)) else f"input {at}"
+            name = printable(inputs[at]) if isinstance(inputs[at], (str, Path)) else f"input {at}"
             raise PredictionError(f"{len(failures)} of {len(items)} clips cannot be scored (first: {name}: {reason})")
         return scores
 
@@ -274,7 +296,7 @@ class Predictor:
     # -- saving and loading ---------------------------------------------------------------------------------------
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``model.safetensors``, ``config.json`` and ``card.json``; :func:`load_predictor` reads them back bit for bit."""
+        """Write ``model.safetensors``, ``config.json`` and ``card.json``, which ``load_predictor`` reads bit for bit."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_tensors(folder / "model.safetensors", self.tensors())
@@ -299,19 +321,51 @@ class Predictor:
         weights = folder / "model.safetensors"
         if not weights.is_file():
             raise CheckpointError(f"{folder}: no model.safetensors; the folder is incomplete")
-        predictor = cls({**saved.get("config", {}), **config}, **options)
+        settings = saved.get("config", {})
         card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
-        predictor.dimensions = tuple(card.get("dimensions", cls.card.dimensions))
-        predictor.trained_on = tuple(card.get("trained_on", ()))
+        if not isinstance(settings, dict) or not isinstance(card, dict):
+            raise CheckpointError(
+                f"{folder}: config.json and card.json must hold mappings, as save_pretrained writes them"
+            )
+        predictor = cls({**settings, **config}, **options)
+        predictor.dimensions = _names(card.get("dimensions", predictor.dimensions), f"{folder}/card.json: dimensions")
+        predictor.trained_on = _names(card.get("trained_on", ()), f"{folder}/card.json: trained_on")
         predictor.load_tensors(load_tensors(weights))
         predictor.checkpoint = CheckpointInfo("folder", folder.name, file_sha256(weights))
         return predictor
 
 
+def _names(value: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise CheckpointError(f"{what} must be a list of names, not {value!r}")
+    return tuple(value)
+
+
+def resolve_device(device: str) -> str:
+    """``auto`` to ``cuda`` or ``cpu``; anything else is checked.
+
+    Raises:
+        UsageError: For a device that is not there.
+    """
+    if device == "cpu":
+        return device
+    if device != "auto" and not re.fullmatch(r"cuda(:\d+)?", device):
+        raise UsageError(f"--device {device}: use auto, cpu, cuda or cuda:N")
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    count = torch.cuda.device_count()
+    if int(device.partition(":")[2] or 0) >= count:
+        raise UsageError(f"--device {device}: {count} CUDA devices here")
+    return device
+
+
 def _sources(inputs: Sequence[Source], sample_rates: int | Sequence[int] | None) -> list[Source]:
-    rates = (
-        [sample_rates] * len(inputs) if sample_rates is None or isinstance(sample_rates, int) else list(sample_rates)
-    )
+    if isinstance(inputs, (str, Path, bytes)) or (hasattr(inputs, "ndim") and inputs.ndim < 2):
+        raise UsageError("predict takes a list of clips; put a single one in a list")
+    several = isinstance(sample_rates, (Sequence, np.ndarray))
+    rates = list(sample_rates) if several else [sample_rates] * len(inputs)  # type: ignore[arg-type]
     if len(rates) != len(inputs):
         raise UsageError(f"{len(inputs)} inputs but {len(rates)} sample rates")
     sources: list[Source] = []
@@ -321,14 +375,15 @@ def _sources(inputs: Sequence[Source], sample_rates: int | Sequence[int] | None)
             continue
         if rate is None:
             raise UsageError(f"input {at} is a wave: pass its sampling rate in sample_rates")
-        sources.append((np.asarray(source), int(rate)))
+        sources.append((source, rate))
     return sources
 
 
 def _equal_runs(batch: Sequence[int], durations: Sequence[float]) -> list[tuple[int, ...]]:
+    """A batch cut into runs of clips of the same known length; unknown lengths (0, NaN) stay alone."""
     runs: list[list[int]] = []
     for at in batch:
-        if runs and durations[runs[-1][0]] == durations[at]:
+        if runs and durations[at] > 0 and durations[runs[-1][0]] == durations[at]:
             runs[-1].append(at)
         else:
             runs.append([at])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,20 +107,23 @@ def plan_batches(
 
 
 def source_duration(source: Source) -> float:
-    """Seconds of a source by its header; 0 when that cannot be read (the reader will say why)."""
-    if isinstance(source, tuple):
-        return len(source[0]) / source[1] if source[1] > 0 else 0.0
-    if isinstance(source, bytes):
-        return 0.0
+    """Seconds of a source by its shape or header; 0 when that cannot be read (the reader will say why)."""
     try:
+        if isinstance(source, tuple):
+            return float(len(source[0]) / source[1])
         return read_header(source).duration_s
-    except AudioError:
+    except (AudioError, TypeError, ValueError, ZeroDivisionError):
         return 0.0
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_workers() -> int:
     """Decoding threads: one per usable core, between 2 and 8."""
-    return max(2, min(8, len(os.sched_getaffinity(0))))
+    return max(2, min(8, usable_cores()))
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class _Loaded:
     failure: str = ""
 
 
-def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | None) -> _Loaded:
+def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | None, content: bool) -> _Loaded:
     """Decode and prepare one clip; a clip that cannot be used is a result, not an exception."""
     clip = None
     try:
@@ -138,6 +142,8 @@ def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | N
             clip = clip_from_array(item.source[0], item.source[1], name=item.utterance_id, limits=limits)
         else:
             clip = read_audio(item.source, limits)
+        if content:
+            _ = clip.content_sha256  # digested here, in the decoding thread; the clip keeps it
         hit = cache.get(clip.content_sha256) if cache is not None else None
         if hit is not None:
             return _Loaded(clip, cached=hit)
@@ -146,14 +152,14 @@ def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | N
         return _Loaded(clip, failure=f"{error.code}: {error.reason}")
     except MosharnessError:
         raise
-    except MemoryError:
-        return _Loaded(clip, failure="out_of_memory: not enough memory for this clip")
     except Exception as error:
         return _Loaded(clip, failure=_internal(error))
 
 
 def _internal(error: Exception) -> str:
     message = " ".join(str(error).split())[:300]
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
+        return "out_of_memory: not enough memory for this clip"
     return f"predictor_error: {type(error).__name__}: {message}"
 
 
@@ -165,43 +171,66 @@ def score_batches(
     cache: ScoreCache | None = None,
     workers: int | None = None,
     ahead: int = 2,
+    content: bool = True,
 ) -> Iterator[list[ClipScore]]:
     """Score planned batches one after the other while the next ones are decoded.
+
+    A predictor with ``parallel_score`` on the CPU is scored clip by clip in the threads that decode; every other one
+    in the calling thread, batch by batch. In the threads torch runs single-threaded: several clips at once use the
+    cores better than several threads on one small product, and a score does not depend on the number of cores.
 
     Args:
         scorer: The predictor.
         items: All clips.
         batches: Batches of positions into ``items``, as planned; each yields one list in the same order.
         cache: Where finished scores may be found. Hits are left out of the batch.
-        workers: Decoding threads.
+        workers: Decoding threads; where they also score, by default one per usable core.
         ahead: How many batches are decoded in advance; bounds memory.
+        content: Whether to digest the decoded audio (the results' ``content`` is empty otherwise).
 
     Yields:
         One :class:`ClipScore` per clip of the batch.
     """
     limits = scorer.limits()
-    pending: deque[tuple[Sequence[int], list[Future[_Loaded]]]] = deque()
+    content = content or cache is not None
+    in_threads = getattr(scorer, "parallel_score", False) and getattr(scorer, "device", "cpu") == "cpu"
+    pool, restore = _pool(workers or (usable_cores() if in_threads else default_workers()))
+    pending: deque[tuple[Sequence[int], list[Future[Any]]]] = deque()
     waiting = iter(batches)
-    pool = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="decode")
+
+    def task(at: int) -> Any:
+        loaded = _load(scorer, items[at], limits, cache, content)
+        return _score_batch(scorer, [items[at]], [loaded], content)[0] if in_threads else loaded
 
     def submit() -> None:
         batch = next(waiting, None)
         if batch is not None:
-            pending.append((batch, [pool.submit(_load, scorer, items[at], limits, cache) for at in batch]))
+            pending.append((batch, [pool.submit(task, at) for at in batch]))
 
     try:
         for _ in range(ahead + 1):
             submit()
         while pending:
             batch, futures = pending.popleft()
-            loaded = [future.result() for future in futures]
+            done = [future.result() for future in futures]
             submit()
-            yield _score_batch(scorer, [items[at] for at in batch], loaded)
+            yield done if in_threads else _score_batch(scorer, [items[at] for at in batch], done, content)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        restore()
 
 
-def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded]) -> list[ClipScore]:
+def _pool(workers: int) -> tuple[ThreadPoolExecutor, Callable[[], None]]:
+    """Threads in which torch, if it is loaded, runs single-threaded; and what puts its global setting back."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return ThreadPoolExecutor(workers, thread_name_prefix="decode"), lambda: None
+    threads = torch.get_num_threads()  # fixes the setting of this thread, which the others then do not change
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode", initializer=torch.set_num_threads, initargs=(1,))
+    return pool, lambda: torch.set_num_threads(threads)
+
+
+def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded], content: bool) -> list[ClipScore]:
     to_score = [at for at, one in enumerate(loaded) if not one.failure and one.cached is None]
     results: dict[int, tuple[float, ...] | str] = {}
     if to_score:
@@ -215,7 +244,7 @@ def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded
     rows = []
     for at, (item, one) in enumerate(zip(items, loaded, strict=True)):
         outcome = one.failure or (one.cached if one.cached is not None else results[at])
-        rows.append(_row(item, one, outcome, len(scorer.dimensions)))
+        rows.append(_row(item, one, outcome, len(scorer.dimensions), content))
     return rows
 
 
@@ -233,21 +262,19 @@ def _score_alone(scorer: Scorer, prepared: Any) -> tuple[float, ...] | str:
         return tuple(map(float, _checked(scorer, [prepared])[0]))
     except AudioError as error:
         return f"{error.code}: {error.reason}"
-    except MemoryError:
-        return "out_of_memory: not enough memory for this clip"
     except Exception as error:
         return _internal(error)
 
 
-def _row(item: Item, one: _Loaded, outcome: tuple[float, ...] | str, dimensions: int) -> ClipScore:
+def _row(item: Item, one: _Loaded, outcome: tuple[float, ...] | str, dimensions: int, with_content: bool) -> ClipScore:
     clip = one.clip
     duration, rate = (clip.duration_s, clip.sample_rate) if clip is not None else (math.nan, 0)
-    content = clip.content_sha256 if clip is not None else ""
+    content = clip.content_sha256 if clip is not None and with_content else ""
     if not isinstance(outcome, str) and not all(map(math.isfinite, outcome)):
         outcome = f"not_finite: the predictor returned {', '.join(map(str, outcome))}"
     if isinstance(outcome, str):
         return ClipScore(item.utterance_id, (math.nan,) * dimensions, duration, rate, "failed", outcome, content)
-    notes = "; ".join(f"{finding.code}: {finding.message}" for finding in clip.findings) if clip is not None else ""
+    notes = clip.reason if clip is not None else ""
     status = "warning" if notes else "ok"
     cached = one.cached is not None
     return ClipScore(item.utterance_id, outcome, duration, rate, status, notes, content, cached)

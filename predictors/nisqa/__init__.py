@@ -130,7 +130,9 @@ class Nisqa(Predictor):
         if path.is_dir():
             path /= PUBLISHED[config.get("variant", cls.variants[0])].filename
         if not path.is_file():
-            raise CheckpointError(f"${WEIGHTS_VARIABLE}: {path} does not exist; name an official .tar file or its folder")
+            raise CheckpointError(
+                f"${WEIGHTS_VARIABLE}: {path} does not exist; name an official .tar file or its folder"
+            )
         return path
 
     @classmethod
@@ -162,7 +164,7 @@ class Nisqa(Predictor):
             predictor.trained_on = PUBLISHED[variant].trained_on
             show_licence(variant)
         else:
-            say(f"{path.name}: not one of the published NISQA files ({digest[:19]}…); its training data is not known here")
+            say(f"{path.name} is none of the published NISQA files ({digest[:19]}…); its training data is not known")
         predictor.checkpoint = CheckpointInfo("official", path.name, digest)
         return predictor
 

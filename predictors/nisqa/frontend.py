@@ -94,7 +94,9 @@ def hann(length: int) -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)).astype(np.float32)
 
 
-def mel_picture(samples: NDArray[np.float32], sample_rate: int, config: NisqaConfig, path: str = "") -> NDArray[np.float32]:
+def mel_picture(
+    samples: NDArray[np.float32], sample_rate: int, config: NisqaConfig, path: str = ""
+) -> NDArray[np.float32]:
     """The mel picture of one clip.
 
     Args:
@@ -114,8 +116,8 @@ def mel_picture(samples: NDArray[np.float32], sample_rate: int, config: NisqaCon
     if win > n_fft or hop < 1:
         raise AudioError(
             "rate_out_of_range",
-            f"at {sample_rate:,} Hz a {config.window_s * 1000:g} ms window has {win:,} samples, NISQA's transform {n_fft:,}; "
-            "set sample_rate to resample",
+            f"a window of {config.window_s * 1000:g} ms has {win:,} samples at {sample_rate:,} Hz, the transform takes "
+            f"{n_fft:,}; set sample_rate to resample",
             path,
         )
     frames = 1 + samples.size // hop
