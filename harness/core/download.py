@@ -7,22 +7,19 @@ nothing new has arrived for :data:`QUIET_S` seconds. ``hub.py`` is the only call
 
 Requests: ``{"do": "file", "url", "to", "limit"}`` and
 ``{"do": "snapshot", "repo_id", "revision", "kind", "files", "cache"}``.
-Events: ``alive``, ``progress`` (bytes so far, bytes in all or null), ``note`` (a warning of the hub client),
-``done`` (the result) and ``failed`` (reason, remedy).
+Events: ``alive``; ``progress`` (bytes so far, bytes in all or null); ``note`` (reason and remedy: why the hub client
+tries again); ``done`` (the result); ``failed`` (reason and remedy).
 """
 
 from __future__ import annotations
 
-import errno
 import glob
 import hashlib
-import http.client
 import json
 import logging
 import os
 import queue
-import socket
-import ssl
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,33 +29,15 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-CONNECT_S = 5.0  # one connection attempt, and one wait for bytes
+from .faults import CONNECT_S, TransferFailed, answered, causes, failure_of
+
 QUIET_S = 7.0  # no new byte for so long: the transfer is given up; with CONNECT_S inside it stays below 10 s
 START_S = 30.0  # to start Python and import the hub client, which says nothing about the network
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-
-ANSWERS = {
-    401: ("the server asks for a login (401)", "log in with `hf auth login` or set HF_TOKEN"),
-    403: ("the server forbids it (403)", "ask for access"),
-    404: ("the server has no such file (404)", ""),
-    408: ("the server gave up waiting (408)", "try again later"),
-    410: ("the file is gone from the server (410)", ""),
-    416: ("the server cannot send that part of the file (416)", "try again later"),
-    429: ("the server limits how often it may be asked (429)", "wait some minutes and try again"),
-}
-
-
-class TransferFailed(Exception):
-    """Why a transfer did not work: ``reason``, a clause for people, and ``remedy``, what helps against it or ``""``."""
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.remedy = reason, remedy
-
 
 # --- the parent's side ------------------------------------------------------------------------------------------------
 
@@ -128,26 +107,25 @@ def _events(stream: IO[str], quiet_s: float) -> Iterator[dict[str, Any]]:
     lines: queue.Queue[str] = queue.Queue()
 
     def read() -> None:
-        for line in stream:
-            lines.put(line)
+        with suppress(ValueError):  # closed by the parent, which has what it wanted
+            for line in stream:
+                lines.put(line)
         lines.put("")
 
     threading.Thread(target=read, daemon=True).start()
-    deadline, started, note = time.monotonic() + START_S, False, ""
+    deadline, quiet, told = time.monotonic() + START_S, START_S, TransferFailed("the download process did not start")
     while True:
         try:
             line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            said = f" ({note})" if note else ""
-            what = "nothing arrived" if started else "the download process did not start"
-            raise TransferFailed(f"{what} for {quiet_s if started else START_S:g} s{said}", "try again later") from None
+            raise TransferFailed(f"{told.reason} for {quiet:g} s", told.remedy or "try again later") from None
         if not line:
             return
         event = json.loads(line)
-        if event["event"] == "note":
-            note = event["text"]  # a retry is no sign of life: the clock runs on
+        if event["event"] == "note":  # trying again is no sign of life: the clock runs on
+            told = TransferFailed(event["reason"], event["remedy"])
             continue
-        deadline, started = time.monotonic() + quiet_s, True
+        deadline, quiet, told = time.monotonic() + quiet_s, quiet_s, TransferFailed("nothing arrived")
         yield event
 
 
@@ -164,81 +142,14 @@ def _emit(event: str, **fields: Any) -> None:
         sys.__stdout__.flush()
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and everything it was raised from or wraps, outermost first."""
-    seen: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        current = waiting.pop(0)
-        if isinstance(current, BaseException) and current not in seen:
-            seen.append(current)
-            yield current
-            waiting += [getattr(current, "reason", None), current.__cause__, current.__context__]
+_spoken = {"progress": 0.0}
 
 
-def failure_of(error: BaseException, host: str) -> TransferFailed:
-    """The clause for a network, HTTP, TLS or disk error of urllib or of the hub's client.
-
-    Example:
-        >>> failure_of(ConnectionRefusedError(), "example.org").reason
-        'example.org refused the connection'
-    """
-    chain = list(causes(error))
-    for cause in chain:
-        code = getattr(cause, "code", None) or getattr(getattr(cause, "response", None), "status_code", None)
-        if isinstance(code, int):
-            if code >= 500:
-                return TransferFailed(f"the server has a fault of its own ({code})", "try again later")
-            return TransferFailed(*ANSWERS.get(code, (f"the server answered with status {code}", "")))
-    for cause in chain:
-        for applies, reason, remedy in FAULTS:
-            if applies(cause):
-                return TransferFailed(reason.format(host=host, seconds=CONNECT_S, detail=_plain(cause)), remedy)
-    return TransferFailed(f"{type(error).__name__}: {_plain(error)}".removesuffix(": "))
-
-
-def _plain(error: BaseException) -> str:
-    text = getattr(error, "verify_message", "") or getattr(error, "filename", "") or error
-    return " ".join(str(text).split()).rstrip(".")[:200]
-
-
-def _is(*types: type[BaseException], names: tuple[str, ...] = (), codes: tuple[int, ...] = ()) -> Callable[[Any], bool]:
-    """A test for exceptions: by type, by the end of the type's name (the hub client's HTTP library), by errno."""
-
-    def applies(error: Any) -> bool:
-        named = bool(names) and type(error).__name__.endswith(names)
-        return isinstance(error, types) or named or (isinstance(error, OSError) and error.errno in codes)
-
-    return applies
-
-
-FAULTS = (
-    (_is(socket.gaierror), "the name {host} cannot be resolved", "check the network connection"),
-    (_is(ssl.SSLError), "no secure connection to {host} ({detail})", "check SSL_CERT_FILE and the clock"),
-    (_is(ConnectionRefusedError), "{host} refused the connection", "check the network connection and the address"),
-    (_is(names=("ProxyError",)), "the proxy did not let the request through ({detail})", "check HTTPS_PROXY"),
-    (_is(TimeoutError, names=("Timeout",)), "{host} did not answer within {seconds:g} s", "try again later"),
-    (
-        _is(ConnectionError, http.client.HTTPException, names=("ProtocolError",)),
-        "{host} broke the connection off",
-        "try again",
-    ),
-    (
-        _is(codes=(errno.ENOSPC, errno.EDQUOT)),
-        "the disk of the cache folder is full",
-        "free space or set MOSHARNESS_CACHE and HF_HOME to other folders",
-    ),
-    (
-        _is(codes=(errno.EACCES, errno.EPERM, errno.EROFS)),
-        "the cache {detail} cannot be written",
-        "set MOSHARNESS_CACHE and HF_HOME to other folders",
-    ),
-    (
-        _is(codes=(errno.ENETUNREACH, errno.EHOSTUNREACH)),
-        "there is no route to {host}",
-        "check the network connection",
-    ),
-)
+def _emit_progress(done: int, total: int | None) -> None:
+    """At most ten a second: the parent wants a sign of life, not each block."""
+    if time.monotonic() - _spoken["progress"] > 0.1:
+        _spoken["progress"] = time.monotonic()
+        _emit("progress", bytes=done, total=total)
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -274,7 +185,7 @@ def _fetch_file(request: dict[str, Any]) -> dict[str, Any]:
                         raise TransferFailed(f"the server sends more than the {limit} bytes that are expected")
                     digest.update(block)
                     stream.write(block)
-                    _emit("progress", bytes=size, total=total)
+                    _emit_progress(size, total)
                 stream.flush()
                 os.fsync(stream.fileno())
     except TransferFailed:
@@ -287,19 +198,26 @@ def _fetch_file(request: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Notes(logging.Handler):
-    """Passes the hub client's warnings (such as those about retries) on."""
+    """Passes on why the hub client tries again, which it tells its log only."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _emit("note", text=record.getMessage().split("\n")[0].split(" while ")[0][:100])
+        text = record.getMessage()
+        if found := re.search(r"HTTP Error (\d{3})", text):
+            failure = answered(int(found[1]))
+        elif text.startswith(("Error while downloading", "'")):  # a broken body, an exception before one
+            failure = TransferFailed("the connection breaks off", "try again later")
+        else:
+            return
+        _emit("note", reason=failure.reason, remedy=failure.remedy)
 
 
 def _fetch_snapshot(request: dict[str, Any]) -> dict[str, Any]:
     """Probe the repository, then let the hub's client put the wanted files into its cache."""
     # Its own transfer protocol talks to further hosts and reports progress in coarse steps; plain HTTP does neither.
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # also spares a request that may hang for 3 s
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    from huggingface_hub import HfApi, constants, errors, snapshot_download
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub import HfApi, constants, errors, snapshot_download, utils
 
     constants.DOWNLOAD_CHUNK_SIZE = 1 << 14  # 10 MB by default: on a slow line too rare a sign of life
     logger = logging.getLogger("huggingface_hub")
@@ -307,18 +225,18 @@ def _fetch_snapshot(request: dict[str, Any]) -> dict[str, Any]:
     most: dict[int, float] = {}
     total: int | None = None
 
-    class Bar(tqdm):  # type: ignore[type-arg]
+    class Bar(utils.tqdm):  # type: ignore[name-defined,misc]
         """Reports bytes that are new; bytes sent again after a retry are none."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.counted, self.in_bytes = 0.0, kwargs.get("unit") == "B"
 
-        def update(self, n: float | None = 1) -> bool | None:
+        def update(self, n: float | None = 1) -> Any:
             self.counted += n or 0
             if self.in_bytes and self.counted > most.get(id(self), 0):
                 most[id(self)] = self.counted
-                _emit("progress", bytes=int(max(most.values())), total=total)
+                _emit_progress(int(max(most.values())), total)
             return super().update(n)
 
     _emit("alive")
@@ -326,7 +244,7 @@ def _fetch_snapshot(request: dict[str, Any]) -> dict[str, Any]:
     host = urllib.parse.urlsplit(constants.ENDPOINT).hostname or constants.ENDPOINT
     try:
         info = HfApi().repo_info(repo_id, repo_type=kind, revision=revision, timeout=CONNECT_S, files_metadata=True)
-        sizes = {entry.rfilename: entry.size for entry in info.siblings or []}
+        sizes = {entry.rfilename: entry.size for entry in getattr(info, "siblings", None) or []}
         commit = str(info.sha)
         missing = [name for name in files if name not in sizes]
         if missing:
@@ -347,19 +265,23 @@ def _fetch_snapshot(request: dict[str, Any]) -> dict[str, Any]:
         raise
     except Exception as error:
         login = "log in with `hf auth login` or set HF_TOKEN"
-        if any(isinstance(cause, errors.GatedRepoError) for cause in causes(error)):
-            page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
-            raise TransferFailed(
-                "its owner lets only users in who accept terms", f"accept them at {page} and {login}"
-            ) from error
-        if any(isinstance(cause, errors.RepositoryNotFoundError) for cause in causes(error)):
-            raise TransferFailed(
-                f"the hub has no such {kind}, or it is private", f"check the name, or {login}"
-            ) from error
-        if any(isinstance(cause, errors.RevisionNotFoundError) for cause in causes(error)):
-            raise TransferFailed(f"it has no revision {revision}", "check the revision") from error
-        if any(isinstance(cause, errors.RemoteEntryNotFoundError) for cause in causes(error)):
-            raise TransferFailed("the hub lists a file that it does not have", "try again later") from error
+        page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
+        table: tuple[tuple[type[Exception], str, str], ...] = (  # a gated repository is an unknown one by class: first
+            (
+                errors.GatedRepoError,
+                "its owner lets only users in who accept terms",
+                f"accept them at {page} and {login}",
+            ),
+            (
+                errors.RepositoryNotFoundError,
+                f"there is no such {kind}, or it is private",
+                f"check the name, or {login}",
+            ),
+            (errors.RevisionNotFoundError, f"it has no revision {revision}", "check the revision"),
+        )
+        for known, reason, remedy in table:
+            if any(isinstance(cause, known) for cause in causes(error)):
+                raise TransferFailed(reason, remedy) from error
         raise failure_of(error, host) from error
     return {"commit": commit}
 

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from .download import LOOPBACK, TransferFailed, transfer
+from .download import LOOPBACK, transfer
 from .errors import HubError
+from .faults import TransferFailed
 from .files import atomic_write, file_sha256
 from .paths import cache_root
 
