@@ -154,7 +154,7 @@ def _emit_progress(done: int, total: int | None) -> None:
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Redirects may lead to https, or from the loopback host to itself; never from https to plain http."""
 
-    def redirect_request(  # noqa: PLR0917 the signature of the base class
+    def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         old, new = urllib.parse.urlsplit(req.full_url), urllib.parse.urlsplit(newurl)
