@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import UsageError
 from .count_forms import CountForms
-from .draws import draw_systems, draw_utterances
+from .draws import draw_systems, draw_utterances, keep_pages
 from .metrics import FEWEST, METRICS, RANK_DECIMALS
 from .sample import Sample, make_samples
 from .value_forms import Rows
@@ -74,6 +74,7 @@ def replicates(
 
     The replicates are drawn once; both levels and all metrics read the same ones.
     """
+    keep_pages()
     names = list(metrics)
     grouping = sample.grouping
     wanted = [level for level in levels if level != "system" or grouping is not None]

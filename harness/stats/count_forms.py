@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ MOST_UNITS = 4096
 """Largest S that is built. Beyond it Kendall's tau is computed replicate by replicate, which is then faster as well."""
 
 EXACT_FLOAT32 = 2**24
+"""Whole numbers up to this one are exact in float32."""
+
+SAFE = 1e-2
+"""Variance over mean square about the grand mean, below which a replicate is computed in two passes."""
 
 
 class RankPlan:
@@ -54,8 +59,10 @@ class RankPlan:
     def ranks(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Doubled centred average rank and weight of each tie group, both ``(groups, rows)``."""
         upto = weights[self.rows]
-        for row in range(1, len(upto)):  # numpy's cumsum along this axis takes three times as long
-            np.add(upto[row - 1], upto[row], out=upto[row])
+        before, *rest = list(upto)
+        for row in rest:  # numpy's cumsum along this axis takes three times as long
+            np.add(before, row, row)
+            before = row
         total = upto[-1].copy()
         if self.ends.size < upto.shape[0]:
             upto = upto[self.ends]
@@ -102,12 +109,10 @@ class CountForms:
         return np.bincount(self.unit, values, minlength=self.n_units).astype(np.float64, copy=False)
 
     @cached_property
-    def moments(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Unit means of x and y about the grand means, and sums of squares and products within units."""
+    def moments(self) -> FloatArray:
+        """Sums per unit of x, y, x^2, y^2 and xy about the grand means, ``(5, units)``."""
         x, y = self.predicted - self.predicted.mean(), self.human - self.human.mean()
-        mean_x, mean_y = self.per_unit(x) / self.sizes, self.per_unit(y) / self.sizes
-        dx, dy = x - mean_x[self.unit], y - mean_y[self.unit]
-        return mean_x, mean_y, self.per_unit(dx * dx), self.per_unit(dy * dy), self.per_unit(dx * dy)
+        return np.stack([self.per_unit(column) for column in (x, y, x * x, y * y, x * y)])
 
     @cached_property
     def plans(self) -> tuple[RankPlan, RankPlan]:
@@ -116,7 +121,10 @@ class CountForms:
 
     @cached_property
     def concordance(self) -> NDArray[np.float32]:
-        """S: concordant minus discordant pairs between the items of two units, ``(units, units)``."""
+        """S, concordant minus discordant pairs between the items of two units, folded: ``(units, units)``.
+
+        S is symmetric. Only its diagonal and twice what lies above are kept, which halves the products.
+        """
         by_unit = np.argsort(self.unit, kind="stable")
         codes = [plan.group[by_unit].astype(np.int32) for plan in self.plans]
         starts = (np.cumsum(self.sizes) - self.sizes).astype(np.int64)
@@ -133,6 +141,9 @@ class CountForms:
             else:
                 sums = np.add.reduceat(signs, starts, axis=1, dtype=np.int32)
                 np.add.at(pairs, unit[chunk], sums.astype(np.float32))
+        diagonal = pairs.diagonal().copy()
+        pairs = 2.0 * np.triu(pairs, 1)
+        np.fill_diagonal(pairs, diagonal)
         return pairs
 
     def evaluate(self, names: list[str], weights: FloatArray) -> dict[str, FloatArray]:
@@ -224,15 +235,16 @@ def _mae(block: Block) -> FloatArray:
 
 
 def _lcc(block: Block) -> FloatArray:
-    """Two passes (mean, then squares about it), within and between units: no cancellation."""
-    forms, weights = block.forms, block.weights
-    mean_x, mean_y, within_x, within_y, within_xy = forms.moments
-    items = weights * forms.sizes[:, None]
-    dx = mean_x[:, None] - mean_x @ items / block.total
-    dy = mean_y[:, None] - mean_y @ items / block.total
-    xx = np.einsum("ub,ub,ub->b", items, dx, dx) + within_x @ weights
-    yy = np.einsum("ub,ub,ub->b", items, dy, dy) + within_y @ weights
-    xy = np.einsum("ub,ub,ub->b", items, dx, dy) + within_xy @ weights
+    forms, weights, total = block.forms, block.weights, block.total
+    sums = forms.moments @ weights
+    mean_x, mean_y = sums[0] / total, sums[1] / total
+    xx, yy, xy = sums[2] / total - mean_x**2, sums[3] / total - mean_y**2, sums[4] / total - mean_x * mean_y
+    # A replicate of a few near values far from the grand mean cancels: take its mean first, then the squares about it.
+    cancels = np.flatnonzero((xx < SAFE * sums[2] / total) | (yy < SAFE * sums[3] / total))
+    for replicate in cancels:
+        share = weights[forms.unit, replicate] / total[replicate]
+        dx, dy = forms.predicted - share @ forms.predicted, forms.human - share @ forms.human
+        xx[replicate], yy[replicate], xy[replicate] = share @ (dx * dx), share @ (dy * dy), share @ (dx * dy)
     return block.quotient(xy / np.sqrt(np.where(xx > 0, xx, np.nan)), yy)
 
 
@@ -250,10 +262,16 @@ def _ktau(block: Block) -> FloatArray:
     forms = block.forms
     if forms.n_units > MOST_UNITS:
         return block.one_by_one("ktau")
-    exact = float(forms.sizes.max() * block.total.max()) < EXACT_FLOAT32
-    kind = np.float32 if exact else np.float64
-    sums = forms.concordance.astype(kind, copy=False) @ block.weights.astype(kind)
-    above = np.einsum("ub,ub->b", sums, block.weights)
+    largest = float(block.total.max())
+    product: Any = np.float32 if 2.0 * float(forms.sizes.max()) * largest < EXACT_FLOAT32 else np.float64
+    total: Any = np.float32 if largest**2 < EXACT_FLOAT32 else np.float64
+    left, right = block.weights.astype(product), block.weights.astype(total)
+    above = np.zeros(left.shape[1])
+    step = max(48, -(-forms.n_units // 8))
+    for begin in range(0, forms.n_units, step):
+        rows = slice(begin, begin + step)
+        sums = forms.concordance[rows, begin:].astype(product, copy=False) @ left[begin:]
+        above += np.einsum("ub,ub->b", sums.astype(total, copy=False), right[rows])
     return block.quotient(above, block.untied[0] * block.untied[1])
 
 

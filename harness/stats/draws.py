@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +19,36 @@ IntArray = NDArray[np.int64]
 BLOCK_BYTES = 32 * 2**20
 """Most bytes of one block of weights; a handful of arrays of this size exist at a time."""
 
-BLOCK_ROWS = 2048
-"""Most replicates of one block: longer rows fall out of the processor's cache."""
+BLOCK_ROWS = 1000
+"""Most replicates of one block: more leave the processor's cache, fewer let the cost of a numpy call show."""
 
 
 def block_sizes(resamples: int, n_items: int) -> Iterator[int]:
     """Replicates of each block, so that ``n_items`` weights of 8 bytes each stay below :data:`BLOCK_BYTES`."""
-    largest = int(max(1, min(BLOCK_ROWS, BLOCK_BYTES // (8 * max(1, n_items)))))
+    largest = max(1, min(BLOCK_ROWS, BLOCK_BYTES // (8 * max(1, n_items))))
     for start in range(0, resamples, largest):
         yield min(largest, resamples - start)
 
 
-def _counts(drawn: IntArray, replicate: IntArray, n_items: int, rows: int) -> FloatArray:
-    """Weights ``(n_items, rows)`` from drawn item numbers and the replicate that each belongs to."""
-    flat = np.bincount((drawn * rows + replicate).ravel(), minlength=n_items * rows)
-    return flat.reshape(n_items, rows).astype(np.float64)
+def keep_pages() -> None:
+    """Free one large untouched array, so that temporaries are reused.
+
+    glibc hands freed memory back to the system at a threshold that follows the largest block freed so far. Without
+    this the pages of every temporary are fetched anew, which takes longer than the arithmetic on them.
+    """
+    np.empty(31 * 2**20, dtype=np.uint8)
+
+
+def _draw_systems(generator: np.random.Generator, rows: int, n_systems: int) -> NDArray[np.unsignedinteger[Any]]:
+    """Numbers of the drawn systems, ``(rows, n_systems)``; short integers are drawn faster."""
+    kind = np.uint16 if n_systems < 2**16 else np.uint32
+    return generator.integers(0, n_systems, size=(rows, n_systems), dtype=kind)
+
+
+def _weights(numbers: IntArray, n_items: int, rows: int) -> FloatArray:
+    """Weights ``(n_items, rows)`` from the numbers ``replicate * n_items + item`` of what was drawn."""
+    counts = np.bincount(numbers, minlength=n_items * rows)
+    return counts.reshape(rows, n_items).T.astype(np.float64, order="C")
 
 
 def draw_systems(n_systems: int, resamples: int, seed: int, n_items: int) -> Iterator[FloatArray]:
@@ -46,8 +62,8 @@ def draw_systems(n_systems: int, resamples: int, seed: int, n_items: int) -> Ite
     """
     generator = np.random.default_rng(seed)
     for rows in block_sizes(resamples, n_items):
-        drawn = generator.integers(0, n_systems, size=(rows, n_systems))
-        yield _counts(drawn, np.arange(rows)[:, None], n_systems, rows)
+        numbers = np.add(_draw_systems(generator, rows, n_systems), n_systems * np.arange(rows)[:, None])
+        yield _weights(numbers.ravel(), n_systems, rows)
 
 
 @dataclass(frozen=True)
@@ -87,12 +103,12 @@ def draw_utterances(sizes: IntArray, resamples: int, seed: int, *, two_level: bo
     first = np.cumsum(sizes) - sizes
     for rows in block_sizes(resamples, 2 * n_utterances):
         if two_level:
-            slots = of_systems.integers(0, n_systems, size=(rows, n_systems))
+            slots = _draw_systems(of_systems, rows, n_systems).astype(np.int64)
         else:
             slots = np.broadcast_to(np.arange(n_systems), (rows, n_systems))
         lengths = sizes[slots].ravel()
         starts = np.cumsum(lengths) - lengths
         random = of_utterances.random(int(lengths.sum()))
         drawn = (random * np.repeat(lengths, lengths)).astype(np.int64) + np.repeat(first[slots].ravel(), lengths)
-        replicate = np.repeat(np.arange(rows), lengths.reshape(rows, n_systems).sum(axis=1))
-        yield UtteranceDraw(_counts(drawn, replicate, n_utterances, rows), drawn, starts, slots)
+        offset = np.repeat(n_utterances * np.arange(rows), lengths.reshape(rows, n_systems).sum(axis=1))
+        yield UtteranceDraw(_weights(drawn + offset, n_utterances, rows), drawn, starts, slots)
