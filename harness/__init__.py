@@ -1,0 +1,48 @@
+"""The harness: nothing here knows one particular data set or model. Public names are imported on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+PUBLIC = {
+    "MosharnessError": "mosharness.harness.core.errors",
+    "evaluate_predictions": "mosharness.harness.evaluate",
+    "load_predictor": "mosharness.predictors",
+    "load_task": "mosharness.tasks",
+    "measure_rows": "mosharness.harness.measure",
+    "read_result": "mosharness.harness.results",
+    "run_split": "mosharness.harness.run",
+    "train_predictor": "mosharness.harness.training",
+    "verify_result": "mosharness.harness.verify",
+}
+
+if TYPE_CHECKING:
+    from ..predictors import load_predictor
+    from ..tasks import load_task
+    from .core.errors import MosharnessError
+    from .evaluate import evaluate_predictions
+    from .measure import measure_rows
+    from .results import read_result
+    from .run import run_split
+    from .training import train_predictor
+    from .verify import verify_result
+
+__all__ = [
+    "MosharnessError",
+    "evaluate_predictions",
+    "load_predictor",
+    "load_task",
+    "measure_rows",
+    "read_result",
+    "run_split",
+    "train_predictor",
+    "verify_result",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(PUBLIC[name]), name)

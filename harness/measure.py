@@ -77,15 +77,17 @@ def measure_rows(
     scored = sorted((row for row in rows if row.status != "failed"), key=lambda row: row.utterance_id)
     if not scored:
         reasons = sorted({row.reason for row in rows})
-        raise DataError(f"none of the {len(rows)} clips was scored (first reason: {reasons[0] if reasons else 'no rows'})")
+        raise DataError(
+            f"none of the {len(rows)} clips was scored (first reason: {reasons[0] if reasons else 'no rows'})"
+        )
     metrics: dict[str, Any] = {"utterance": {}, "system": {}}
     extras: dict[str, Any] = {"utterance": {}, "system": {}}
     ceiling: dict[str, Any] = {"utterance": {}, "system": {}}
     for dimension in dimensions:
         truth = _truth_of(dimension, scored, system_truth)
         one = _measure_dimension(scored, dimension, truth, ratings, listeners, options)
-        for level in metrics:
-            metrics[level][dimension] = one["metrics"][level]
+        for level, measured in one["metrics"].items():
+            metrics[level][dimension] = measured
             extras[level][dimension] = one["extras"].get(level, {})
             ceiling[level][dimension] = one["ceiling"][level]
     spread = {name: _spread([row.predicted[name] for row in scored]) for name in dimensions}
@@ -103,26 +105,47 @@ def _measure_dimension(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from .stats import describe, extras, noise_ceiling
+    from .stats import METRICS, describe, extras, noise_ceiling
 
     predicted = np.array([row.predicted[dimension] for row in scored])
     human = np.array([row.truth[dimension] for row in scored])
     systems = [row.system_id for row in scored]
-    given = {"system_truth": truth, "resamples": options.resamples, "seed": options.seed, "interval": options.interval}
-    metrics = describe(predicted, human, systems, **given)
+    metrics: dict[str, dict[str, Any]] = describe(
+        predicted,
+        human,
+        systems,
+        system_truth=truth,
+        resamples=options.resamples,
+        seed=options.seed,
+        interval=options.interval,
+    )
+    if not metrics["system"]:
+        reason = "the clips have no systems"
+        metrics["system"] = {name: {"value": None, "ci": None, "reason": reason} for name in METRICS}
     by_id = (ratings or {}).get(dimension, {})
     lists = [list(by_id.get(row.utterance_id, ())) for row in scored]
     who = [list((listeners or {}).get(row.utterance_id, ())) for row in scored]
+    unrated = sum(not one for one in lists)
+    if unrated:
+        reason = "no single ratings" if unrated == len(lists) else f"{unrated} clips have no single ratings"
+        ceiling: dict[str, Any] = {level: {"value": None, "reason": reason} for level in ("utterance", "system")}
+    else:
+        ceiling = noise_ceiling(lists, systems, who if all(who) else None)
+    widths = None if unrated or min(map(len, lists)) < 2 else [_half_width(one) for one in lists]
     return {
         "metrics": metrics,
-        "extras": extras(predicted, human, systems, system_truth=truth, ratings=lists if any(lists) else None),
-        "ceiling": noise_ceiling(lists, systems, who if any(who) else None),
+        "extras": extras(predicted, human, systems, system_truth=truth, half_widths=widths),
+        "ceiling": ceiling,
     }
 
 
-def _truth_of(
-    dimension: str, scored: Sequence[Scored], system_truth: SystemTruth | None
-) -> Mapping[str, float] | None:
+def _half_width(ratings: Sequence[float]) -> float:
+    from .stats.p1401 import mos_half_width
+
+    return mos_half_width(statistics.stdev(ratings), len(ratings))
+
+
+def _truth_of(dimension: str, scored: Sequence[Scored], system_truth: SystemTruth | None) -> Mapping[str, float] | None:
     if system_truth is None:
         return None
     if dimension not in system_truth:
@@ -152,6 +175,8 @@ def system_table(
         for name in dimensions:
             entry[name] = statistics.fmean(row.predicted[name] for row in members)
             given = system_truth[name][system] if system_truth is not None else None
-            entry[f"{name}_truth"] = given if given is not None else statistics.fmean(row.truth[name] for row in members)
+            entry[f"{name}_truth"] = (
+                given if given is not None else statistics.fmean(row.truth[name] for row in members)
+            )
         table.append(entry)
     return table

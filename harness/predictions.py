@@ -16,7 +16,18 @@ from .core.files import csv_text, read_csv, read_text, write_csv
 PARQUET_ABOVE = 100_000
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
 KEYS = ("utterance_id", "system_id")
-NOT_DIMENSIONS = {*KEYS, "text", "split", "subset", "path", "audio_path", "duration_s", "sample_rate", "status", "reason"}
+NOT_DIMENSIONS = {
+    *KEYS,
+    "text",
+    "split",
+    "subset",
+    "path",
+    "audio_path",
+    "duration_s",
+    "sample_rate",
+    "status",
+    "reason",
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,8 @@ def read_predictions(folder: Path, dimensions: Sequence[str]) -> list[Scored]:
     path = folder / "predictions.csv"
     if path.is_file():
         records: list[dict[str, Any]] = [
-            {**record, **{name: csv_text(record[name]) for name in (*KEYS, "reason")}} for record in read_csv(path, header)
+            {**record, **{name: csv_text(record[name]) for name in (*KEYS, "reason")}}
+            for record in read_csv(path, header)
         ]
     elif (path := folder / "predictions.parquet").is_file():
         import pyarrow.parquet as pq
@@ -207,7 +219,7 @@ def _answer_columns(
     values = len(first) - 1
     if values not in (1, len(dimensions)):
         raise PredictionError(
-            f"{path}: {values} values a line, but the labels have {len(dimensions)} dimensions ({', '.join(dimensions)})"
+            f"{path}: {values} values a line, but the labels have {len(dimensions)}: {', '.join(dimensions)}"
         )
     return {name: at for at, name in enumerate(dimensions[:values], start=1)}
 
@@ -218,7 +230,9 @@ def _prediction(path: str | Path, number: int, cell: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise PredictionError(f"{path}: row {number}: {cell!r} is not a finite number (leave the cell empty if missing)")
+        raise PredictionError(
+            f"{path}: row {number}: {cell!r} is not a finite number (leave the cell empty if missing)"
+        )
     return value
 
 
@@ -265,7 +279,9 @@ def read_truth(path: str | Path) -> Truth:
     names = [name for name in records[0] if name not in NOT_DIMENSIONS]
     dimensions = tuple(name for name in names if all(_is_number(record[name]) for record in records))
     if not dimensions:
-        raise DataError(f"{path}: no column of numbers beside utterance_id and system_id; the header is {list(records[0])}")
+        raise DataError(
+            f"{path}: no column of numbers beside utterance_id and system_id; the header is {list(records[0])}"
+        )
     for name in names:
         bad = [at for at, record in enumerate(records, start=2) if not _is_number(record[name])]
         if name not in dimensions and len(bad) < len(records):

@@ -233,7 +233,16 @@ def predictor_part(predictor: Predictor) -> dict[str, Any]:
 
 def outside_part(name: str, dimensions: Sequence[str], trained_on: Sequence[str] | None, note: str) -> dict[str, Any]:
     """The ``predictor`` part of a result whose predictions were made elsewhere."""
-    unknown = ("title", "version", "config", "config_digest", "weights", "checkpoint", "deterministic", "license_weights")
+    unknown = (
+        "title",
+        "version",
+        "config",
+        "config_digest",
+        "weights",
+        "checkpoint",
+        "deterministic",
+        "license_weights",
+    )
     return {
         **dict.fromkeys(unknown),
         "name": name,
@@ -349,8 +358,8 @@ def resolve_predictor(
     if checkpoint is None and PREDICTORS[name].default_weights(config) is None:
         command = f"mosharness run --task {task} --predictor {name} --train"
         raise CheckpointError(
-            f"predictor {name} has no weights for task {task}: none were trained here ({local} does not exist) and none "
-            f"are published. Train it ({command}) or pass --checkpoint."
+            f"predictor {name} has no weights for task {task}: none were trained here ({local} does not exist) and "
+            f"none are published. Train it ({command}) or pass --checkpoint."
         )
     return load_predictor(name, checkpoint, device, precision=precision, **config)
 

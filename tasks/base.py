@@ -122,7 +122,7 @@ def features(dimensions: tuple[str, ...]) -> datasets.Features:
 
     one = datasets.List(datasets.Value("float64"))
     string, integer = datasets.Value("string"), datasets.Value("int64")
-    ratings = one if len(dimensions) == 1 else {name: one for name in dimensions}
+    ratings = one if len(dimensions) == 1 else dict.fromkeys(dimensions, one)
     kinds: dict[str, Any] = dict.fromkeys(columns(dimensions), string)
     kinds |= dict.fromkeys(dimensions, datasets.Value("float64"))
     kinds |= {"n_ratings": integer, "sample_rate": integer, "ratings": ratings, "listeners": datasets.List(string)}
@@ -441,7 +441,8 @@ def missing_screen(card: TaskCard, looked: Path | None) -> str:
     counts = ", ".join(f"{name} {info.utterances}" if info.utterances else name for name, info in card.splits.items())
     return (
         f"the data of task {card.name} is not on this machine ({place}).\n"
-        f"  what:     {card.title} ({counts} clips; {', '.join(card.dimensions)} on {card.scale[0]:g}-{card.scale[1]:g})\n"
+        f"  what:     {card.title} ({counts} clips; {', '.join(card.dimensions)}; "
+        f"{card.scale[0]:g} to {card.scale[1]:g})\n"
         f"  licence:  {card.license}\n"
         f"  cite:     {card.citation}\n"
         f"  size:     {card.size}\n"

@@ -1,4 +1,4 @@
-"""Settings: dataclasses hold them, YAML files and ``key=value`` pairs fill them, unknown keys fail with a near match."""
+"""Settings: dataclasses hold them, YAML files and ``key=value`` pairs fill them, unknown keys fail with a hint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "aliases are not accepted", event.start_mark)
         return super().compose_node(parent, index)
 
@@ -46,7 +46,7 @@ def parse_yaml(text: str, source: str) -> Any:
     if len(text) > LIMIT:
         raise DataError(f"{source}: larger than {LIMIT} characters, which no settings file is")
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # a SafeLoader  # noqa: S506
+        return yaml.load(text, Loader=_StrictLoader)  # derived from SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         message = " ".join(str(error).split())
         raise DataError(f"{source}: not acceptable YAML: {message}") from error

@@ -55,7 +55,7 @@ def _umask() -> int:
 
 
 def json_ready(value: Any) -> Any:
-    """A copy of ``value`` in plain JSON types: NaN and infinities become ``None``, paths strings, numpy values Python's."""
+    """A copy of ``value`` in JSON types: NaN and infinities become ``None``, paths strings, numpy values Python's."""
     if isinstance(value, Mapping):
         return {str(key): json_ready(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -195,7 +195,7 @@ def check_name(name: str, what: str = "name") -> str:
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{what} {name!r} will not do: start with a lower-case letter or digit, then letters, digits, '.', '_', '-'; "
-            "64 characters at most"
+            f"{what} {name!r} will not do: start with a lower-case letter or digit, then letters, digits, "
+            "'.', '_', '-'; 64 characters at most"
         )
     return name

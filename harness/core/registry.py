@@ -90,4 +90,4 @@ class Registry(Generic[T]):
             module, _, attribute = entry.partition(":")
             entry = getattr(importlib.import_module(module), attribute)
         self._entries[name] = entry
-        return entry  # type: ignore[return-value]
+        return entry

@@ -82,6 +82,8 @@ class PredictionCache:
             return
         try:
             with closing(self._connect()) as database, database:
-                database.executemany("INSERT OR IGNORE INTO scores (predictor, content, scores) VALUES (?, ?, ?)", fresh)
+                database.executemany(
+                    "INSERT OR IGNORE INTO scores (predictor, content, scores) VALUES (?, ?, ?)", fresh
+                )
         except (sqlite3.Error, OSError) as error:
             self.problem = f"{self.path}: {error}; scoring goes on without the prediction cache"

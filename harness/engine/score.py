@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,7 +130,7 @@ def _identity(item: Item) -> list[str | int | float]:
     """What must not change between an interrupted run and its resumption: the file as the file system sees it."""
     if isinstance(item.source, (str, Path)):
         try:
-            status = os.stat(item.source)
+            status = Path(item.source).stat()
         except (OSError, ValueError):
             return ["absent"]
         return [status.st_size, status.st_mtime_ns]

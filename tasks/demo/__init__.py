@@ -12,6 +12,7 @@ from typing import Any
 from mosharness.harness.core.errors import UsageError
 
 from ..base import MosTask, Row, SplitInfo, TaskCard
+from .rows import NOTE
 
 
 class Demo(MosTask):
@@ -35,7 +36,7 @@ class Demo(MosTask):
         languages=("en",),
         sample_rates=(16_000,),
         human=False,
-        note="These are not human ratings: the labels are measured PESQ MOS-LQO values of our own degraded clips.",
+        note=NOTE,
     )
 
     def root(self) -> Path:
@@ -49,6 +50,6 @@ class Demo(MosTask):
         from .rows import rows
 
         if root != Path(__file__).parent:
-            raise UsageError(f"{root}: the demo task is embedded; leave --data-root out, or point it at a portable copy")
+            raise UsageError(f"{root}: the demo task is embedded; leave --data-root out, or name a portable copy")
         found: list[dict[str, Any]] = rows(split, audio=audio)
         return found

@@ -1,0 +1,38 @@
+# make demo   train, evaluate and show a leaderboard on the embedded demo task
+# make test   lint, types, every test, the commands of the documentation
+# Both set up $(VENV) first, with uv (which is fetched from the package index when it is not there).
+
+VENV ?= .venv
+PYTHON ?= >=3.11,<3.14
+EXTRAS ?= dev,plots
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+
+.PHONY: demo test lint install clean
+
+demo: install
+	@$(BIN)/python tests/demo.py $(DEMO)
+
+test: lint
+	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tests/typecheck.py
+
+install: $(READY)
+
+$(READY):
+	@start=$$(date +%s); \
+	uv=$$(command -v uv || true); \
+	if [ -z "$$uv" ]; then \
+		python3 -m venv $(VENV).uv && $(VENV).uv/bin/pip install --quiet uv && uv=$(VENV).uv/bin/uv; \
+	fi && \
+	"$$uv" venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && \
+	"$$uv" pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[$(EXTRAS)]" && \
+	touch $(READY) && \
+	echo "installed into $(VENV) in $$(( $$(date +%s) - start )) s"
+
+clean:
+	rm -rf $(VENV) $(VENV).uv .tc .mypy_cache .ruff_cache .pytest_cache

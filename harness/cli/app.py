@@ -1,0 +1,126 @@
+"""The application: verbs, global options, settings file, and the way from an error to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import MosharnessError, UnknownName, UsageError
+from . import check, doctor, evaluate, leaderboard, ls, predict, prepare, run, train, verify
+from .show import error_line, say
+
+EXIT_CODES = {
+    0: "done",
+    1: "check or verify found a fault, or a leaderboard is stale",
+    2: "wrong usage or input; data or weights absent; a download that did not work",
+    4: "finished, but more clips failed than --allow-failed",
+    70: "internal error",
+    130: "interrupted; what was finished is kept, and the same command goes on",
+}
+SETTINGS = Path("mosharness.yaml")
+
+app = typer.Typer(
+    name="mosharness",
+    help="Evaluate MOS predictors on human-rated data sets.",
+    epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _verb in (run, train, predict, evaluate, leaderboard, prepare, ls, check, verify, doctor):
+    _verb.register(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from ..provenance import own_version, source_commit
+
+        commit, dirty = source_commit()
+        source = f" ({commit[:12]}{', changed' if dirty else ''})" if commit else ""
+        typer.echo(f"mosharness {own_version()}{source}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings file; mosharness.yaml in this folder if it exists.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Options of every verb."""
+    if offline or os.environ.get("MOSHARNESS_OFFLINE") == "1":
+        from ..core.hub import set_offline
+
+        set_offline(True)
+    path = config or (SETTINGS if SETTINGS.is_file() else None)
+    if path is not None:
+        context.default_map = read_settings(path, context)
+
+
+def read_settings(path: Path, context: typer.Context) -> dict[str, Any]:
+    """Read ``mosharness.yaml``: a mapping of verb to its options, as defaults that the command line overrides.
+
+    Raises:
+        DataError: If it is no acceptable YAML.
+        UnknownName: For a verb or option that does not exist.
+        UsageError: If a verb's settings are no mapping.
+    """
+    from ..core.config import read_yaml
+
+    commands: dict[str, Any] = getattr(context.command, "commands", {})
+    settings = read_yaml(path)
+    for verb, values in settings.items():
+        if verb not in commands:
+            raise UnknownName(f"verb in {path}", verb, commands)
+        if not isinstance(values, dict):
+            raise UsageError(f"{path}: {verb} must be a mapping of options to values")
+        names = {option.name: option for option in commands[verb].params}
+        for key in list(values):
+            name = str(key).replace("-", "_")
+            if name not in names:
+                raise UnknownName(f"option of {verb} in {path}", str(key), [one.replace("_", "-") for one in names])
+            values[name] = values.pop(key)
+            if names[name].multiple and not isinstance(values[name], list):
+                values[name] = [values[name]]
+    return settings
+
+
+def run_app(arguments: list[str]) -> int:
+    """Run the application and return its exit code. Nothing but an internal error shows a traceback."""
+    try:
+        outcome = app(arguments, prog_name="mosharness", standalone_mode=False)
+        sys.stdout.flush()
+        return outcome if isinstance(outcome, int) else 0
+    except MosharnessError as error:
+        error_line(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("interrupted; what was finished is kept, and the same command goes on from there")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        if hasattr(error, "format_message"):  # usage errors of the command-line library
+            usage = getattr(error, "ctx", None)
+            if usage is not None:
+                say(usage.get_usage())
+            error_line(error.format_message())
+            return 2
+        traceback.print_exc()
+        error_line(
+            f"internal error: {type(error).__name__}: {error}. This is a defect of mosharness; please report it."
+        )
+        return 70

@@ -1,0 +1,130 @@
+"""Options that several verbs share, and how results are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.config import parse_assignments
+from ..core.errors import UsageError
+from .show import number, print_table, say, with_interval
+
+Tasks = Annotated[list[str], typer.Option("--task", help="Task; may repeat. `mosharness ls tasks` lists them.")]
+Predictors = Annotated[
+    list[str], typer.Option("--predictor", help="Predictor; may repeat. `mosharness ls predictors` lists them.")
+]
+Checkpoint = Annotated[
+    str | None, typer.Option("--checkpoint", help="Folder of ours, an official file, or a hub id owner/name[@commit].")
+]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", help="Folder of the data set; else $MOSHARNESS_DATA/<task>.")
+]
+Output = Annotated[Path, typer.Option("--output", help="Folder of results and trained checkpoints.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[str, typer.Option("--precision", help="float32, bfloat16 or float16.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Setting key=value of the predictor, or task.key=value of the task; may repeat."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on stdout, nothing else.")]
+AllowMissing = Annotated[
+    int, typer.Option("--allow-missing", min=0, help="How many clips may lack audio or a prediction.")
+]
+AllowFailed = Annotated[int, typer.Option("--allow-failed", min=0, help="How many clips may fail before exit code 4.")]
+SystemTruthOption = Annotated[
+    str, typer.Option("--system-truth", help="split-mean, official, or a CSV system_id,<dimension>.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of training and of the bootstrap.")]
+IntervalOption = Annotated[
+    str, typer.Option("--interval", help="What the bootstrap resamples: systems, two-level or utterances.")
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Decoding threads; never changes a score.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither look up nor store scores in the prediction cache.")]
+
+
+def split_settings(pairs: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``--set`` values for the predictor and, those that begin with ``task.``, for the task."""
+    values = parse_assignments(pairs or [])
+    task = {name.removeprefix("task."): value for name, value in values.items() if name.startswith("task.")}
+    return {name: value for name, value in values.items() if not name.startswith("task.")}, task
+
+
+def check_choice(value: str, choices: Sequence[str], option: str) -> Any:
+    """``value`` if it is one of ``choices``.
+
+    Raises:
+        UsageError: Otherwise.
+    """
+    if value not in choices:
+        raise UsageError(f"{option} {value}: use one of {', '.join(choices)}")
+    return value
+
+
+def show_result(result: dict[str, Any]) -> None:
+    """One result as tables on stdout, with everything a reader must know to quote it."""
+    task, counts = result["task"], result["counts"]
+    print(f"{task['name']}/{task['split']}  {result['name']}")
+    if not task["human"]:
+        print(f"  {task['note']}")
+    trained = result["predictor"]["trained_on"]
+    print(
+        f"  clips: {counts['scored']} scored, {counts['missing']} missing, {counts['failed']} failed, "
+        f"{counts['warnings']} with warnings; systems: {len(result['systems'])}; system truth: {task['system_truth']}; "
+        f"trained on: {'not stated' if trained is None else ', '.join(trained) or 'nothing of ours'}"
+    )
+    for found in result["findings"]:
+        say(f"  note: {found['message']}")
+    rows = []
+    for level in ("system", "utterance"):
+        for dimension, metrics in result["metrics"][level].items():
+            ceiling = result["ceiling"][level].get(dimension, {}).get("value")
+            values = [with_interval(metrics[name]) for name in ("srcc", "lcc", "ktau", "mse", "rmse", "mae")]
+            rows.append([level, dimension, *values, number(ceiling)])
+    print_table(["level", "dimension", "SRCC", "LCC", "KTAU", "MSE", "RMSE", "MAE", "ceiling"], rows, right=2)
+    reasons = {
+        f"  {level} {dimension}: {entry['reason']}"
+        for level, dimensions in result["metrics"].items()
+        for dimension, metrics in dimensions.items()
+        for entry in metrics.values()
+        if entry.get("reason")
+    }
+    for reason in sorted(reasons):
+        print(reason)
+    print(
+        f"  [..] 95 % interval, {result['options']['resamples']} bootstrap resamples of "
+        f"{result['options']['interval']}; ceiling: correlation a perfect predictor would reach"
+    )
+
+
+def show_summary(results: Sequence[dict[str, Any]]) -> None:
+    """The primary figure of several results, one line each, best first within a task."""
+
+    def key(result: dict[str, Any]) -> tuple[str, str, float, str]:
+        entry = primary_entry(result)
+        value = entry.get("value")
+        return result["task"]["name"], result["task"]["split"], -(value if value is not None else -2.0), result["name"]
+
+    rows = [
+        [
+            f"{result['task']['name']}/{result['task']['split']}",
+            result["name"],
+            with_interval(primary_entry(result)),
+            with_interval(result["metrics"]["utterance"][result["task"]["dimensions"][0]]["srcc"]),
+            with_interval(result["metrics"]["system"][result["task"]["dimensions"][0]]["mse"]),
+            result["counts"]["scored"],
+            result["counts"]["failed"] + result["counts"]["missing"],
+        ]
+        for result in sorted(results, key=key)
+    ]
+    header = ["task/split", "name", "system SRCC", "utterance SRCC", "system MSE", "scored", "not scored"]
+    print_table(header, rows, title="summary", right=2)
+
+
+def primary_entry(result: dict[str, Any]) -> dict[str, Any]:
+    """The entry that the task is ranked by: its primary level, dimension and metric."""
+    task = result["task"]
+    entry: dict[str, Any] = result["metrics"][task["primary_level"]][task["dimensions"][0]][task["primary_metric"]]
+    return entry

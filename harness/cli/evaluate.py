@@ -1,0 +1,93 @@
+"""``mosharness evaluate``: measure predictions that were made elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import UsageError
+from . import common
+from .show import print_json, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    predictions: Annotated[
+        Path, typer.Option("--predictions", help="CSV with utterance_id and dimensions, or an answer file id,value.")
+    ],
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="CSV utterance_id,system_id,<dimensions>; or give --task.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", help="Task whose labels are the truth (no audio needed).")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Split of the task.")] = "test",
+    column: Annotated[
+        str | None, typer.Option("--column", help="Column of the predictions to take as the primary dimension.")
+    ] = None,
+    data_root: common.DataRoot = None,
+    system_truth: common.SystemTruthOption = "split-mean",
+    allow_missing: common.AllowMissing = 0,
+    name: Annotated[str, typer.Option("--name", help="Name of the row in the result.")] = "outside",
+    trained_on: Annotated[
+        list[str] | None, typer.Option("--trained-on", help="task/split the predictor has seen; may repeat.")
+    ] = None,
+    note: Annotated[str, typer.Option("--note", help="Where the predictions come from; stored in the result.")] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write the result to this .json file, or below this folder.")
+    ] = None,
+    interval: common.IntervalOption = "systems",
+    seed: common.Seed = 0,
+    set_: common.Settings = None,
+    as_json: common.AsJson = False,
+) -> None:
+    """Measure an outside prediction file against a truth file or a task's labels."""
+    from ...tasks import load_task
+    from ..core.files import write_json
+    from ..evaluate import evaluate_predictions
+    from ..measure import MeasureOptions
+    from ..results import result_folder, write_result
+    from ..run import RunOptions
+
+    common.check_choice(interval, ("systems", "two-level", "utterances"), "--interval")
+    settings, for_task = common.split_settings(set_)
+    if settings:
+        raise UsageError(f"--set {next(iter(settings))}: only task.key=value is of use here")
+    loaded = load_task(task, data_root, **for_task) if task is not None else None
+    splits = loaded.resolve_split(split) if loaded is not None else (split,)
+    if len(splits) > 1:
+        raise UsageError(f"--split {split} of {task} stands for {', '.join(splits)}: predictions are for one of them")
+    result = evaluate_predictions(
+        predictions,
+        truth=truth,
+        task=loaded,
+        split=splits[0],
+        column=column,
+        name=name,
+        trained_on=trained_on,
+        note=note,
+        options=RunOptions(
+            system_truth=system_truth,
+            allow_missing=allow_missing,
+            measure=MeasureOptions(interval=interval, seed=seed),  # type: ignore[arg-type]
+        ),
+    )
+    if output is not None and output.suffix == ".json":
+        write_json(output, result)
+    elif output is not None:
+        folder = result_folder(output, result["task"]["name"], result["task"]["split"], name)
+        output = write_result(folder, result)
+    if as_json:
+        for found in result["findings"]:
+            say(f"note: {found['message']}")
+        print_json(result)
+    else:
+        common.show_result(result)
+        if output is not None:
+            print(f"  stored in {output}")

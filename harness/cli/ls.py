@@ -1,0 +1,101 @@
+"""``mosharness ls``: tasks, predictors, results. Lists without loading anything heavy."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import common
+from .show import print_json, print_table, with_interval
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("ls")(ls)
+
+
+def ls(
+    what: Annotated[str, typer.Argument(help="tasks, predictors or results")],
+    output: Annotated[Path, typer.Option("--output", help="Folder of results, for `ls results`.")] = Path("results"),
+    as_json: common.AsJson = False,
+) -> None:
+    """List tasks, predictors or stored results."""
+    common.check_choice(what, ("tasks", "predictors", "results"), "ls")
+    if what == "tasks":
+        _tasks(as_json)
+    elif what == "predictors":
+        _predictors(as_json)
+    else:
+        _results(output, as_json)
+
+
+def _tasks(as_json: bool) -> None:
+    from ...tasks import TASKS
+    from ...tasks.base import card_fields
+
+    cards = {name: TASKS[name].card for name in TASKS}
+    if as_json:
+        print_json({name: {**card_fields(card), "origin": TASKS.origin(name)} for name, card in cards.items()})
+        return
+    rows = [
+        [
+            name,
+            ", ".join(card.dimensions),
+            " ".join(f"{split} {info.utterances or '?'}" for split, info in card.splits.items()),
+            card.title,
+            card.license.partition(";")[0],
+        ]
+        for name, card in cards.items()
+    ]
+    print_table(["task", "dimensions", "splits and clips", "what", "licence"], rows)
+
+
+def _predictors(as_json: bool) -> None:
+    from ...predictors import PREDICTORS
+
+    cards = {name: PREDICTORS[name].card for name in PREDICTORS}
+    if as_json:
+        listed: dict[str, Any] = {
+            name: {**{item.name: getattr(card, item.name) for item in fields(card)}, "origin": PREDICTORS.origin(name)}
+            for name, card in cards.items()
+        }
+        print_json(listed)
+        return
+    rows = [
+        [
+            name,
+            ", ".join(card.dimensions),
+            "yes" if card.stages else "no",
+            card.license_weights or "none: train it",
+            card.title,
+        ]
+        for name, card in cards.items()
+    ]
+    print_table(["predictor", "dimensions", "trainable", "licence of the published weights", "what"], rows)
+
+
+def _results(output: Path, as_json: bool) -> None:
+    from ..core.errors import DataError
+    from ..results import find_results
+
+    if not output.is_dir():
+        raise DataError(f"--output {output}: no such folder; `mosharness run` makes one")
+    found = list(find_results(output))
+    if as_json:
+        print_json([{"path": str(path.parent), **result} for path, result in found])
+        return
+    rows = [
+        [
+            f"{result['task']['name']}/{result['task']['split']}",
+            result["name"],
+            with_interval(common.primary_entry(result)),
+            result["counts"]["scored"],
+            result["counts"]["missing"] + result["counts"]["failed"],
+            path.parent,
+        ]
+        for path, result in found
+    ]
+    print_table(["task/split", "name", "system SRCC", "scored", "not scored", "folder"], rows)

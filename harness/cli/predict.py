@@ -1,0 +1,73 @@
+"""``mosharness predict``: score unlabelled audio."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import ClipsFailed, UsageError
+from . import common
+from .show import print_json, say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("predict")(predict)
+
+
+def predict(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Audio files, folders, manifests (.csv with a path column), or - for a list on stdin."),
+    ],
+    predictor: Annotated[str, typer.Option("--predictor", help="Predictor.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet; stdout without.")
+    ] = None,
+    checkpoint: common.Checkpoint = None,
+    device: common.Device = "auto",
+    precision: common.Precision = "float32",
+    allow_failed: common.AllowFailed = 0,
+    set_: common.Settings = None,
+    workers: common.Workers = None,
+    no_cache: common.NoCache = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """Score audio without labels; one row per clip with status and reason."""
+    from ...predictors import load_predictor
+    from .. import predict as work
+
+    common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
+    if output is not None:
+        work.check_output(output)
+    listed = [line.rstrip("\r\n") for line in sys.stdin] if "-" in paths else []
+    if "-" in paths and not any(listed):
+        raise UsageError("-: the list on standard input is empty")
+    collected = work.collect([path for path in paths if path != "-"], listed)
+    if collected.passed_over:
+        say(f"note: passed over {collected.passed_over}")
+    settings, _ = common.split_settings(set_)
+    loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
+    entries = collected.entries
+    rows = work.predict_entries(loaded, entries, output=output, use_cache=not no_cache, workers=workers, show=True)
+    names, cells = work.header(loaded.dimensions), work.table(entries, rows)
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in cells])
+    elif output is None:
+        sys.stdout.write(work.csv_text_table(names, cells))
+    failed = [row for row in rows if row.status == "failed"]
+    warned = sum(row.status == "warning" for row in rows)
+    where = f"; stored in {output}" if output is not None else ""
+    say(f"{len(rows) - len(failed)} of {len(rows)} clips scored, {warned} with a warning, {len(failed)} failed{where}")
+    for row in failed[:5]:
+        say(f"  {row.utterance_id}: {row.reason}")
+    if len(failed) > 5:
+        say(f"  and {len(failed) - 5} more; see the reason column")
+    if len(failed) > allow_failed:
+        raise ClipsFailed(
+            f"{len(failed)} of {len(rows)} clips failed ({allow_failed} allowed). Mend them, or pass --allow-failed "
+            f"{len(failed)}."
+        )
