@@ -47,7 +47,7 @@ class NisqaCorpus(MosTask):
             "dev_live": SplitInfo(200),
             "test_for": SplitInfo(240, 60, "Australian English, simulated and VoIP; 4 clips a condition"),
             "test_p501": SplitInfo(240, 60, "ITU-T P.501 sentences; 4 clips a condition"),
-            "test_livetalk": SplitInfo(232, 58, "real calls; 4 clips a condition"),
+            "test_livetalk": SplitInfo(232, 58, "real calls, not English (sources say German or Dutch); 4 clips a condition"),
         },
         license="the terms of the source speech and noise, differing by sub-set (see their readmes); non-commercial "
         "research throughout",
@@ -55,7 +55,7 @@ class NisqaCorpus(MosTask):
         obtain="TU Berlin DepositOnce, item 11303/13012.5 (https://depositonce.tu-berlin.de/handle/11303/13012.5):\n"
         "NISQA_Corpus.zip. Unpack it; NISQA_Corpus/ holds a folder for each sub-set.",
         size="about 16 GB download",
-        languages=("en", "de"),
+        languages=("en",),
         sample_rates=(48000,),
         official_system_truth=True,
         test_splits=("test_for", "test_p501", "test_livetalk"),
