@@ -110,17 +110,17 @@ class MusicEval(MosTask):
         return self._build_hub(root, split, audio=audio)
 
     def system_of(self, name: str) -> str:
-        """System id of a clip: what stands before ``_`` in its name, the challenge's prefix taken off.
+        """System id of a clip: what stands before ``_`` in its name (without suffix), the prefix taken off.
 
         Raises:
             DataError: If the name is not of the form ``S002_P044``, unless the option ``systems`` is ``none``.
         """
         if self.option["systems"] == "none":
             return ""
-        match = _NAME.fullmatch(clip_id(name))
+        match = _NAME.fullmatch(name)
         if not match:
             raise DataError(
-                f"systems cannot be recovered: the file name {name!r} is not of the form {PREFIX}S002_P044.wav. "
+                f"systems cannot be recovered: the file name {name!r} is not of the form {PREFIX}S002_P044. "
                 "With the option systems=none the clips can be scored at utterance level"
             )
         return match[1]
@@ -237,18 +237,17 @@ class MusicEval(MosTask):
     def _build_hub(self, root: Path, split: str, *, audio: bool) -> list[Row]:
         clips = hubsource.read_split(root, split, self.card.name, audio=audio)
         self.note("hub_columns", "the hub copy has no prompts, no single ratings and no official system scores")
-        rows: list[Row] = []
+        names = [Path(clip.name).stem for clip in clips]
         if self.option["systems"] == "none":
             self.note("no_systems", "system ids are left empty (option systems=none): utterance level only")
-        for clip in clips:
-            system = self.system_of(clip.name)
-            name = clip_id(clip.name)
-            if self.option["systems"] == "none":
-                name = name or f"{split}-{clip.index:05d}"
-            elif not name.startswith(PREFIX):
-                name = PREFIX + name
+            if len({*names, ""}) <= len(names):  # some empty or equal
+                names = [f"{split}-{clip.index:05d}" for clip in clips]
+        rows: list[Row] = []
+        for clip, name in zip(clips, names, strict=True):
+            system = self.system_of(name)
+            full = name if not system or name.startswith(PREFIX) else PREFIX + name
             rows.append(
-                {"utterance_id": name, "system_id": system, "audio_path": clip.path, "mi": clip.mi, "ta": clip.ta}
+                {"utterance_id": full, "system_id": system, "audio_path": clip.path, "mi": clip.mi, "ta": clip.ta}
             )
         return rows
 
