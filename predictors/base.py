@@ -167,7 +167,7 @@ class Predictor:
 
     @classmethod
     def local_weights(cls, config: Mapping[str, Any]) -> Path | None:
-        """Default weights that the user placed on this machine (an environment variable, say), used before a download."""
+        """Default weights that the user placed on this machine (an environment variable, say); go before a download."""
         return None
 
     @classmethod
@@ -296,7 +296,7 @@ class Predictor:
     # -- saving and loading ---------------------------------------------------------------------------------------
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Write ``model.safetensors``, ``config.json`` and ``card.json``, which ``load_predictor`` reads bit for bit."""
+        """Write ``model.safetensors``, ``config.json``, ``card.json``: ``load_predictor`` reads it back bit for bit."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_tensors(folder / "model.safetensors", self.tensors())
