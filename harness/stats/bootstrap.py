@@ -4,7 +4,8 @@ Three schemes, named as they appear in results:
 
 - ``bootstrap/systems``: systems are drawn with replacement, each with all its utterances. The default; what it covers
   is the metric of the observed means over a population of systems.
-- ``bootstrap/two-level``: systems are drawn, then utterances within each copy. Conservative.
+- ``bootstrap/two-level``: systems are drawn, then utterances within each copy. Wider; but drawing utterances adds
+  their noise a second time, which moves every replicate, so it is not safer with many systems (docs/statistics.md).
 - ``bootstrap/utterances``: utterances are drawn within their system, and every system stays. It answers a question
   about these very systems; as an interval for new systems it is far too short. Without systems, utterances are drawn
   from all.

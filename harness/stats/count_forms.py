@@ -6,7 +6,8 @@ shape ``(units, rows)``:
 
 - sums over items are products of W with sums per unit;
 - the average rank of a tie group of weight g is (cumulated weight up to and including it) - (g - 1) / 2, so one sort
-  of the items serves every replicate. Doubled and centred it is 2 C - g - N, an integer;
+  of the items serves every replicate. Doubled and centred it is the cumulated weights before and after the group minus
+  N, an integer;
 - concordant minus discordant pairs are w' S w / 2 with S = sign(x_i - x_j) sign(y_i - y_j), summed over the items of
   each pair of units: the matrix is systems x systems however many utterances there are;
 - with t the weights of the tie groups, pairs that are not tied number (N^2 - sum t^2) / 2, and the squared centred
@@ -63,15 +64,14 @@ class RankPlan:
         for row in rest:  # numpy's cumsum along this axis takes three times as long
             np.add(before, row, row)
             before = row
-        total = upto[-1].copy()
         if self.ends.size < upto.shape[0]:
             upto = upto[self.ends]
-        group_weight = upto.copy()
-        group_weight[1:] -= upto[:-1]
-        upto *= 2.0
-        upto -= group_weight
-        upto -= total
-        return upto, group_weight
+        rank, group_weight = np.empty_like(upto), np.empty_like(upto)
+        rank[0], group_weight[0] = upto[0], upto[0]
+        np.add(upto[1:], upto[:-1], out=rank[1:])
+        np.subtract(upto[1:], upto[:-1], out=group_weight[1:])
+        rank -= upto[-1]
+        return rank, group_weight
 
 
 class CountForms:
