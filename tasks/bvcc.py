@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..harness.core.errors import DataError
-from ..harness.core.files import read_csv
 from .base import MosTask, Row, SplitInfo, TaskCard
 from .lists import (
     AudioFiles,
@@ -23,6 +22,7 @@ from .lists import (
     find_layout,
     missing_labels,
     parse_number,
+    read_columns,
     read_lines,
     read_rows,
     repeated_listeners,
@@ -116,7 +116,7 @@ class Bvcc(MosTask):
     def build_system_truth(self, root: Path, split: str) -> dict[str, dict[str, float]]:
         """``mydata_system.csv``: means over the utterances of train and dev together, as its README says."""
         path = root / SYSTEM_FILE
-        pairs = ((row["system_ID"], row["mean"]) for row in read_csv(path, ("system_ID", "mean")))
+        pairs = read_columns(path, ("system_ID", "mean"))
         truth = unique(((name, parse_number(text, path, name)) for name, text in pairs), path)
         scores: dict[str, float] = {}
         for part in ("train", "dev"):

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 from ..harness.core.audio import read_header
 from ..harness.core.errors import AudioError, DataError, UsageError
-from ..harness.core.files import read_csv
 from .base import MosTask, Row, SplitInfo, TaskCard
 from .lists import (
     AudioFiles,
@@ -25,6 +24,7 @@ from .lists import (
     find_layout,
     missing_labels,
     parse_number,
+    read_columns,
     read_lines,
     repeated_listeners,
     restrict_truth,
@@ -115,7 +115,7 @@ class MultiSamplingRate(MosTask):
         if not path.is_file():
             raise missing_labels(path.parent if path.parent.is_dir() else root, (path.name,), COMPLETE_RELEASE)
         names = ClipNames.read(root)
-        table = [(names.condition(row["sysID"].strip(), path), row["MOS"]) for row in read_csv(path, ("sysID", "MOS"))]
+        table = [(names.condition(name, path), text) for name, text in read_columns(path, ("sysID", "MOS"))]
         truth = unique(((name, parse_number(text, path, name)) for name, text in table), path)
         rows = [row for test, file in self._tests(root, split).items() for row in self._rows(file, test, names)]
         systems = {row["utterance_id"]: row["system_id"] for row in rows}
@@ -149,8 +149,8 @@ class MultiSamplingRate(MosTask):
     def _rows(self, path: Path, test: str, names: ClipNames) -> list[Row]:
         """Rows of one listening test. Listener ids restart in every test, so the test's name goes in front."""
         records = [
-            (clip_id(record["uttID"].strip(), path), record["rating"].strip(), f"{test}-{record['lisID'].strip()}")
-            for record in read_csv(path, ("uttID", "lisID", "rating"))
+            (clip_id(name, path), rating, f"{test}-{listener}")
+            for name, listener, rating in read_columns(path, ("uttID", "lisID", "rating"))
         ]
         systems = {name: "_".join(names.parts(name, path)[:2]) for name, _, _ in records}
         lines = ((name, systems[name], rating, listener) for name, rating, listener in records)
@@ -227,4 +227,4 @@ class MultiSamplingRate(MosTask):
 def _clips(paths: list[Path]) -> set[str]:
     """The clips that these rating files name; absent files are skipped."""
     present = [path for path in paths if path.is_file()]
-    return {clip_id(record["uttID"].strip(), path) for path in present for record in read_csv(path, ("uttID",))}
+    return {clip_id(name, path) for path in present for (name,) in read_columns(path, ("uttID",))}

@@ -10,9 +10,18 @@ from collections import Counter
 from pathlib import Path
 
 from ..harness.core.errors import DataError
-from ..harness.core.files import read_csv
 from .base import MosTask, Row, SplitInfo, TaskCard
-from .lists import AudioFiles, clip_id, disagreement, find_layout, missing_labels, parse_number, restrict_truth, unique
+from .lists import (
+    AudioFiles,
+    clip_id,
+    disagreement,
+    find_layout,
+    missing_labels,
+    parse_number,
+    read_columns,
+    restrict_truth,
+    unique,
+)
 
 SUBSETS = {
     "train": ("NISQA_TRAIN_SIM", "NISQA_TRAIN_LIVE"),
@@ -47,7 +56,9 @@ class NisqaCorpus(MosTask):
             "dev_live": SplitInfo(200),
             "test_for": SplitInfo(240, 60, "Australian English, simulated and VoIP; 4 clips a condition"),
             "test_p501": SplitInfo(240, 60, "ITU-T P.501 sentences; 4 clips a condition"),
-            "test_livetalk": SplitInfo(232, 58, "real calls, not English (sources say German or Dutch); 4 clips a condition"),
+            "test_livetalk": SplitInfo(
+                232, 58, "real calls; 4 clips a condition; sources disagree whether German or Dutch"
+            ),
         },
         license="the terms of the source speech and noise, differing by sub-set (see their readmes); non-commercial "
         "research throughout",
@@ -78,7 +89,7 @@ class NisqaCorpus(MosTask):
             if audio:
                 for row, record in zip(part, records, strict=True):
                     row["audio_path"] = _find(files, record, subset, path)
-                self._check_audio(files, subset, {clip_id(record["filename_deg"].strip()) for record in records})
+                self._check_audio(files, subset, {clip_id(record["filename_deg"]) for record in records})
             rows += part
             self._check_against_corpus(root, path, subset, part)
         counts = Counter(row["utterance_id"] for row in rows)
@@ -107,19 +118,20 @@ class NisqaCorpus(MosTask):
         needed = ["con", *self.card.dimensions, *(["filename_deg"] if kind == "file" else [])]
         path = root / subset / f"{subset}_{kind}.csv"
         if path.is_file():
-            return path, read_csv(path, needed)
+            return path, _table(path, needed, ["db", "votes", "filepath_deg"])
         corpus = root / (CORPUS_FILE if kind == "file" else CORPUS_CONDITIONS)
         if not corpus.is_file():
             place = root / subset if (root / subset).is_dir() else root
             raise missing_labels(place, (f"{subset}/{path.name}", corpus.name))
-        records = [record for record in read_csv(corpus, ["db", *needed]) if record["db"].strip() == subset]
+        records = _table(corpus, ["db", *needed], ["votes", "filepath_deg"])
+        records = [record for record in records if record["db"] == subset]
         if not records:
             raise DataError(f"{corpus}: no row of {subset} (column db)")
         return corpus, records
 
     def _row(self, record: dict[str, str], subset: str, path: Path) -> Row:
-        name = clip_id(record["filename_deg"].strip(), path)
-        votes = record.get("votes", "").strip()
+        name = clip_id(record["filename_deg"], path)
+        votes = record["votes"]
         return {
             "utterance_id": name,
             "system_id": _condition(record, subset, path),
@@ -135,10 +147,8 @@ class NisqaCorpus(MosTask):
         corpus = root / CORPUS_FILE
         if path == corpus or not corpus.is_file():
             return
-        records = [row for row in read_csv(corpus, ("db", "filename_deg", "mos")) if row["db"].strip() == subset]
-        other = {
-            clip_id(row["filename_deg"].strip(), corpus): parse_number(row["mos"], corpus, "mos") for row in records
-        }
+        table = read_columns(corpus, ("db", "filename_deg", "mos"))
+        other = {clip_id(name, corpus): parse_number(text, corpus, name) for db, name, text in table if db == subset}
         conflict = disagreement({row["utterance_id"]: row["mos"] for row in rows}, other, (path.name, CORPUS_FILE))
         if other and conflict:
             self.note("label_conflict", f"{conflict}; {path.name} is used")
@@ -152,13 +162,19 @@ class NisqaCorpus(MosTask):
             self.note("unlabelled_audio", f"{len(extra)} files in {subset}/deg are in no table (first: {min(extra)})")
 
 
+def _table(path: Path, needed: list[str], optional: list[str]) -> list[dict[str, str]]:
+    """Chosen columns as records: the tables have over forty, and others in every sub-set."""
+    names = [*needed, *optional]
+    return [dict(zip(names, row, strict=True)) for row in read_columns(path, needed, optional)]
+
+
 def _condition(record: dict[str, str], subset: str, path: Path) -> str:
     """System id ``<sub-set>/<condition>``; trailing blanks of the condition are dropped, inner ones kept.
 
     Raises:
         DataError: If the condition is empty or the row is of another sub-set.
     """
-    condition, stated = record["con"].strip(), record.get("db", subset).strip()
+    condition, stated = record["con"], record["db"] or subset
     if not condition:
         raise DataError(f"{path}: a row without a condition (column con)")
     if stated != subset:
@@ -168,6 +184,5 @@ def _condition(record: dict[str, str], subset: str, path: Path) -> str:
 
 def _find(files: AudioFiles, record: dict[str, str], subset: str, path: Path) -> str:
     """``filepath_deg`` below the corpus, else ``<sub-set>/deg/<filename_deg>``, else ``""``."""
-    stated = record.get("filepath_deg", "").strip()
-    found = files.find("", stated, path) if stated else ""
-    return found or files.find(f"{subset}/deg", record["filename_deg"].strip(), path)
+    found = files.find("", record["filepath_deg"], path) if record["filepath_deg"] else ""
+    return found or files.find(f"{subset}/deg", record["filename_deg"], path)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..harness.core.errors import DataError
-from ..harness.core.files import read_csv
 from .base import MosTask, Row, SplitInfo, TaskCard
 from .lists import (
     AudioFiles,
@@ -24,6 +23,7 @@ from .lists import (
     find_layout,
     missing_labels,
     parse_number,
+    read_columns,
     repeated_listeners,
     restrict_truth,
     system_means,
@@ -98,7 +98,7 @@ class Somos(MosTask):
     def build_system_truth(self, root: Path, split: str) -> dict[str, dict[str, float]]:
         """``<split>_system.csv``: the organisers' system means of this split."""
         path = self._folder(root) / self._files(split)[2]
-        table = [(row["systemId"].strip().zfill(3), row["mean"]) for row in read_csv(path, ("systemId", "mean"))]
+        table = ((name.zfill(3), text) for name, text in read_columns(path, ("systemId", "mean")))
         truth = unique(((name, parse_number(text, path, name)) for name, text in table), path)
         scores = {row["utterance_id"]: row["mos"] for row in self.build(root, split, audio=False)}
         systems = {name: system_of(name, path) for name in scores}
@@ -122,17 +122,18 @@ class Somos(MosTask):
         path = self._folder(root) / self._files(split)[0]
         if not path.is_file():
             return None
-        records = read_csv(path, ("systemId", "utteranceId", "choice", "listenerId"))
         shortened = 0
+        known: dict[tuple[str, str], tuple[str, str]] = {}  # a clip has about eighteen rows: check its names once
         lines = []
-        for record in records:
-            name = clip_id(record["utteranceId"], path)
-            system, stated = system_of(name, path), record["systemId"].strip()
-            if stated != system:
-                if stated.zfill(3) != system:
-                    raise DataError(f"{path}: {name} is of system {system}, the file says {stated!r}")
-                shortened += 1
-            lines.append((name, system, record["choice"].strip(), record["listenerId"].strip()))
+        for stated, file, rating, listener in read_columns(path, ("systemId", "utteranceId", "choice", "listenerId")):
+            clip = known.get((stated, file))
+            if clip is None:
+                name = clip_id(file, path)
+                clip = known[stated, file] = (name, system_of(name, path))
+                if stated.zfill(3) != clip[1]:
+                    raise DataError(f"{path}: {name} is of system {clip[1]}, the file says {stated!r}")
+            shortened += stated != clip[1]
+            lines.append((*clip, rating, listener))
         if shortened:
             self.note("leading_zeros", f"{path}: {shortened} system ids lack leading zeros; taken from the clip names")
         table = collect(lines, self.card.scale, path)
@@ -146,8 +147,8 @@ class Somos(MosTask):
         path = self._folder(root) / self._files(split)[1]
         if not path.is_file():
             return None
-        records = ((row["utteranceId"], row["mean"]) for row in read_csv(path, ("utteranceId", "mean")))
-        return unique(((clip_id(name, path), parse_number(text, path, name)) for name, text in records), path)
+        rows = read_columns(path, ("utteranceId", "mean"))
+        return unique(((clip_id(name, path), parse_number(text, path, name)) for name, text in rows), path)
 
     # -- audio ----------------------------------------------------------------------------------------------------
 

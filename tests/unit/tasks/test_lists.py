@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from mosharness.harness.core.errors import DataError
-from mosharness.tasks.lists import AudioFiles, disagreement, find_layout, read_rows, safe_join
+from mosharness.tasks.lists import AudioFiles, disagreement, find_layout, read_columns, read_rows, safe_join
 
 
 @pytest.mark.parametrize("name", ["a.wav", "wav/a.wav", "./a.wav", "a b/ü.wav", "..a/b..wav", "not/there.wav"])
@@ -100,3 +100,17 @@ def test_disagreement_names_the_first_cases_and_is_silent_within_the_tolerance()
     text = disagreement({"a": 1.0, "b": 2.0, "c": 3.0}, {"a": 1.5, "b": 2.0, "d": 1.0}, ("one", "two"))
     assert "1 of 3 means differ by more than 1e-06 (a: 1 and 1.5)" in text
     assert "1 ids only in one (c)" in text and "1 ids only in two (d)" in text
+
+
+def test_columns_are_taken_by_name_and_an_absent_optional_one_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text('\ufeffa, b ,c\r\n015,"x, y ",3\r\n\r\n016,z,4\r\n', "utf-8", newline="")
+    assert read_columns(path, ("b", "a"), ("d", "c")) == [("x, y", "015", "", "3"), ("z", "016", "", "4")]
+    with pytest.raises(DataError, match="no column d, e; the header is 'a,b,c'"):
+        read_columns(path, ("a", "d", "e"))
+    path.write_text("a,b\n1\n")
+    with pytest.raises(DataError, match="line 2 has 1 fields, the header has 2"):
+        read_columns(path, ("a",))
+    path.write_text("")
+    with pytest.raises(DataError, match="no column a"):
+        read_columns(path, ("a",))
