@@ -10,8 +10,17 @@ READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut
 
 .PHONY: demo test lint install clean
 
+# DEMO names the folder; a new temporary one by default.
 demo: install
-	@$(BIN)/python tests/demo.py $(DEMO)
+	@set -e; start=$$(date +%s); place="$(DEMO)"; \
+	test -n "$$place" || place=$$(mktemp -d -t mosharness-demo-XXXXXX); \
+	$(BIN)/mosharness run --task demo --predictor dsp --train --output "$$place/results"; \
+	$(BIN)/mosharness verify "$$place/results/demo/test/dsp"; \
+	$(BIN)/mosharness leaderboard --results "$$place/results" --output "$$place/leaderboards" --task demo; \
+	echo; cat "$$place/leaderboards/demo.md"; echo; \
+	echo "leaderboard: $$place/leaderboards/demo.md"; \
+	echo "plot:        $$(ls "$$place"/leaderboards/plots/*.png)"; \
+	echo "work took $$(( $$(date +%s) - start )) s"
 
 test: lint
 	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup
