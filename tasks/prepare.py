@@ -109,16 +109,27 @@ def prepare(task: MosTask, out: str | Path, *, audio: bool = True) -> Summary:
 
     Raises:
         DataMissing: If the data folder is absent.
-        DataError: If no split can be read.
+        DataError: If no split can be read, or the copy cannot be written.
         UsageError: If ``out`` is in the way: a file, a folder with other content, the download itself.
     """
     out = Path(out).expanduser().absolute()
     root = task.root()
     _check_destination(task, root, out)
+    try:
+        return _prepare(task, root, out, audio=audio)
+    except OSError as error:
+        raise DataError(
+            f"the copy {out} cannot be written ({error.strerror or error}); free space there or choose another folder"
+        ) from error
+
+
+def _prepare(task: MosTask, root: Path, out: Path, *, audio: bool) -> Summary:
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    splits: dict[str, SplitSummary] = {}
+    absent: dict[str, str] = {}
+    entries: dict[str, Any] = {}
     try:
-        splits, absent, entries = {}, {}, {}
         for split in task.card.splits:
             try:
                 loaded = task.open(split, audio=audio)
@@ -178,6 +189,9 @@ def _check_destination(task: MosTask, root: Path, out: Path) -> None:
     held = read_manifest(out)["task"]
     if held != task.card.name:
         raise UsageError(f"{out}: holds a portable copy of {held}; choose a new folder")
+    foreign = sorted(path.name for path in out.iterdir() if path.name != MANIFEST and path.suffix != ".parquet")
+    if foreign:
+        raise UsageError(f"{out}: holds a portable copy and {foreign[0]}, which would be lost; choose a new folder")
 
 
 def _put(temporary: Path, out: Path) -> None:
@@ -186,9 +200,15 @@ def _put(temporary: Path, out: Path) -> None:
     if out.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
         out.rename(old / out.name)
-    temporary.rename(out)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+    try:
+        temporary.rename(out)
+    except OSError:
+        if old is not None:
+            (old / out.name).rename(out)
+        raise
+    finally:
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _system_truth(task: MosTask, split: str) -> dict[str, dict[str, float]] | None:

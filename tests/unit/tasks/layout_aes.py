@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from statistics import fmean
 
-from .layout_audio import write_wav
+from layout_audio import write_wav
 
 AXES = {
     "pq": "Production_Quality",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
-from .layout_audio import write_wav
+from layout_audio import write_wav
 
 PREFIX = "audiomos2025-track1-"
 RATERS = ("Rater01", "Rater07", "Rater03", "Rater12", "Rater14")

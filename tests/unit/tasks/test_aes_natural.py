@@ -5,18 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 from statistics import fmean, pstdev
 
 import pytest
-from mosharness.harness.core.errors import DataError, DataMissing
-from mosharness.harness.core.files import digest, read_csv
-from mosharness.tasks import load_task
-from mosharness.tasks.aes_natural import sample_id
-from mosharness.tasks.base import TaskSplit
 
-from .layout_aes import (
+sys.path.append(str(Path(__file__).parent))
+from layout_aes import (
     AXES,
     DEV,
     EVAL,
@@ -28,6 +25,11 @@ from .layout_aes import (
     write_labels,
     write_natural_audio,
 )
+from mosharness.harness.core.errors import DataError, DataMissing
+from mosharness.harness.core.files import digest, read_csv
+from mosharness.tasks import load_task
+from mosharness.tasks.aes_natural import sample_id
+from mosharness.tasks.base import TaskSplit
 
 TRAIN = {path: domain for domain, paths in NATURAL.items() for path in paths if path not in DEV}
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mosharness.harness.core.errors import DataError, DataMissing, HubError, UnknownName, UsageError
-from mosharness.tasks import load_task
-from mosharness.tasks.base import TaskSplit
 
-from .layout_musiceval import (
+sys.path.append(str(Path(__file__).parent))
+from layout_musiceval import (
     DEMO_PROMPTS,
     PREFIX,
     PROMPTS,
@@ -22,6 +21,9 @@ from .layout_musiceval import (
     write_hub,
     write_phase,
 )
+from mosharness.harness.core.errors import DataError, DataMissing, HubError, UnknownName, UsageError
+from mosharness.tasks import load_task
+from mosharness.tasks.base import TaskSplit
 
 FULL = ("train", "dev", "test")
 COUNTS = {"row_count", "system_count"}
