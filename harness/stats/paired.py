@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,7 @@ from .metrics import METRICS, RANK_DECIMALS, paired, why_undefined
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Statistic = Callable[[BoolArray], FloatArray]
+OneSide = Callable[[FloatArray, FloatArray], FloatArray]
 
 TOLERANCE = 1e-12
 """Differences closer than this count as equal: the sign flip of a permutation must not be lost to rounding."""
@@ -156,12 +158,7 @@ def _statistic(metric: str, truth: FloatArray, a: FloatArray, b: FloatArray) -> 
     """The function from swaps ``(block, n)`` to differences ``(block,)``."""
     if metric == "srcc":
         return _rank_statistic(truth, a, b)
-    one_side = {"lcc": _lcc, "ktau": _ktau, "mse": _mse, "rmse": _rmse, "mae": _mae}.get(metric)
-    if one_side is None:
-        function = METRICS[metric].function
-
-        def one_side(values: FloatArray, human: FloatArray) -> FloatArray:
-            return np.array([function(row, human) for row in values])
+    one_side = ONE_SIDE.get(metric) or partial(_row_by_row, METRICS[metric].function)
 
     def statistic(swap: BoolArray) -> FloatArray:
         return one_side(np.where(swap, b, a), truth) - one_side(np.where(swap, a, b), truth)
@@ -228,8 +225,18 @@ def _mse(values: FloatArray, truth: FloatArray) -> FloatArray:
 
 
 def _rmse(values: FloatArray, truth: FloatArray) -> FloatArray:
-    return np.sqrt(_mse(values, truth))
+    return np.asarray(np.sqrt(_mse(values, truth)), dtype=np.float64)
 
 
 def _mae(values: FloatArray, truth: FloatArray) -> FloatArray:
     return np.asarray(np.mean(np.abs(values - truth), axis=1), dtype=np.float64)
+
+
+def _row_by_row(
+    function: Callable[[FloatArray, FloatArray], float], values: FloatArray, truth: FloatArray
+) -> FloatArray:
+    return np.array([function(row, truth) for row in values], dtype=np.float64)
+
+
+ONE_SIDE: dict[str, OneSide] = {"lcc": _lcc, "ktau": _ktau, "mse": _mse, "rmse": _rmse, "mae": _mae}
+"""Metrics that are computed for many swaps at once; any other is called swap by swap."""

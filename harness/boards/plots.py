@@ -1,0 +1,215 @@
+"""The scatter plot of a row's systems, and the same as text: alternative text and a table.
+
+A PNG carries the digest of what it shows. Two versions of matplotlib may draw the same points in different bytes, so a
+board is compared with its results by this digest, which needs no matplotlib, and a plot whose digest is right is not
+drawn again.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.files import NAME, atomic_write, digest
+from .markdown import html_text, markdown_text, plain, table
+from .rows import SYSTEM, BoardRow, Estimate
+
+PLOT_VERSION = 1
+"""Raised when the drawing changes, so that old plots are drawn again."""
+DIGEST_KEY = "mosharness-digest"
+WORST = 3
+FIGURE_INCHES = (5.4, 5.4)
+DOTS_PER_INCH = 110
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """What a plot shows: one point a system."""
+
+    path: str
+    row: BoardRow
+    dimension: str
+
+    @property
+    def srcc(self) -> Estimate:
+        """System SRCC of the row."""
+        return self.row.estimate(SYSTEM, self.dimension, "srcc")
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that is drawn."""
+        systems = self.row.systems[self.dimension]
+        points = [[round(x, 6), round(y, 6)] for x, y in zip(systems.truth, systems.predicted, strict=True)]
+        return digest([PLOT_VERSION, self.title, self.axes, list(self.row.scale), points])
+
+    @property
+    def title(self) -> str:
+        """Two lines: what, and the figure of merit with its interval."""
+        n = len(self.row.systems[self.dimension].names)
+        return (
+            f"{self.row.task} {self.row.split}, {plain(self.dimension)}: {plain(self.row.name)[:60]}\n"
+            f"system SRCC {number_text(self.srcc)}, {n} systems"
+        )
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """Labels of the horizontal and the vertical axis, with units."""
+        low, high = self.row.scale
+        unit = f"points on the {low:g} to {high:g} scale"
+        kind = "human score" if self.row.human else "label (not a human rating)"
+        return f"{kind}, system mean ({unit})", f"predicted score, system mean ({unit})"
+
+
+def number_text(estimate: Estimate) -> str:
+    """A value with its interval for people: ``0.930 [0.909, 0.947]``, ``0.930 [no interval]`` or ``n/a``.
+
+    Example:
+        >>> number_text(Estimate(0.93, 0.909, 0.947)), number_text(Estimate(reason="too few systems"))
+        ('0.930 [0.909, 0.947]', 'n/a')
+    """
+    if estimate.value is None:
+        return "n/a"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f} [no interval]"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def scatter_of(row: BoardRow, dimension: str) -> Scatter | None:
+    """The plot of a row, or ``None`` when the result has no per-system table or a single system."""
+    systems = row.systems.get(dimension)
+    if systems is None or len(systems.names) < 2:
+        return None
+    name = "-".join([row.task, row.split, safe_name(row.name), safe_name(dimension)])
+    return Scatter(f"plots/{name}.png", row, dimension)
+
+
+def safe_name(name: str) -> str:
+    """``name`` when it is safe in a file name, else its safe letters and the start of its digest."""
+    if NAME.fullmatch(name):
+        return name
+    letters = re.sub(r"[^a-z0-9]+", "-", name.lower(), flags=re.ASCII).strip("-")[:40] or "row"
+    return f"{letters}-{digest(name)[7:15]}"
+
+
+def scatter_alt(plot: Scatter) -> str:
+    """The plot in a few sentences, as plain text: how many systems, SRCC, ranges, and which are placed worst."""
+    systems = plot.row.systems[plot.dimension]
+    truth, predicted = np.array(systems.truth), np.array(systems.predicted)
+    places = [_places(side) for side in (truth, predicted)]
+    shift = np.abs(places[0] - places[1])
+    order = sorted(range(len(systems.names)), key=lambda at: (-shift[at], systems.names[at]))
+    worst = [
+        f"{plain(systems.names[at])[:60]} (place {places[0][at]:g} by the labels, {places[1][at]:g} predicted)"
+        for at in order[:WORST]
+        if shift[at] > 0
+    ]
+    verdict = f"Placed worst: {'; '.join(worst)}." if worst else "Every system is in its place."
+    return (
+        f"Scatter plot of {len(systems.names)} systems of {plot.row.task} {plot.row.split}, {plain(plot.dimension)}: "
+        f"scores of {plain(plot.row.name)[:60]} against the labels. System SRCC {number_text(plot.srcc)}. "
+        f"Labels run from {truth.min():.2f} to {truth.max():.2f}, predictions from {predicted.min():.2f} to "
+        f"{predicted.max():.2f}. {verdict}"
+    )
+
+
+def _places(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Place of each value, 1 for the highest; equal values share the mean place."""
+    higher = (values[None, :] > values[:, None]).sum(axis=1)
+    equal = (values[None, :] == values[:, None]).sum(axis=1)
+    return np.asarray(higher + (equal + 1) / 2, dtype=np.float64)
+
+
+def scatter_markdown(plot: Scatter, *, drawn: bool) -> str:
+    """The image with its alternative text (when drawn) and a folded table of all systems, best label first."""
+    systems = plot.row.systems[plot.dimension]
+    order = sorted(range(len(systems.names)), key=lambda at: (-systems.truth[at], systems.names[at]))
+    rows = [
+        [
+            markdown_text(systems.names[at]),
+            str(systems.sizes[at]),
+            f"{systems.predicted[at]:.3f}",
+            f"{systems.truth[at]:.3f}",
+            f"{systems.predicted[at] - systems.truth[at]:+.3f}",
+        ]
+        for at in order
+    ]
+    name = html_text(plot.row.name)
+    parts = [f"![{markdown_text(scatter_alt(plot), 2000)}]({plot.path})", ""] if drawn else []
+    header = ["System", "Clips", "Predicted", "Label", "Difference"]
+    parts += [
+        f"<details><summary>The {len(rows)} systems of {name} as a table</summary>",
+        "",
+        table(header, rows, right=(1, 2, 3, 4)),
+        "",
+        "</details>",
+    ]
+    return "\n".join(parts)
+
+
+def can_draw() -> bool:
+    """Whether matplotlib (the extra ``plots``) is installed."""
+    from importlib.util import find_spec
+
+    return find_spec("matplotlib") is not None
+
+
+def draw(plot: Scatter, path: Path) -> None:
+    """Draw the plot into ``path``, atomically; the same data and matplotlib give the same bytes."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    systems = plot.row.systems[plot.dimension]
+    truth, predicted = np.array(systems.truth), np.array(systems.predicted)
+    low = math.floor(2 * min(truth.min(), predicted.min())) / 2
+    high = math.ceil(2 * max(truth.max(), predicted.max())) / 2
+    pad = 0.03 * max(high - low, 0.5)
+    limits = (low - pad, high + pad)
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # glyphs that the font lacks become boxes
+        matplotlib.rcdefaults()
+        figure = Figure(figsize=FIGURE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.plot(limits, limits, color="0.45", linewidth=1.0, linestyle="--", zorder=1)
+        axes.annotate(
+            "predicted = label", (limits[1], limits[1]), (-6, -10), textcoords="offset points", ha="right", va="top",
+            color="0.35", fontsize=8, rotation=45, rotation_mode="anchor",
+        )  # fmt: skip
+        axes.scatter(truth, predicted, s=26, color="#1f5fa8", alpha=0.75, linewidths=0.4, edgecolors="white", zorder=2)
+        axes.set(xlim=limits, ylim=limits, aspect="equal")
+        axes.set_xlabel(plot.axes[0], parse_math=False)
+        axes.set_ylabel(plot.axes[1], parse_math=False)
+        axes.set_title(plot.title, fontsize=10, parse_math=False)
+        axes.grid(color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        with atomic_write(path, "wb") as stream:
+            figure.savefig(stream, format="png", metadata={"Software": None, DIGEST_KEY: plot.digest})
+
+
+def png_digest(path: Path) -> str | None:
+    """The digest that a PNG of ours carries, or ``None`` for any other file."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        return None
+    at = 8
+    while at + 12 <= len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        if kind == b"tEXt" and body.startswith(DIGEST_KEY.encode() + b"\0"):
+            stored = data[at + 8 + size : at + 12 + size]
+            sound = stored == struct.pack(">I", zlib.crc32(kind + body))
+            return body.split(b"\0", 1)[1].decode("latin-1") if sound else None
+        at += 12 + size
+    return None

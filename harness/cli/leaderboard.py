@@ -1,0 +1,80 @@
+"""``mosharness leaderboard``: results in, pages out; or tell whether the pages are stale."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import CheckFailed, UsageError
+from . import common
+from .show import print_json, say
+
+FORMATS = ("md", "csv", "json", "latex")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("leaderboard")(leaderboard)
+
+
+def leaderboard(
+    results: Annotated[Path, typer.Option("--results", help="Folder of result folders.")] = Path(
+        "leaderboards/results"
+    ),
+    output: Annotated[Path, typer.Option("--output", help="Folder of the pages.")] = Path("leaderboards"),
+    published: Annotated[
+        Path | None,
+        typer.Option("--published", help="Folder of published figures; else `published` beside the results."),
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may repeat.")] = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="md writes pages into --output; csv, json and latex go to stdout.")
+    ] = "md",
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a page or plot is stale.")] = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """Make the leaderboards from stored results; ranks share a place where a paired test shows no difference."""
+    from ..boards import boards_csv, boards_json, boards_latex, check_boards, choose, make_boards, write_boards
+
+    common.check_choice(format_, FORMATS, "--format")
+    if as_json and format_ not in {"md", "json"}:
+        raise UsageError(f"--json and --format {format_} ask for two formats; give one")
+    if check and format_ != "md":
+        raise UsageError(f"--check compares the pages; it cannot be used with --format {format_}")
+    tasks = task or []
+    boards = make_boards(results, published or _published(results, output))
+    if check:
+        faults = check_boards(boards, output, tasks)
+        if as_json:
+            listed = [{"kind": fault.kind, "path": fault.path} for fault in faults]
+            print_json({"output": str(output), "fresh": not faults, "faults": listed})
+        if faults:
+            shown = "\n".join(f"  {fault}" for fault in faults)
+            raise CheckFailed(f"{output} does not match {results}; run `mosharness leaderboard`:\n{shown}")
+        say(f"{output} matches {results}")
+        return
+    chosen = choose(boards, tasks)
+    if format_ == "json" or as_json:
+        sys.stdout.write(boards_json(chosen))
+    elif format_ == "csv":
+        sys.stdout.write(boards_csv(chosen))
+    elif format_ == "latex":
+        sys.stdout.write(boards_latex(chosen))
+    else:
+        written = write_boards(boards, output, tasks, say)
+        rows = sum(len(split.rows) for board in chosen for split in board.splits)
+        say(
+            f"{output}: {len(chosen)} boards with {rows} rows; {len(written)} files written, the others were up to date"
+        )
+
+
+def _published(results: Path, output: Path) -> Path | None:
+    """The folder of published figures: beside the results, else in the output folder, else none."""
+    for folder in (results.parent / "published", output / "published"):
+        if folder.is_dir():
+            return folder
+    say("no folder of published figures found; the pages show none (see --published)")
+    return None
