@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import DataError
+from ..core.errors import DataError, UsageError
 from ..core.files import check_name
 from ..results import LEVELS, Result, find_results
 
@@ -135,7 +135,7 @@ def board_row(result: Result, source: str = "result") -> BoardRow:
     """
     try:
         return _board_row(result, source)
-    except DataError as error:
+    except (DataError, UsageError) as error:
         raise DataError(f"{source}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(

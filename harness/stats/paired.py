@@ -200,7 +200,7 @@ def _rank_statistic(truth: FloatArray, a: FloatArray, b: FloatArray) -> Statisti
 
 
 def _below(side: FloatArray, values: FloatArray) -> FloatArray:
-    return (side[:, None] < values) + 0.5 * (side[:, None] == values)
+    return np.asarray((side[:, None] < values) + 0.5 * (side[:, None] == values), dtype=np.float64)
 
 
 def _lcc(values: FloatArray, truth: FloatArray) -> FloatArray:

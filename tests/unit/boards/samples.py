@@ -29,7 +29,7 @@ def card(name: str = "speech", **changes: Any) -> TaskCard:
 
 
 def systems(error: float, *, n: int = 20, seed: int = 0, dimension: str = "mos") -> list[dict[str, Any]]:
-    """A per-system table whose predictions miss the truth by ``error`` (standard deviation); truth is always the same."""
+    """A per-system table whose predictions miss the truth (always the same) by ``error``, a standard deviation."""
     truth = 1.5 + 3 * np.random.default_rng(99).random(n)
     predicted = truth + error * np.random.default_rng(seed).normal(size=n)
     return [
@@ -46,7 +46,7 @@ def systems(error: float, *, n: int = 20, seed: int = 0, dimension: str = "mos")
 def result(
     name: str = "good", *, error: float = 0.1, seed: int = 0, table: list[dict[str, Any]] | None = None, **changes: Any
 ) -> dict[str, Any]:
-    """A result of :func:`card`'s task, split test; ``changes`` are dotted paths (``task.version=2`` as ``task__version``)."""
+    """A result of :func:`card`'s task, split test; a keyword such as ``task__version`` replaces that part."""
     from mosharness.harness.stats.metrics import measure
 
     entries = systems(error, seed=seed) if table is None else table
