@@ -277,15 +277,15 @@ def read_truth(path: str | Path) -> Truth:
     if not records:
         raise DataError(f"{path}: no rows below the header")
     names = [name for name in records[0] if name not in NOT_DIMENSIONS]
-    dimensions = tuple(name for name in names if all(_is_number(record[name]) for record in records))
+    for name in names:
+        bad = [at for at, record in enumerate(records, start=2) if not _is_number(record[name])]
+        if 0 < len(bad) < len(records):
+            raise DataError(f"{path}: row {bad[0]}: {name} is {records[bad[0] - 2][name]!r}, not a finite number")
+    dimensions = tuple(name for name in names if _is_number(records[0][name]))
     if not dimensions:
         raise DataError(
             f"{path}: no column of numbers beside utterance_id and system_id; the header is {list(records[0])}"
         )
-    for name in names:
-        bad = [at for at, record in enumerate(records, start=2) if not _is_number(record[name])]
-        if name not in dimensions and len(bad) < len(records):
-            raise DataError(f"{path}: row {bad[0]}: {name} is {records[bad[0] - 2][name]!r}, not a finite number")
     seen: set[str] = set()
     rows = []
     for at, record in enumerate(records, start=2):

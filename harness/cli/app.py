@@ -22,6 +22,7 @@ EXIT_CODES = {
     70: "internal error",
     130: "interrupted; what was finished is kept, and the same command goes on",
 }
+INTERRUPTED = 130
 SETTINGS = Path("mosharness.yaml")
 
 app = typer.Typer(
@@ -100,18 +101,20 @@ def run_app(arguments: list[str]) -> int:
     try:
         outcome = app(arguments, prog_name="mosharness", standalone_mode=False)
         sys.stdout.flush()
+        if outcome == INTERRUPTED:  # the command-line library turns Ctrl-C into a return value
+            raise KeyboardInterrupt
         return outcome if isinstance(outcome, int) else 0
     except MosharnessError as error:
         error_line(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         say("interrupted; what was finished is kept, and the same command goes on from there")
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except typer.Abort:
-        return 130
+        return INTERRUPTED
     except Exception as error:
         if hasattr(error, "format_message"):  # usage errors of the command-line library
             usage = getattr(error, "ctx", None)
