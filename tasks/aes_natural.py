@@ -84,7 +84,7 @@ class AesNatural(MosTask):
             "Labels: git clone https://github.com/facebookresearch/audiobox-aesthetics FOLDER\n"
             "Audio of test: audiomos2025-track2-eval-phase from the challenge platform (registration), into FOLDER.\n"
             "Audio of train and dev: LibriTTS, Common Voice 13.0 (en), EARS, MUSDB18-HQ, MusicCaps and AudioSet\n"
-            "segments, each from its own host, under one folder: option audio_root=THAT_FOLDER.\n"
+            "segments, each from its own host, under one folder: --set task.audio_root=THAT_FOLDER.\n"
             "Clips that can no longer be had are counted; pass --allow-missing to score the others."
         ),
         size="labels 2.9 MB; audio by source",

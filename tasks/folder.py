@@ -156,7 +156,7 @@ class Folder(MosTask):
         self._described = True
 
     def _dimensions(self, path: Path, header: Sequence[str]) -> tuple[str, ...]:
-        chosen = [name.strip() for name in self.option["dimensions"].split(",") if name.strip()]
+        chosen = [name.strip() for name in str(self.option["dimensions"]).split(",") if name.strip()]
         for name in chosen:
             if name not in header:
                 raise DataError(f"{path}: no column {name!r} (option dimensions); the header is {', '.join(header)}")
@@ -245,7 +245,7 @@ class Folder(MosTask):
         if cell is None:
             raise DataError(
                 f"{path}: no score column ({', '.join(KNOWN_DIMENSIONS)}), so there is nothing to evaluate against. "
-                f"Name other columns with the option dimensions=a,b; without labels: "
+                f"Name other columns with --set task.dimensions=a,b; without labels: "
                 f"mosharness predict {root} --predictor P"
             )
         value = parse_number(cell, path, f"row {clip.row} ({clip.utterance_id}): {name}")
@@ -253,7 +253,7 @@ class Folder(MosTask):
         if not low <= value <= high:
             raise DataError(
                 f"{path}: row {clip.row} ({clip.utterance_id}): {name} = {cell} lies outside the scale "
-                f"{low:g} to {high:g}; give the scale that was rated on with the option scale=LOW-HIGH"
+                f"{low:g} to {high:g}; give the scale that was rated on: --set task.scale=LOW-HIGH"
             )
         return value
 

@@ -93,7 +93,7 @@ class MusicEval(MosTask):
 
     def root(self) -> Path:
         """The data folder; with ``source="hub"`` the local snapshot, which is fetched on first use."""
-        return hubsource.fetch(self.option["revision"]) if self.option["source"] == "hub" else super().root()
+        return hubsource.fetch(str(self.option["revision"])) if self.option["source"] == "hub" else super().root()
 
     def build(self, root: Path, split: str, *, audio: bool) -> list[Row]:
         """Rows of one split; see :meth:`MosTask.build`."""
@@ -121,7 +121,7 @@ class MusicEval(MosTask):
         if not match:
             raise DataError(
                 f"systems cannot be recovered: the file name {name!r} is not of the form {PREFIX}S002_P044. "
-                "With the option systems=none the clips can be scored at utterance level"
+                "With the option systems=none (--set task.systems=none) the clips can be scored at utterance level"
             )
         return match[1]
 
@@ -165,7 +165,7 @@ class MusicEval(MosTask):
             raise DataError(f"{places[0]}: no sets/{split}_mos_list.txt{hint}; {contents(places[0] / 'sets')}")
         if not self.option["labels"]:
             raise DataError(
-                f"{listing}: the evaluation phase has no labels. Use MusicEval-full, or pass the option labels=FILE "
+                f"{listing}: the evaluation phase has no labels. Use MusicEval-full, or pass --set task.labels=FILE "
                 f"(lines id,MI,TA). To score the clips all the same: mosharness predict {listing.parent.parent / 'wav'}"
             )
         given = read_scores(Path(self.option["labels"]).expanduser())

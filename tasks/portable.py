@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "mosharness-task.json"
 SCHEMA = "mosharness.task/1"
-ROW_GROUP_BYTES = 64 << 20
-"""A row group ends when its audio reaches this size: what a reader must hold at once."""
+ROW_GROUP_BYTES = 32 << 20
+"""A row group ends when its audio reaches this size; writer and reader hold a few times as much, whatever the split."""
 
 ROW_GROUP_CLIPS = 2048
 _HEX = re.compile(r"sha256:[0-9a-f]{64}")
@@ -139,8 +139,8 @@ def schema(dimensions: tuple[str, ...]) -> pa.Schema:
 def write_split(path: Path, dimensions: tuple[str, ...], rows: Iterable[Row], *, audio: bool) -> None:
     """Write one split as parquet; the same rows and audio files give the same bytes.
 
-    Labels are compressed with zstd, audio is not (it is encoded already or barely shrinks). Memory stays at
-    :data:`ROW_GROUP_BYTES` plus one clip.
+    Labels are compressed with zstd, audio is not (it is encoded already or barely shrinks). Memory is bounded by
+    :data:`ROW_GROUP_BYTES` and the longest clip.
 
     Args:
         path: The new file.

@@ -55,6 +55,7 @@ class Summary:
         splits: The splits that it holds.
         absent: Splits that could not be read, with the reason.
         bytes: Size of the copy.
+        complete: Every split of the card is there, and every clip has usable audio.
     """
 
     task: str
@@ -62,17 +63,13 @@ class Summary:
     splits: Mapping[str, SplitSummary]
     absent: Mapping[str, str]
     bytes: int
-
-    @property
-    def complete(self) -> bool:
-        """Every split of the card is there, and every clip has usable audio."""
-        return not self.absent and not any(part.missing_audio or part.unusable for part in self.splits.values())
+    complete: bool
 
     def lines(self) -> Iterator[str]:
         """The summary for people, line by line; at most five ids a fault."""
         for name, part in self.splits.items():
-            hours = f", {part.duration_s / 3600:.2f} h" if part.duration_s else ""
-            yield f"{self.task}/{name}: {part.clips} clips, {part.systems} systems{hours}"
+            length = f"{part.duration_s:.1f} s" if part.duration_s < 360 else f"{part.duration_s / 3600:.2f} h"
+            yield f"{self.task}/{name}: {part.clips} clips, {part.systems} systems, {length} of usable audio"
             if part.missing_audio:
                 yield f"  no audio file: {_some(part.missing_audio)}"
             for code, ids in part.unusable.items():
@@ -83,13 +80,10 @@ class Summary:
                 yield f"  {finding.code}: {finding.message}"
         for name, reason in self.absent.items():
             yield f"{self.task}/{name}: not in the copy: {reason}"
-        yield f"portable copy: {self.out} ({self.bytes / 1e6:.1f} MB)"
+        yield f"portable copy: {self.out} ({self.bytes / 1e6:.3g} MB)"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain types for ``--json``."""
-        from dataclasses import asdict
-
-        return {**asdict(self), "out": str(self.out), "complete": self.complete}
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
 
 
 def _some(ids: tuple[str, ...]) -> str:
@@ -174,7 +168,8 @@ def _prepare(task: MosTask, root: Path, out: Path, *, audio: bool) -> Summary:
         size = sum(path.stat().st_size for path in temporary.iterdir())
         temporary.chmod(0o755)
         _put(temporary, out)
-        return Summary(task.card.name, out, splits, absent, size)
+        usable = audio and not any(part.missing_audio or part.unusable for part in splits.values())
+        return Summary(task.card.name, out, splits, absent, size, complete=usable and not absent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -55,6 +55,15 @@ def test_labels_load_by_name_from_every_layout(tmp_path: Path, flat: bool, point
         assert (row["n_ratings"], row["subset"], row["system_id"]) == (10, domain, SOURCES[path.split("/")[0]])
 
 
+def test_the_folder_around_the_repository_will_do(tmp_path: Path) -> None:
+    write_labels(tmp_path / "audiobox-aesthetics")
+    assert {split: len(load(tmp_path, split).rows) for split in ("train", "dev", "test")} == {
+        "train": len(TRAIN),
+        "dev": len(DEV),
+        "test": len(EVAL),
+    }
+
+
 def test_the_order_of_the_axes_is_quality_complexity_enjoyment_usefulness() -> None:
     assert load_task("aes_natural").card.dimensions == ("pq", "pc", "ce", "cu")
 

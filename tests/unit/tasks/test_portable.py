@@ -21,7 +21,7 @@ from layout_audio import write_wav
 from layout_bvcc import write_bvcc
 from layout_musiceval import write_phase
 from mosharness.harness.core.errors import DataError, DataMissing, UsageError
-from mosharness.harness.core.files import digest, file_sha256, read_json, write_json
+from mosharness.harness.core.files import digest, dump_json, file_sha256, read_json, write_json
 from mosharness.tasks import load_task, portable
 from mosharness.tasks.base import MosTask, Row, TaskSplit
 from mosharness.tasks.portable import MANIFEST, is_portable, prepare, read_portable_findings
@@ -175,10 +175,10 @@ def test_missing_silent_and_broken_clips_are_reported_and_kept(tmp_path: Path) -
     assert train.unusable == {"silent": (rows[2]["utterance_id"],), "unreadable": (rows[1]["utterance_id"],)}
     assert not summary.complete
     assert len(load_task("musiceval", tmp_path / "copy").open("train").rows) == 4
-    text = "\n".join(summary.lines())
+    text = str(summary)
     assert f"audio silent: 1 ({rows[2]['utterance_id']})" in text
     assert f"no audio file: 1 ({rows[0]['utterance_id']})" in text
-    assert json.loads(json.dumps(summary.as_dict()))["splits"]["train"]["clips"] == 4
+    assert json.loads(dump_json(dataclasses.asdict(summary)))["splits"]["train"]["clips"] == 4
 
 
 def test_splits_that_the_download_lacks_are_named_with_the_reason(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_complete_download_is_called_complete(tmp_path: Path) -> None:
 
 def test_labels_alone_can_be_copied(tmp_path: Path) -> None:
     task = musiceval(tmp_path)
-    prepare(task, tmp_path / "copy", audio=False)
+    assert not prepare(task, tmp_path / "copy", audio=False).complete
     loaded = load_task("musiceval", tmp_path / "copy").open("dev")
     assert [row["mi"] for row in loaded.rows] == [row["mi"] for row in task.open("dev", audio=False).rows]
     assert len(loaded.missing_audio) == 2
