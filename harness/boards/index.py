@@ -10,9 +10,8 @@ from .page import GENERATED
 from .plots import number_text
 from .ranks import ALPHA, RESAMPLES
 
-INTRODUCTION = """How well predictors of mean opinion scores agree with listeners, measured by this harness from
-committed result files. One page a task; each shows intervals, ties, what a predictor was trained on, and what is not
-known."""
+INTRODUCTION = """How well predictors of mean opinion scores agree with listeners, measured by this harness. One page a
+task; each shows intervals, ties, what a predictor was trained on, and what is not known."""
 FIRST_ROW = """*First row* is the row with the best score of the first table in the task's primary dimension; its page
 shows the rows that it cannot be told from."""
 HOW_TO_READ = f"""## How to read
@@ -21,10 +20,10 @@ HOW_TO_READ = f"""## How to read
   by clip. System SRCC decides the order: does a predictor put systems in the right order?
 - **SRCC, LCC, KTAU** (Spearman, Pearson, Kendall tau-b) are correlations, higher is better. **MSE, RMSE, MAE** are
   errors in points of the scale, lower is better; they include any offset between listening tests.
-- `0.930 [0.909, 0.947]` is the value and its 95 % bootstrap interval over systems: what another sample of systems
-  could have given.
+- `0.930 [0.909, 0.947]` is the value and its 95 % bootstrap interval over systems (over clips where there are none):
+  what another sample of systems could have given.
 - **Rank.** The leader is compared with every other row by swapping whole systems between the two ({RESAMPLES:,}
-  permutations, p-values corrected by Holm). Rows that are not significantly worse at {ALPHA:.0%} share its rank
+  permutations, p-values corrected by Holm). Rows that are not significantly worse at {ALPHA * 100:.0f} % share its rank
   (`1 =`). The first row that is left leads the next group, and so on. A row may share the leader's rank although a row
   above it does not: the order tells the score, the rank what is shown. "Tie unknown": no per-system table to test with.
 - **Training** says whether a predictor was trained on these clips: *seen* (this very split), *in-domain* (another split
@@ -34,8 +33,8 @@ HOW_TO_READ = f"""## How to read
   of their own. Splits are never pooled.
 - **Published figures** are quoted from papers, each with its source. They were not measured here.
 
-Every number comes from a committed result file under `results/`; `mosharness leaderboard --check` tells whether these
-pages still match them."""
+Every measured number comes from a result file; `mosharness leaderboard --check` tells whether these pages still match
+them."""
 
 
 def index_page(boards: Sequence[Board]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Container, Sequence
 
 PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]", re.ASCII)
 HARMLESS = re.compile(
-    r",|[()]|(?<=[A-Za-z0-9])[-./](?=[A-Za-z0-9])|(?<=[A-Za-z)])\.(?= |$)|(?<=[A-Za-z0-9)])[:;](?= )", re.ASCII
+    r",|[()]|(?<=[A-Za-z0-9])[-./_](?=[A-Za-z0-9])|(?<=[A-Za-z)])\.(?= |$)|(?<=[A-Za-z0-9)])[:;](?= )", re.ASCII
 )
 """Punctuation that never starts markup where it stands: inside words, and at the end of one."""
 LONGEST = 200
@@ -71,7 +71,7 @@ def readable(text: object) -> str:
         >>> readable("0.930 [0.909, 0.947]")
         '0.930 [0.909, 0.947]'
     """
-    line = re.sub(r"([\\`*_<>|~#&$!])", r"\\\1", plain(text))
+    line = re.sub(r"([\\`*<>|~#&$!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", plain(text))
     return re.sub(r"\](?=[(\[:])", r"\\]", line)
 
 

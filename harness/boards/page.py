@@ -42,7 +42,10 @@ def task_page(board: Board, *, drawn: bool) -> str:
 def _about(board: Board) -> list[str]:
     text = readable if board.ours else markdown_text
     note = text(board.note)
-    parts = [f"{text(board.title)}." if board.title else "", *([] if board.human else [_not_human(note)])]
+    parts = [
+        text(board.title[:1].upper() + board.title[1:]) + "." if board.title else "",
+        *([] if board.human else [_not_human(note)]),
+    ]
     if board.human and note:
         parts.append(f"> {note}")
     low, high = board.scale

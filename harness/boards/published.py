@@ -41,7 +41,7 @@ class PublishedRow:
         source: The paper or record; every figure has one.
         predictor, variant: As the source calls them.
         task, split, dimension: Where it belongs; ``split`` is empty where the file does not state one, ``dimension``
-            where the task has only one.
+            for the primary one.
         note: What to keep in mind.
         figures: ``(level, metric)`` to the figure as printed in the source.
         file: CSV file name.

@@ -26,9 +26,8 @@ def published_block(board: Board) -> str:
     groups: dict[tuple[str, str], list[PublishedRow]] = {}
     for row in board.published:
         groups.setdefault((row.split, row.dimension), []).append(row)
-    single = board.dimensions[0] if len(board.dimensions) == 1 else ""
     for (split, dimension), rows in sorted(groups.items(), key=lambda item: _place(board, *item[0])):
-        shown = dimension or single or "dimension not stated"
+        shown = dimension or board.dimensions[0]
         if dimension == "average":
             shown = "average of the dimensions"
         where = readable(split) if split else "split as in the source"

@@ -226,3 +226,30 @@ def test_latex_escapes_names(samples, board_of):
     text = boards_latex([board_of(samples.result(r"a_b \write18{x} & %"))])
     assert r"a\_b \textbackslash{}write18\{x\} \& \%" in text
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
+
+
+def test_names_with_underscores_and_dots_are_not_littered_with_backslashes():
+    text = "somos_full v1.2, in-domain: bvcc/train; CC BY-NC 4.0 (audio)."
+    assert markdown_text(text) == text
+
+
+def test_a_task_whose_primary_level_is_the_utterance_is_ranked_there_without_tests(samples, board_of):
+    card = samples.card(primary_level="utterance", primary_metric="mse")
+    one = samples.result("big", error=0.4, seed=1)
+    board = board_of(one, samples.result("small", error=0.1), card=card)
+    page = task_page(board, drawn=True)
+    assert page.index("**Utterance level**") < page.index("**System level**")
+    assert page.index("| 1 (tie unknown) | small") < page.index("| 2 (tie unknown) | big")
+    assert "| Rank | Row | Predictor | Training | MSE ↓ | SRCC ↑ |" in page
+    assert "utterance MSE 0." in index_page([board])
+
+
+def test_every_dimension_has_tables_of_its_own(samples, board_of):
+    card = samples.card(dimensions=("mos", "noi"))
+    both = samples.result("both", task__dimensions=["mos", "noi"])
+    for level in ("utterance", "system"):
+        both["metrics"][level]["noi"] = both["metrics"][level]["mos"]
+    board = board_of(both, samples.result("one"), card=card)
+    (split,) = board.splits
+    found = [(one.name, [place.row.name for place in one.tables[0].rows]) for one in split.dimensions]
+    assert found == [("mos", ["both", "one"]), ("noi", ["both"])]
