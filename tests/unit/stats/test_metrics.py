@@ -1,0 +1,98 @@
+"""Single values: scipy is the oracle, and what does not exist says why."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+from mosharness.harness.core.errors import DataError
+from mosharness.harness.stats import METRICS, Metric, ktau, lcc, mae, measure, mse, rmse, srcc
+from mosharness.harness.stats import metrics as module
+from scipy import stats
+
+
+def pairs_with_ties(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    human = generator.integers(4, 21, n) / 4
+    return np.round(human + generator.normal(0, 0.6, n), 1), human
+
+
+@pytest.mark.parametrize("n", [3, 4, 20, 187, 1066])
+def test_values_equal_numpy_and_scipy_with_ties(n):
+    x, y = pairs_with_ties(n)
+    assert mse(x, y) == pytest.approx(np.mean((x - y) ** 2), abs=1e-15)
+    assert rmse(x, y) == pytest.approx(np.sqrt(np.mean((x - y) ** 2)), abs=1e-15)
+    assert mae(x, y) == pytest.approx(np.mean(np.abs(x - y)), abs=1e-15)
+    assert lcc(x, y) == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-12)
+    assert srcc(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    assert ktau(x, y) == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+
+
+def test_kendall_is_tau_b_and_neither_a_nor_c():
+    x, y = [1, 2, 3, 4, 4], [1, 2, 2, 3, 4]
+    concordant, tied_x, tied_y = 8, 1, 1
+    assert ktau(x, y) == pytest.approx(concordant / math.sqrt((concordant + tied_x) * (concordant + tied_y)))
+    assert ktau(x, y) != pytest.approx(concordant / 10)
+
+
+def test_the_order_of_the_metrics_is_fixed():
+    assert list(METRICS) == ["mse", "lcc", "srcc", "ktau", "rmse", "mae"] == list(measure(*pairs_with_ties(9)))
+    assert [metric.higher_is_better for metric in METRICS.values()] == [False, True, True, True, False, False]
+
+
+@pytest.mark.parametrize("name", ["lcc", "srcc", "ktau"])
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], "needs at least 3 items, there are 2"),
+        ([2.5, 2.5, 2.5], [1.0, 2.0, 3.0], r"every predicted score is the same \(2.5\)"),
+        ([1.0, 2.0, 3.0], [4.0, 4.0, 4.0], r"every human score is the same \(4\)"),
+    ],
+)
+def test_a_correlation_that_does_not_exist_is_nan_with_a_reason(name, x, y, words):
+    assert math.isnan(METRICS[name].function(x, y))
+    value = measure(x, y)[name]
+    assert math.isnan(value.value)
+    assert value.reason is not None
+    assert re.search(words, value.reason)
+
+
+def test_errors_exist_where_correlations_do_not():
+    found = measure([2.0, 2.0], [1.0, 3.0])
+    assert found["mse"].value == found["mae"].value == found["rmse"].value == 1.0
+    assert found["mse"].reason is None
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        ([1.0, math.nan, 2.0], [1.0, 2.0, 3.0], r"predicted scores: 1 of 3 are not finite \(first: item 1, nan\)"),
+        ([1.0, 2.0, 3.0], [1.0, 2.0, math.inf], "human scores: 1 of 3 are not finite"),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], "2 predicted scores but 3 human scores"),
+        ([], [], "both sides are empty"),
+        ([[1.0, 2.0]], [1.0, 2.0], r"one value per item, got an array of shape \(1, 2\)"),
+    ],
+)
+def test_input_that_cannot_be_measured_is_an_error(x, y, words):
+    with pytest.raises(DataError, match=words):
+        measure(x, y)
+    for metric in METRICS.values():
+        with pytest.raises(DataError, match=words):
+            metric.function(x, y)
+
+
+def test_system_means_that_differ_by_rounding_noise_are_ties():
+    x = np.array([1.0, 2.0, 2.0 + 4e-16, 4.0])
+    y = np.array([1.0, 3.0, 2.0, 4.0])
+    assert measure(x, y, rank_decimals=10)["ktau"].value == ktau([1, 2, 2, 4], y)
+    assert measure(x, y)["ktau"].value != ktau([1, 2, 2, 4], y)
+
+
+def test_a_new_metric_is_one_function_and_one_line(monkeypatch):
+    def worst(predicted: np.ndarray, human: np.ndarray) -> float:
+        return float(np.max(np.abs(predicted - human)))
+
+    monkeypatch.setattr(module, "METRICS", {**METRICS, "worst": Metric("worst", worst, higher_is_better=False)})
+    assert measure([1.0, 2.0, 3.0], [1.0, 2.5, 5.0])["worst"].value == 2.0
