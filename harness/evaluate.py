@@ -76,7 +76,7 @@ def evaluate_predictions(
         message = f"{len(extra)} predictions are for clips that are not in the truth (first: {', '.join(extra[:3])})"
         loaded.findings.append(TaskFinding("extra_predictions", message))
     if task is not None:
-        system_truth, convention = resolve_system_truth(task, split, options.system_truth, dimensions)
+        system_truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
     elif options.system_truth == "split-mean":
         system_truth, convention = None, "split-mean"
     elif options.system_truth == "official":

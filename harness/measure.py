@@ -131,6 +131,9 @@ def _measure_dimension(
         ceiling: dict[str, Any] = {level: {"value": None, "reason": reason} for level in ("utterance", "system")}
     else:
         ceiling = noise_ceiling(lists, systems, who if all(who) else None)
+    if truth is not None:
+        reason = "the system truth comes from a file, whose ratings are not at hand"
+        ceiling["system"] = {"value": None, "reason": reason}
     widths = None if unrated or min(map(len, lists)) < 2 else [_half_width(one) for one in lists]
     return {
         "metrics": metrics,

@@ -85,7 +85,7 @@ def run_split(
     dimensions = common_dimensions(predictor.dimensions, loaded.card, name)
     rows = _limited(loaded, options.limit)
     _check_missing(loaded, rows, options.allow_missing)
-    truth, convention = resolve_system_truth(task, split, options.system_truth, dimensions)
+    truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
     present = [row for row in rows if row["audio_path"]]
     scores = score_items_of(predictor, present, loaded, folder, options, show)
     scored_s = time.perf_counter() - clock
@@ -176,13 +176,19 @@ def _check_missing(loaded: TaskSplit, rows: Sequence[Row], allowed: int) -> None
 
 
 def resolve_system_truth(
-    task: MosTask, split: str, choice: str, dimensions: Sequence[str]
+    task: MosTask, loaded: TaskSplit, choice: str, dimensions: Sequence[str]
 ) -> tuple[SystemTruth | None, str]:
-    """System scores and the name of the convention, from what ``--system-truth`` said."""
+    """System scores and the name of the convention, from what ``--system-truth`` said.
+
+    What the loader notices while it reads the organisers' file is added to the findings of ``loaded``.
+    """
     if choice == "split-mean":
         return None, choice
     if choice == "official":
-        return task.system_truth(split), choice
+        known = len(task.findings)
+        truth = task.system_truth(loaded.split)
+        loaded.findings += task.findings[known:]
+        return truth, choice
     return read_system_truth(choice, dimensions), system_truth_name(choice)
 
 

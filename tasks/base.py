@@ -269,12 +269,18 @@ class MosTask:
         """
         if split not in self.card.splits:
             raise UnknownName(f"split of task {self.card.name}", split, self.card.splits)
-        from .portable import is_portable, read_portable
+        from .portable import is_portable, read_portable, read_portable_findings
 
         self.findings = []
         root = self.root()
         if is_portable(root):
+            if self.option != dict(self.options):
+                raise UsageError(
+                    f"{root} is a portable copy, whose rows are fixed: options of task {self.card.name} go to "
+                    "`mosharness prepare` (--set task.key=value)"
+                )
             rows = read_portable(self.card, root, split, audio=audio)
+            self.findings += read_portable_findings(root, split)
         else:
             rows = self.build(self.layout(root), split, audio=audio)
         if not rows:

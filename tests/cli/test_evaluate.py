@@ -71,7 +71,9 @@ def test_the_table_names_everything_that_is_needed_to_quote_it(files: tuple[Path
         assert words in outcome.out
 
 
-def test_an_answer_file_without_header_gives_the_same_figures(files: tuple[Path, Path], cli: Cli, tmp_path: Path) -> None:
+def test_an_answer_file_without_header_gives_the_same_figures(
+    files: tuple[Path, Path], cli: Cli, tmp_path: Path
+) -> None:
     answer = tmp_path / "answer.txt"
     lines = [line.split(",") for line in files[0].read_text().splitlines()[1:]]
     answer.write_text("".join(f"{name}.wav,{value}\n" for name, value, *_ in lines))
@@ -169,7 +171,9 @@ def test_a_task_is_a_truth_without_any_audio(cli: Cli, tmp_path: Path) -> None:
 
     rows = load_task("demo").open("test", audio=False).rows
     (tmp_path / "p.csv").write_text("".join(f"{row['utterance_id']},{row['mos'] + 0.1}\n" for row in rows))
-    outcome = cli("evaluate", "--predictions", tmp_path / "p.csv", "--task", "demo", "--output", tmp_path / "out", "--json")
+    outcome = cli(
+        "evaluate", "--predictions", tmp_path / "p.csv", "--task", "demo", "--output", tmp_path / "out", "--json"
+    )
     assert outcome.code == 0
     assert outcome.json["metrics"]["system"]["mos"]["mse"]["value"] == pytest.approx(0.01)
     stored = tmp_path / "out" / "demo" / "test" / "outside" / "result.json"

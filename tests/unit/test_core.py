@@ -104,7 +104,7 @@ def test_csv_numbers_keep_every_digit(value: float) -> None:
 
 def test_csv_files_round_trip_and_keep_leading_zeros(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
-    write_csv(path, ["system_id", "mos"], [["015", 3.5], ["a,b\n\"c\"", math.nan]])
+    write_csv(path, ["system_id", "mos"], [["015", 3.5], ['a,b\n"c"', math.nan]])
     assert read_csv(path) == [{"system_id": "015", "mos": "3.5"}, {"system_id": 'a,b\n"c"', "mos": ""}]
 
 

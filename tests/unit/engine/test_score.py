@@ -91,7 +91,9 @@ def interrupted(journal: Path, keep: int) -> None:
     journal.write_bytes(b"".join(lines[: keep + 1]) + lines[keep + 1][:20])
 
 
-def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(toy: ModuleType, items: list[Item], tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(
+    toy: ModuleType, items: list[Item], tmp_path: Path
+) -> None:
     journal = tmp_path / "out" / ".progress.jsonl"
     whole = score_items(toy.Toy(), items, journal=journal, use_cache=False)
     interrupted(journal, 1)
@@ -135,7 +137,11 @@ def test_changed_audio_is_scored_again(
 
 def test_two_processes_never_score_into_the_same_place(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
-    with Journal(path, "sha256:1", {}), pytest.raises(UsageError, match="another process"), Journal(path, "sha256:1", {}):
+    with (
+        Journal(path, "sha256:1", {}),
+        pytest.raises(UsageError, match="another process"),
+        Journal(path, "sha256:1", {}),
+    ):
         pass
 
 

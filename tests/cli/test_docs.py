@@ -1,0 +1,85 @@
+"""The commands of the documentation run, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def commands(page: Path) -> str:
+    """All bash blocks of a page, without the make commands (those are run by a test of their own, or run us)."""
+    text = "\n".join(BLOCK.findall(page.read_text("utf-8")))
+    return "\n".join(line for line in text.splitlines() if not line.startswith("make "))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page).strip()], ids=name)
+@pytest.mark.docs
+def test_the_commands_of_the_page_run(page: Path, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    # Pages about this repository's own leaderboards work on a copy of them.
+    shutil.copytree(ROOT / "leaderboards", place / "leaderboards")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    if "--results results" in commands(page) and "--output results" not in commands(page):
+        subprocess.run(
+            ["mosharness", "run", "--task", "demo", "--predictor", "dsp", "--train", "--limit", "40"],
+            cwd=place,
+            env={**os.environ, "PATH": path},
+            check=True,
+            capture_output=True,
+        )
+    outcome = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands(page)],
+        cwd=place,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stdout[-3000:] + outcome.stderr[-3000:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_links_of_the_page_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text("utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{name(page)} links to {target}"
+
+
+@pytest.mark.docs
+def test_the_first_commands_of_the_readme_exist_and_the_demo_runs(tmp_path: Path) -> None:
+    blocks = BLOCK.findall((ROOT / "README.md").read_text("utf-8"))
+    assert blocks[0].split("\n")[:2] == ["make demo", "make test"]
+    made = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "pytest" in made.stdout and "ruff" in made.stdout and "typecheck" in made.stdout
+    environment = Path(sys.executable).parents[1]
+    if not list(environment.glob(".ready-*")):
+        pytest.skip("this environment was not made by `make`")
+    outcome = subprocess.run(
+        ["make", "demo", f"VENV={environment}", f"DEMO={tmp_path / 'demo'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "These are not human ratings" in outcome.stdout and "holds" in outcome.stdout
+    assert (tmp_path / "demo" / "leaderboards" / "demo.md").is_file()
+    assert list((tmp_path / "demo" / "leaderboards" / "plots").glob("*.png"))
