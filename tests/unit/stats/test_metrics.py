@@ -96,3 +96,12 @@ def test_a_new_metric_is_one_function_and_one_line(monkeypatch):
 
     monkeypatch.setattr(module, "METRICS", {**METRICS, "worst": Metric("worst", worst, higher_is_better=False)})
     assert measure([1.0, 2.0, 3.0], [1.0, 2.5, 5.0])["worst"].value == 2.0
+
+
+def test_equal_orders_correlate_with_exactly_one():
+    generator = np.random.default_rng(0)
+    for n in range(3, 60):
+        human = generator.integers(0, n, n).astype(float)
+        human[0], human[1] = -1.0, n
+        assert srcc(np.exp(human / n), human) == 1.0
+        assert srcc(-human, human) == -1.0
