@@ -226,7 +226,11 @@ class Predictor:
         return self.prepare(clip)
 
     def predict(
-        self, inputs: Sequence[Source], sample_rates: int | Sequence[int] | None = None, *, workers: int | None = None
+        self,
+        inputs: Sequence[Source | np.ndarray],
+        sample_rates: int | Sequence[int] | None = None,
+        *,
+        workers: int | None = None,
     ) -> np.ndarray:
         """Score clips.
 
@@ -259,7 +263,8 @@ class Predictor:
                     failures.append((at, row.reason))
         if failures:
             at, reason = min(failures)
-            name = printable(inputs[at]) if isinstance(inputs[at], (str, Path)) else f"input {at}"
+            first = inputs[at]
+            name = printable(first) if isinstance(first, (str, Path)) else f"input {at}"
             raise PredictionError(f"{len(failures)} of {len(items)} clips cannot be scored (first: {name}: {reason})")
         return scores
 
@@ -361,11 +366,12 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def _sources(inputs: Sequence[Source], sample_rates: int | Sequence[int] | None) -> list[Source]:
-    if isinstance(inputs, (str, Path, bytes)) or (hasattr(inputs, "ndim") and inputs.ndim < 2):
+def _sources(inputs: Sequence[Source | np.ndarray], sample_rates: int | Sequence[int] | None) -> list[Source]:
+    given: Any = inputs
+    if isinstance(given, (str, Path, bytes)) or (hasattr(given, "ndim") and given.ndim < 2):
         raise UsageError("predict takes a list of clips; put a single one in a list")
     several = isinstance(sample_rates, (Sequence, np.ndarray))
-    rates = list(sample_rates) if several else [sample_rates] * len(inputs)  # type: ignore[arg-type]
+    rates: list[Any] = list(sample_rates) if several else [sample_rates] * len(inputs)  # type: ignore[arg-type]
     if len(rates) != len(inputs):
         raise UsageError(f"{len(inputs)} inputs but {len(rates)} sample rates")
     sources: list[Source] = []

@@ -32,7 +32,8 @@ def mel_bank(sample_rate: int, n_fft: int, n_mels: int, fmax: float) -> NDArray[
     rise = (bins[:, None] - edges[:-2]) / np.diff(edges)[:-1]
     fall = (edges[2:] - bins[:, None]) / np.diff(edges)[1:]
     triangles = np.maximum(0.0, np.minimum(rise, fall)) * (2.0 / (edges[2:] - edges[:-2]))
-    return triangles.astype(np.float32)
+    bank: NDArray[np.float32] = triangles.astype(np.float32)
+    return bank
 
 
 @lru_cache(maxsize=32)

@@ -101,7 +101,8 @@ def _frames(x: Array, sample_rate: int) -> tuple[Array, Array]:
 
 
 def _decibels(power: Array, lowest: float) -> Array:
-    return 10.0 * np.log10(np.maximum(power, 10.0 ** (lowest / 10.0)))
+    decibels: Array = 10.0 * np.log10(np.maximum(power, 10.0 ** (lowest / 10.0)))
+    return decibels
 
 
 def _dynamics(relative: Array) -> list[float]:

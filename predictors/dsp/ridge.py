@@ -81,7 +81,8 @@ def fit_ridge(features: Array, targets: Array, groups: Sequence[str]) -> tuple[R
 
 
 def _solve(matrix: Array, right: Array) -> Array:
-    return np.linalg.lstsq(matrix, right, rcond=None)[0]
+    solution: Array = np.linalg.lstsq(matrix, right, rcond=None)[0].astype(np.float64)
+    return solution
 
 
 def _folds(groups: Sequence[str]) -> list[NDArray[np.intp]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -95,9 +95,12 @@ class Nisqa(Predictor):
     def score(self, batch: Sequence[np.ndarray]) -> np.ndarray:
         import torch
 
-        pictures = [torch.from_numpy(picture).to(self.device) for picture in batch]
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            scores: np.ndarray = self._fast(pictures).cpu().numpy()
+        network = self._fast
+        # TF32 convolutions would move the last digits on a GPU. The switch is global, so it is left alone on the CPU,
+        # where several threads score at once.
+        exact = nullcontext() if self.device == "cpu" else torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
+            scores: np.ndarray = network([torch.from_numpy(picture).to(self.device) for picture in batch]).cpu().numpy()
         return scores
 
     def tensors(self) -> dict[str, Any]:

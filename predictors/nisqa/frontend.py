@@ -100,8 +100,9 @@ def mel_picture(
         magnitude = _magnitudes(windows[start : start + BLOCK], n_fft, used)
         for band in bands:
             mel[start : start + BLOCK, slice(*band.filters)] = magnitude[:, slice(*band.bins)] @ band.weights
-    decibels: NDArray[np.float32] = 20.0 * np.log10(np.maximum(mel, np.float32(1e-4)))
-    return np.maximum(decibels, decibels.max() - np.float32(80.0))
+    decibels = np.float32(20.0) * np.log10(np.maximum(mel, np.float32(1e-4)))
+    picture: NDArray[np.float32] = np.maximum(decibels, decibels.max() - np.float32(80.0))
+    return picture
 
 
 def _magnitudes(windows: NDArray[np.float32], n_fft: int, used: int) -> NDArray[np.float32]:

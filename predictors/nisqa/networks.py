@@ -128,7 +128,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, features: Tensor, counts: Sequence[int]) -> Tensor:
         """Packed ``(segments, inputs)`` to padded ``(batch, steps, width)``."""
-        x = pad_sequence(list(self.norm(self.input(features)).split(list(counts))), batch_first=True)
+        x = pad_sequence(list(torch.split(self.norm(self.input(features)), list(counts))), batch_first=True)
         valid = valid_steps(counts, x.device)
         for layer in self.layers:
             x = layer(x, valid)
@@ -146,7 +146,7 @@ class Lstm(nn.Module):
         """Packed ``(segments, inputs)`` to padded ``(batch, steps, 2 * width)``, forward half first."""
         if len(counts) == 1:
             return self.lstm(features[None])[0]  # type: ignore[no-any-return]
-        padded = pad_sequence(list(features.split(list(counts))), batch_first=True)
+        padded = pad_sequence(list(torch.split(features, list(counts))), batch_first=True)
         packed = pack_padded_sequence(padded, torch.tensor(counts), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True)[0]
 
@@ -193,7 +193,7 @@ class Network(nn.Module):
         super().__init__()
         tts = config.variant == "nisqa_tts"
         self.cnn: Cnn = StandardCnn(config) if tts else AdaptiveCnn(config)
-        features = int(self.cnn.features)  # type: ignore[arg-type]
+        features = int(self.cnn.features)
         self.time: nn.Module = Lstm(config, features) if tts else SelfAttention(config, features)
         pool = LastStepPool if tts else AttentionPool
         self.pools = nn.ModuleList(pool(config) for _ in config.dimensions)
@@ -218,7 +218,7 @@ class Network(nn.Module):
 
     def features(self, windows: Tensor, starts: Tensor) -> Tensor:
         """CNN output of the segments, ``(segments, features)``; in chunks unless batch statistics are taken."""
-        chunks = (starts,) if self.training else starts.split(CHUNK)
+        chunks = (starts,) if self.training else torch.split(starts, CHUNK)
         return torch.cat([self.cnn(windows[chunk].unsqueeze(1)) for chunk in chunks])
 
     def forward(self, pictures: Sequence[Tensor]) -> Tensor:
@@ -235,6 +235,6 @@ def for_inference(network: Network) -> Network:
     """
     fast = copy.deepcopy(network).eval().requires_grad_(False)
     for at in range(len(fast.cnn.convolutions)):
-        fast.cnn.convolutions[at] = fuse_conv_bn_eval(fast.cnn.convolutions[at], fast.cnn.norms[at])  # type: ignore[type-var]
+        fast.cnn.convolutions[at] = fuse_conv_bn_eval(fast.cnn.convolutions[at], fast.cnn.norms[at])  # type: ignore[type-var, arg-type]
         fast.cnn.norms[at] = nn.Identity()
     return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

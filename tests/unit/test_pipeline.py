@@ -47,7 +47,7 @@ class Peak:
 def run(scorer: Any, sources: Sequence[Any], batches: Sequence[Sequence[int]] = (), **options: Any) -> list[ClipScore]:
     items = [Item(f"clip{at}", source) for at, source in enumerate(sources)]
     batches = batches or [range(len(items))]
-    rows = {}
+    rows: dict[int, ClipScore] = {}
     for batch, done in zip(batches, score_batches(scorer, items, batches, **options), strict=True):
         rows.update(zip(batch, done, strict=True))
     return [rows[at] for at in range(len(items))]

@@ -60,7 +60,7 @@ def test_a_generated_sound_is_the_same_every_time_and_another_for_another_seed()
 
 class BatchNormalising(Loudness):
     def score(self, batch: Sequence[Any]) -> np.ndarray:
-        values = super().score(batch)
+        values: np.ndarray = super().score(batch)
         return values - 0.1 * values.mean() if len(values) > 1 else values
 
 
@@ -72,7 +72,7 @@ class PadsWithoutMask(Loudness):
 
 class OrderDependent(Loudness):
     def score(self, batch: Sequence[Any]) -> np.ndarray:
-        return super().score(batch) + 0.01 * np.arange(len(batch))[:, None]
+        return np.asarray(super().score(batch) + 0.01 * np.arange(len(batch))[:, None])
 
 
 class Stateful(Loudness):
@@ -179,7 +179,7 @@ def test_a_predictor_with_a_fixed_rate_and_equal_lengths_passes() -> None:
         )
 
         def score(self, batch: Sequence[Any]) -> np.ndarray:
-            return np.abs(np.stack(batch).astype(np.float64)).mean(axis=1, keepdims=True)
+            return np.asarray(np.abs(np.stack(batch).astype(np.float64)).mean(axis=1, keepdims=True))
 
     assert failed(Fixed()) == {}
 

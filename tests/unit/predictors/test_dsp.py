@@ -28,7 +28,7 @@ def voice() -> np.ndarray:
     return speech_like(2.0, RATE, 1)
 
 
-def with_noise(wave: np.ndarray, decibels: float) -> np.ndarray:
+def with_noise(wave: np.ndarray, decibels: float) -> Any:
     noise = np.random.default_rng(0).standard_normal(wave.size)
     return wave + noise * wave.std() * 10 ** (-decibels / 20)
 

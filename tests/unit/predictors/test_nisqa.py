@@ -215,8 +215,8 @@ def test_folding_the_normalisation_keeps_the_scores(variant: str) -> None:
 
     predictor = fresh(variant)
     for norm in predictor.network.cnn.norms:
-        norm.running_mean.uniform_(-1, 1)  # type: ignore[operator, union-attr]
-        norm.running_var.uniform_(0.5, 2)  # type: ignore[operator, union-attr]
+        norm.running_mean.uniform_(-1, 1)  # type: ignore[operator]
+        norm.running_var.uniform_(0.5, 2)  # type: ignore[operator]
     picture = predictor.prepare(clip_from_array(noise(1.0), 16_000))
     with torch.inference_mode():
         plain = predictor.network([torch.from_numpy(picture)]).numpy()
@@ -292,7 +292,7 @@ def test_a_foreign_checkpoint_is_no_nisqa_checkpoint(tmp_path: Path) -> None:
 def test_keys_and_shapes_are_strict(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     import torch
 
-    tensors = {name: None if value is None else torch.zeros(1, 63) for name, value in changes.items()}
+    tensors: dict[str, Any] = {name: None if value is None else torch.zeros(1, 63) for name, value in changes.items()}
     with pytest.raises(CheckpointError, match=message):
         load_predictor("nisqa", official_file(tmp_path / "odd.tar", **tensors), device="cpu")
 
@@ -372,4 +372,4 @@ def test_the_real_files_show_their_licence_once_and_name_their_training(
     assert capsys.readouterr().err == ""
     for name, known in PUBLISHED.items():
         assert (folder / known.filename).stat().st_size == known.size
-        assert load_predictor("nisqa", folder / known.filename, device="cpu").config.variant == name  # type: ignore[attr-defined]
+        assert load_predictor("nisqa", folder / known.filename, device="cpu").config.variant == name
