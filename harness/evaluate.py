@@ -130,6 +130,6 @@ def _loaded(truth: Truth) -> TaskSplit:
     empty: object = [] if len(truth.dimensions) == 1 else {name: [] for name in truth.dimensions}
     rows = [
         {"utterance_id": name, "system_id": system, **scores, "ratings": empty, "listeners": [], "audio_path": ""}
-        for name, system, scores in sorted(truth.rows, key=lambda row: row[0])
+        for name, system, scores in truth.rows
     ]
     return TaskSplit(card, "test", rows)

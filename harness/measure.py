@@ -62,7 +62,8 @@ def measure_rows(
     """Measure predictions against labels.
 
     Args:
-        rows: One row per clip; failed ones are counted and left out of the measures.
+        rows: One row per clip; failed ones are counted and left out of the measures. Their order decides ties of system
+            means in the last bit (``ties="published"`` of :func:`~.stats.describe`), and nothing else.
         dimensions: What to measure, primary first.
         system_truth: The organisers' system scores; without it, system truth is the mean over the scored utterances.
         ratings: Dimension to utterance id to single ratings, for the noise ceiling.
@@ -74,7 +75,7 @@ def measure_rows(
         UsageError: If ``system_truth`` lacks a system or dimension.
     """
     options = options or MeasureOptions()
-    scored = sorted((row for row in rows if row.status != "failed"), key=lambda row: row.utterance_id)
+    scored = [row for row in rows if row.status != "failed"]
     if not scored:
         reasons = sorted({row.reason for row in rows})
         raise DataError(
@@ -118,6 +119,7 @@ def _measure_dimension(
         resamples=options.resamples,
         seed=options.seed,
         interval=options.interval,
+        ties="published",
     )
     if not metrics["system"]:
         reason = "the clips have no systems"
@@ -168,18 +170,20 @@ def system_table(
     scored: Sequence[Scored], dimensions: Sequence[str], system_truth: SystemTruth | None = None
 ) -> list[dict[str, Any]]:
     """Mean prediction and truth per system, sorted by system id; empty where there are no systems."""
-    groups: dict[str, list[Scored]] = {}
-    for row in scored:
-        if row.system_id:
-            groups.setdefault(row.system_id, []).append(row)
-    table = []
-    for system, members in sorted(groups.items()):
-        entry: dict[str, Any] = {"system_id": system, "n_utterances": len(members)}
-        for name in dimensions:
-            entry[name] = statistics.fmean(row.predicted[name] for row in members)
-            given = system_truth[name][system] if system_truth is not None else None
-            entry[f"{name}_truth"] = (
-                given if given is not None else statistics.fmean(row.truth[name] for row in members)
-            )
-        table.append(entry)
+    from .stats import group, running_means
+
+    if not any(row.system_id for row in scored):
+        return []
+    grouping = group([row.system_id for row in scored])
+    table: list[dict[str, Any]] = [
+        {"system_id": name, "n_utterances": int(size)}
+        for name, size in zip(grouping.names, grouping.sizes, strict=True)
+    ]
+    for dimension in dimensions:
+        predicted = running_means([row.predicted[dimension] for row in scored], grouping)
+        truth = running_means([row.truth[dimension] for row in scored], grouping)
+        for at, entry in enumerate(table):
+            entry[dimension] = float(predicted[at])
+            given = None if system_truth is None else system_truth[dimension][entry["system_id"]]
+            entry[f"{dimension}_truth"] = float(truth[at]) if given is None else given
     return table

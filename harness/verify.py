@@ -127,7 +127,9 @@ def _compare(where: str, stored: Any, again: Any, found: list[Difference]) -> in
     if isinstance(again, dict) and isinstance(stored, dict):
         for key in sorted(set(stored) ^ set(again)):
             found.append(Difference(f"{where}.{key}", "is in only one of the stored and the recomputed result"))
-        return sum(_compare(f"{where}.{key}", stored[key], again[key], found) for key in sorted(set(stored) & set(again)))
+        return sum(
+            _compare(f"{where}.{key}", stored[key], again[key], found) for key in sorted(set(stored) & set(again))
+        )
     if isinstance(again, (list, tuple)) and isinstance(stored, (list, tuple)):
         if len(again) != len(stored):
             found.append(Difference(where, f"has {len(stored)} entries, recomputed {len(again)}"))

@@ -25,7 +25,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real labels, weights and audio beside the project; other people's licences keep it out of the tree."""
+    """Real labels, weights and audio beside the project; other people's licences keep them out of the tree."""
     folder = ROOT.parent / "shared"
     if not (folder / "data").is_dir():
         pytest.skip("the folder ../shared with real labels, weights and audio is absent")
@@ -146,7 +146,9 @@ def small_folder(tmp_path: Path, write_wave: Callable[..., Path]) -> Path:
     for system in range(6):
         for clip in range(4):
             name = f"sys{system}/clip{clip}.wav"
-            write_wave(root / name, 0.5 + 0.11 * clip + 0.07 * system, seed=10 * system + clip, level=0.02 + 0.03 * system)
+            write_wave(
+                root / name, 0.5 + 0.11 * clip + 0.07 * system, seed=10 * system + clip, level=0.02 + 0.03 * system
+            )
             lines.append(f"{name},{system:03d},{1.5 + 0.5 * system + 0.1 * clip},test")
     (root / "metadata.csv").write_text("\n".join(lines) + "\n")
     return root

@@ -11,7 +11,7 @@ from .bootstrap import (
 from .ceiling import ceiling_from_summary, noise_ceiling, split_half
 from .metrics import METRICS, Metric, Value, ktau, lcc, mae, measure, mse, rmse, srcc
 from .summary import describe, extras
-from .systems import Grouping, group, system_means
+from .systems import Grouping, group, running_means, system_means
 
 __all__ = [
     "METRICS",
@@ -36,6 +36,7 @@ __all__ = [
     "mse",
     "noise_ceiling",
     "rmse",
+    "running_means",
     "split_half",
     "srcc",
     "system_means",

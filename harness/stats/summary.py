@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,7 @@ from .bootstrap import RESAMPLES, Interval, check_options, intervals
 from .metrics import METRICS, RANK_DECIMALS, Value, measure
 from .p1401 import MAPPINGS, TooFewPredictions, mapped_error, outlier_ratio
 from .sample import make_samples
+from .systems import group, running_means
 
 
 def describe(
@@ -27,6 +28,7 @@ def describe(
     seed: int = 0,
     interval: str = "systems",
     level: float = 0.95,
+    ties: Literal["rounded", "published"] = "rounded",
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """The six metrics at both levels, with intervals.
 
@@ -39,6 +41,9 @@ def describe(
         seed: Of the numpy generator.
         interval: ``"systems"``, ``"two-level"`` or ``"utterances"``, see ``bootstrap``.
         level: Nominal coverage.
+        ties: Which systems have equal means. ``"rounded"``: those that agree to 10 decimals, whatever the order of the
+            rows. ``"published"``: those whose :func:`~.systems.running_means` agree to the last bit, as in the figures
+            that others published; concerns the values only, the resamples always round.
 
     Returns:
         ``{"utterance": {metric: entry}, "system": {metric: entry}}``, the system level empty without systems. An entry
@@ -60,10 +65,14 @@ def describe(
         check_options(interval, (), resamples, level)
     sample = make_samples([predicted], human, systems, system_truth)[0]
     values = {"utterance": measure(sample.predicted, sample.human, unit="utterances"), "system": {}}
-    if sample.grouping is not None:
-        values["system"] = measure(
-            sample.system_predicted, sample.system_human, rank_decimals=RANK_DECIMALS, unit="systems"
-        )
+    if sample.grouping is not None and systems is not None:
+        decimals: int | None = RANK_DECIMALS
+        sides = sample.system_predicted, sample.system_human
+        if ties == "published":
+            decimals, grouping = None, group(systems)
+            above = sample.system_human if system_truth is not None else running_means(human, grouping)
+            sides = running_means(predicted, grouping), above
+        values["system"] = measure(*sides, rank_decimals=decimals, unit="systems")
     if resamples == 0:
         scheme = interval if sample.grouping is not None else "utterances"
         none = Interval(None, None, f"bootstrap/{scheme}", 0, seed, level, 0, "no resamples were asked for")

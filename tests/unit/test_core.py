@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from mosharness.harness.core import registry as registry_module
 from mosharness.harness.core.config import build_config, parse_assignments, parse_yaml, read_yaml
 from mosharness.harness.core.errors import DataError, MosharnessError, UnknownName, UsageError

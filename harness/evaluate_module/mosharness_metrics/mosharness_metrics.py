@@ -81,7 +81,8 @@ class MosharnessMetrics(evaluate.Metric):  # type: ignore[misc]
         seed: int = 0,
         system_truth: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
-        found = describe(predictions, references, systems, resamples=resamples, seed=seed, system_truth=system_truth)
+        options: dict[str, Any] = {"resamples": resamples, "seed": seed, "system_truth": system_truth}
+        found = describe(predictions, references, systems, ties="published", **options)
         flat = {}
         for level, metrics in found.items():
             for name, entry in metrics.items():

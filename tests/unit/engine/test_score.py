@@ -10,7 +10,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-
 from mosharness.harness.core.errors import UsageError
 from mosharness.harness.core.pipeline import ClipScore, Item, plan_batches
 from mosharness.harness.engine.cache import PredictionCache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mosharness.harness.core.errors import DataError
-from mosharness.harness.stats import group, system_means
+from mosharness.harness.stats import group, running_means, system_means
 from mosharness.harness.stats.systems import has_systems, truth_of_systems
 
 
@@ -54,3 +54,16 @@ def test_a_truth_file_must_name_every_system_and_hold_numbers():
 def test_scores_and_ids_must_be_paired():
     with pytest.raises(DataError, match="3 scores but 2 system ids"):
         system_means([1.0, 2.0, 3.0], group(["a", "b"]))
+
+
+@pytest.mark.parametrize("arrange", [list, sorted])
+def test_running_means_are_the_bits_of_pandas(arrange):
+    import pandas as pd
+
+    generator = np.random.default_rng(5)
+    systems = arrange(f"s{place}" for place in generator.integers(0, 9, 700))
+    values = generator.integers(5, 26, 700) / 5
+    expected = pd.DataFrame({"system": systems, "value": values}).groupby("system")["value"].mean()
+    assert running_means(values, group(systems)).tolist() == expected.tolist()
+    with pytest.raises(DataError, match="paired"):
+        running_means([1.0], group(["a", "b"]))
