@@ -115,7 +115,7 @@ ODD = (
         "truncated",
     ),
     Odd("streamed.wav", "unknown length in the header", raw(wave_header(0xFFFFFFFF) + pcm(GOOD)), "ok"),
-    Odd("cut.flac", "cut in the middle", cut(sound(GOOD), 0.5), "failed", "unreadable"),
+    Odd("cut.flac", "a FLAC cut in the middle", cut(sound(GOOD), 0.5), "failed", "unreadable"),
     Odd(
         "nan.wav",
         "one NaN",

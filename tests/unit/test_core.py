@@ -54,7 +54,7 @@ def test_a_broken_third_party_entry_is_named_and_does_not_break_the_others(monke
     monkeypatch.setattr(registry_module, "entry_points", lambda group: points)
     names: Registry[float] = Registry("number", {"ours": math.pi}, group="g")
     assert list(names) == ["broken", "ours"]
-    with pytest.raises(MosharnessError, match='the number "broken" of the installed package .* cannot be imported'):
+    with pytest.raises(MosharnessError, match=r'the number "broken" of the installed package .* cannot be imported'):
         names["broken"]
 
 
