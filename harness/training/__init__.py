@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .core.errors import UsageError
-from .core.files import write_json
-from .provenance import provenance
-from .run import checkpoint_folder
+from ..core.errors import UsageError
+from ..core.files import write_json
+from ..provenance import provenance
+from ..run import checkpoint_folder
 
 if TYPE_CHECKING:
-    from ..predictors.base import Predictor
-    from ..tasks.base import MosTask
+    from ...predictors.base import Predictor
+    from ...tasks.base import MosTask
 
 
 def train_predictor(
@@ -44,7 +44,7 @@ def train_predictor(
     Raises:
         UsageError: If the predictor cannot be trained, or the task has no ``train`` split.
     """
-    from ..predictors import PREDICTORS, load_predictor, resolve_device
+    from ...predictors import PREDICTORS, load_predictor, resolve_device
 
     cls = PREDICTORS[name]
     if not cls.card.stages:

@@ -1,0 +1,329 @@
+"""The contract between the training engine and predictors whose weights are a torch module.
+
+A predictor gives a network, how prepared clips become a batch, and a forward pass; scoring, saving, strict loading and
+training by recipe come from here and from ``harness/training``. Torch is imported when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..harness.core.audio import Clip
+from ..harness.core.errors import CheckpointError, UsageError
+from .base import Predictor, check_tensors, load_tensors
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from ..harness.training.recipe import Stage
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingClip(Clip):
+    """A clip with what training knows of it.
+
+    Attributes:
+        utterance_id: As in the task.
+        system_id, text: As in the task, may be empty.
+        domain: Name of the source of data: the task's unless the recipe names it otherwise.
+    """
+
+    utterance_id: str = ""
+    system_id: str = ""
+    text: str = ""
+    domain: str = ""
+
+
+class Trainable(Predictor):
+    """Base of predictors whose weights are a torch module.
+
+    A subclass gives :meth:`make_network`, :meth:`prepare`, :meth:`collate` and :meth:`forward`; the methods of
+    training have defaults that suit a plain regression.
+
+    Attributes:
+        network: Everything with weights, in eval mode on ``device`` except while the engine trains it.
+        takes_dimensions: Whether a fresh instance is built for the dimensions of the task it is trained on (class
+            attribute). :meth:`make_network` must then follow ``self.dimensions``.
+        global_losses: Whether :meth:`losses` sees the outputs of the whole batch when several processes train
+            (class attribute): every output is then ``(n, ...)`` with equal trailing sizes in all processes. With
+            ``False`` it sees the clips of its own process, and must be a mean over clips.
+    """
+
+    takes_dimensions: ClassVar[bool] = False
+    global_losses: ClassVar[bool] = True
+    network: nn.Module
+
+    # -- for subclasses: the model --------------------------------------------------------------------------------
+
+    def make_network(self) -> nn.Module:
+        """A network for ``self.config`` and ``self.dimensions`` with fresh weights, on the CPU."""
+        raise UsageError(f"predictor {self.card.name} does not implement make_network")
+
+    def collate(self, items: Sequence[Any]) -> Any:
+        """Prepared clips to one batch: CPU tensors in dicts, lists or tuples. See :func:`pad` and :func:`tile`."""
+        raise UsageError(f"predictor {self.card.name} does not implement collate ({len(items)} clips)")
+
+    def forward(self, batch: Any) -> Tensor:
+        """Scores ``(n, len(self.dimensions))`` of a batch that lies on the device."""
+        raise UsageError(f"predictor {self.card.name} does not implement forward ({type(batch).__name__})")
+
+    def weights_changed(self) -> None:
+        """Called after weights were loaded or trained: drop what was derived from them. Call ``super()``."""
+        self._fingerprint = None
+
+    # -- for subclasses: training ---------------------------------------------------------------------------------
+
+    def begin_stage(self, stage: Stage) -> None:
+        """Make the network ready for a stage: load ``stage.starts``, swap heads, set what is trained.
+
+        Must be a function of the stage and the weights alone: it is called at the start of a stage, and again when
+        training is resumed (the weights of the interrupted stage are loaded afterwards). Fresh weights may be drawn
+        from torch's global generator, which is seeded before.
+
+        The default loads one start completely, refuses several, and calls :meth:`freeze`.
+        """
+        if len(stage.starts) > 1:
+            raise UsageError(
+                f"stage {stage.name} starts from {', '.join(stage.starts)}; predictor {self.card.name} can start from one"
+            )
+        for folder in stage.starts.values():
+            self.load_tensors(load_tensors(Path(folder) / "model.safetensors"))
+        self.freeze(stage)
+
+    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
+        """Called before :meth:`begin_stage` with the labels ``(n, dimensions)`` of the stage (NaN: not rated).
+
+        For predictors that keep label statistics. The default does nothing.
+        """
+
+    def train_mode(self, stage: Stage) -> None:
+        """Switch the network to training; a predictor may keep parts in eval mode (see :func:`eval_where_frozen`)."""
+        self.network.train()
+
+    def parameter_groups(self, stage: Stage) -> list[dict[str, Any]]:
+        """Groups for the optimiser, each with ``params`` and perhaps its own ``lr``: by default all that is trained."""
+        return [{"params": [one for one in self.network.parameters() if one.requires_grad]}]
+
+    def make_optimizer(self, groups: list[dict[str, Any]], stage: Stage) -> torch.optim.Optimizer | None:
+        """An optimiser of the predictor's own for ``stage.optimizer``, or ``None`` for the engine's."""
+        return None
+
+    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
+        """Like :meth:`prepare_clip`, with augmentation. Called from several threads.
+
+        Args:
+            clip: A :class:`TrainingClip`.
+            stage: The stage.
+            generator: Keyed by seed, epoch and utterance; the only allowed source of randomness.
+        """
+        return self.prepare_clip(clip)
+
+    def training_forward(self, batch: Any, stage: Stage) -> Tensor | dict[str, Tensor]:
+        """Outputs with gradients: scores ``(n, dimensions)``, or a dict (scores under ``scores``, if there are any)."""
+        return self.forward(batch)
+
+    def mix(self, batch: Any, factor: float, permutation: Tensor, stage: Stage) -> Any:
+        """The inputs of a batch mixed with themselves: ``factor * batch + (1 - factor) * batch[permutation]``."""
+        raise UsageError(f"stage {stage.name}: predictor {self.card.name} does not support mixup; set mixup: 0")
+
+    def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
+        """Losses of the predictor's own, by name, each a scalar; ``None`` for the recipe's named losses alone.
+
+        The recipe's terms pick from these by name, then from the engine's table; a recipe without terms adds all.
+
+        Args:
+            outputs: Of :meth:`training_forward`.
+            targets: ``(n, dimensions)``, NaN where a clip is not rated.
+            stage: The stage.
+        """
+        return None
+
+    # -- what follows ---------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Make the network. float16 on the CPU is refused."""
+        if self.precision == "float16" and self.device == "cpu":
+            raise UsageError(f"predictor {self.card.name}: float16 needs a GPU; use float32 or bfloat16 on the CPU")
+        self._built_for = self.dimensions
+        self.network = self.make_network().to(self.device).eval()
+
+    def score(self, batch: Sequence[Any]) -> np.ndarray:
+        """Scores ``(len(batch), dimensions)`` as float64; see :meth:`forward`."""
+        import torch
+
+        ready = to_device(self.collate(batch), self.device)
+        with torch.inference_mode(), exact(self.device), autocast(self.device, self.precision):
+            scores = self.forward(ready)
+        return np.asarray(scores.float().cpu().numpy(), dtype=np.float64)
+
+    def tensors(self) -> dict[str, Any]:
+        """The network's state by name."""
+        return dict(self.network.state_dict())
+
+    def load_tensors(self, tensors: Mapping[str, Any]) -> None:
+        """Take weights by name: strict, finite, into the network's own types.
+
+        Raises:
+            CheckpointError: If names, shapes or types do not fit, or a number is not finite.
+        """
+        import torch
+
+        if self.dimensions != self._built_for:
+            self.build()
+        own = self.network.state_dict()
+        check_tensors(own, tensors, f"predictor {self.card.name}")
+        ready = {name: torch.as_tensor(tensors[name]) for name in own}
+        for name, tensor in ready.items():
+            if tensor.is_floating_point() != own[name].is_floating_point():
+                raise CheckpointError(
+                    f"predictor {self.card.name}: {name} should hold {own[name].dtype}, the file has {tensor.dtype}"
+                )
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise CheckpointError(f"predictor {self.card.name}: {name} holds NaN or infinity")
+        self.network.load_state_dict(ready)
+        self.weights_changed()
+
+    def freeze(self, stage: Stage) -> None:
+        """Set ``requires_grad`` by the patterns of ``stage.frozen``.
+
+        Raises:
+            UsageError: If a pattern matches nothing, or everything is frozen.
+        """
+        names = [name for name, _ in self.network.named_parameters()]
+        for pattern in stage.frozen:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise UsageError(
+                    f"stage {stage.name}: frozen: {pattern!r} matches no parameter of {self.card.name} "
+                    f"(the first are {', '.join(names[:3])})"
+                )
+        trained = 0
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(not any(fnmatchcase(name, pattern) for pattern in stage.frozen))
+            trained += parameter.requires_grad
+        if not trained:
+            raise UsageError(f"stage {stage.name}: all {len(names)} parameters are frozen, nothing would be trained")
+
+
+# -- batches ------------------------------------------------------------------------------------------------------
+
+
+def to_device(batch: Any, device: str | torch.device) -> Any:
+    """``batch`` with every tensor in it on ``device``; anything else is kept."""
+    if hasattr(batch, "to") and hasattr(batch, "detach"):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(to_device(value, device) for value in batch))
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(to_device(value, device) for value in batch)
+    return batch
+
+
+def pad(waves: Sequence[np.ndarray], multiple: int = 1) -> tuple[Tensor, Tensor]:
+    """Zero-pad waves (or frames) at the end.
+
+    Args:
+        waves: Arrays ``(samples, ...)``, of equal trailing sizes.
+        multiple: Round the padded length up to a multiple of this.
+
+    Returns:
+        ``(n, longest, ...)`` and the true lengths ``(n,)``, int64.
+    """
+    import torch
+
+    longest = -(-max(len(wave) for wave in waves) // multiple) * multiple
+    padded = np.zeros((len(waves), longest, *waves[0].shape[1:]), waves[0].dtype)
+    for row, wave in zip(padded, waves, strict=True):
+        row[: len(wave)] = wave
+    return torch.from_numpy(padded), torch.tensor([len(wave) for wave in waves])
+
+
+def tile(waves: Sequence[np.ndarray], length: int | None = None) -> Tensor:
+    """Repeat each wave until it fills ``length`` samples (the longest wave by default); longer ones are cut.
+
+    Returns:
+        ``(n, length, ...)``.
+    """
+    import torch
+
+    length = length or max(len(wave) for wave in waves)
+    rows = []
+    for wave in waves:
+        if not len(wave):
+            raise UsageError("an empty wave cannot be repeated")
+        rows.append(np.concatenate([wave] * -(-length // len(wave)))[:length])
+    return torch.from_numpy(np.stack(rows))
+
+
+def mix_tensors(batch: Any, factor: float, permutation: Tensor) -> Any:
+    """``factor * x + (1 - factor) * x[permutation]`` for every floating tensor ``(n, ...)`` in ``batch``."""
+    if hasattr(batch, "detach"):
+        return factor * batch + (1.0 - factor) * batch[permutation] if batch.is_floating_point() else batch
+    if isinstance(batch, Mapping):
+        return {key: mix_tensors(value, factor, permutation) for key, value in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(mix_tensors(value, factor, permutation) for value in batch)
+    return batch
+
+
+# -- torch --------------------------------------------------------------------------------------------------------
+
+
+def autocast(device: str | torch.device, precision: str) -> Any:
+    """A context with torch's autocast; nothing for ``float32``.
+
+    Raises:
+        UsageError: For float16 on the CPU.
+    """
+    import torch
+
+    kind = torch.device(device).type
+    if precision == "float16" and kind == "cpu":
+        raise UsageError("precision float16 needs a GPU; use float32 or bfloat16 on the CPU")
+    dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision, torch.float32)
+    return torch.autocast(kind, dtype=dtype, enabled=precision != "float32")
+
+
+def exact(device: str | torch.device) -> ExitStack:
+    """A context in which a GPU computes float32 products as float32 (TF32 off).
+
+    The switches are global, so nothing is touched for the CPU, where several threads may score at once.
+    """
+    import torch
+
+    stack = ExitStack()
+    if torch.device(device).type == "cuda":
+        stack.enter_context(torch.backends.cudnn.flags(enabled=True, allow_tf32=False))
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = False
+        stack.callback(setattr, torch.backends.cuda.matmul, "allow_tf32", before)
+    return stack
+
+
+def eval_where_frozen(network: nn.Module, prefixes: Iterable[str] | None = None) -> None:
+    """Put modules into eval mode: those named, or every one whose parameters are all frozen.
+
+    Dropout and the statistics of batch norms then stand still there.
+    """
+    chosen = None if prefixes is None else tuple(prefixes)
+    for name, module in network.named_modules():
+        if chosen is None:
+            parameters = list(module.parameters())
+            if parameters and not any(one.requires_grad for one in parameters):
+                module.eval()
+        elif name in chosen:
+            module.eval()
+
+
+def training_clip(clip: Clip, **known: str) -> TrainingClip:
+    """``clip`` as a :class:`TrainingClip` with the given fields."""
+    return TrainingClip(**{item.name: getattr(clip, item.name) for item in fields(Clip)}, **known)
