@@ -156,7 +156,7 @@ def header(dimensions: Sequence[str]) -> list[str]:
 
 def table(entries: Sequence[Entry], rows: Sequence[ClipScore]) -> list[list[Any]]:
     """Cells of the table, one list per clip; paths in printable form."""
-    from .core.decode import printable
+    from .core.printable import printable
 
     return [
         [

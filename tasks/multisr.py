@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..harness.core.audio import read_header
 from ..harness.core.errors import AudioError, DataError, UsageError
 from .base import MosTask, Row, SplitInfo, TaskCard
 from .lists import (
@@ -202,6 +201,8 @@ class MultiSamplingRate(MosTask):
 
     @staticmethod
     def _check_rate(row: Row) -> None:
+        from ..harness.core.audio import read_header
+
         try:
             header = read_header(row["audio_path"])
         except AudioError:

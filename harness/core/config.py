@@ -6,10 +6,9 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
-
-import yaml
 
 from .errors import DataError, UnknownName, UsageError
 from .files import read_text
@@ -18,23 +17,30 @@ C = TypeVar("C")
 LIMIT = 1_000_000  # characters of a settings file
 
 
-class _StrictLoader(yaml.SafeLoader):
+@cache
+def _strict_loader() -> Any:
     """``yaml.SafeLoader`` that refuses duplicate keys and aliases (nine levels of aliases expand to 9⁹ leaves)."""
+    import yaml
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases are not accepted", event.start_mark)
-        return super().compose_node(parent, index)
+    class StrictLoader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+                raise yaml.composer.ComposerError(None, None, "aliases are not accepted", event.start_mark)
+            return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} occurs twice", key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            seen = set()
+            for key, _ in node.value:
+                name = self.construct_object(key, deep=True)
+                if name in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {name!r} occurs twice", key.start_mark
+                    )
+                seen.add(name)
+            return super().construct_mapping(node, deep)
+
+    return StrictLoader
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -43,10 +49,12 @@ def parse_yaml(text: str, source: str) -> Any:
     Raises:
         DataError: For anything but plain YAML; the message starts with ``source``.
     """
+    import yaml
+
     if len(text) > LIMIT:
         raise DataError(f"{source}: larger than {LIMIT} characters, which no settings file is")
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # derived from SafeLoader
+        return yaml.load(text, Loader=_strict_loader())  # derived from SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         message = " ".join(str(error).split())
         raise DataError(f"{source}: not acceptable YAML: {message}") from error

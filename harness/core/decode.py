@@ -10,7 +10,6 @@ import errno
 import io
 import os
 import stat
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from .containers import mp3_states_length
 from .errors import AudioError
+from .printable import printable
 
 AudioSource = str | Path | bytes
 UNKNOWN = 2**63 - 1  # what libsndfile reports for a stream that does not state its length
@@ -30,34 +30,6 @@ BLOCK_SAMPLES = 2**19  # per block over all channels: 2 MiB of float32
 CODEC_SUFFIXES = {".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".amr", ".3gp", ".mov", ".ac3"}
 """Suffixes that soundfile cannot read and torchcodec may."""
 CODEC_LARGEST = 2**28  # bytes; torchcodec needs the whole file in memory
-
-
-def printable(path: str | bytes | os.PathLike[Any]) -> str:
-    r"""A path as one line of valid Unicode: control, bidirectional and undecodable characters become escapes.
-
-    For messages, CSV cells and ids; a path made only of printable characters comes back unchanged.
-
-    Example:
-        >>> print(printable("a\nb.wav"), printable(b"caf\xe9.wav"))
-        a\nb.wav caf\xe9.wav
-    """
-    text = os.fsdecode(path)
-    if text.isprintable():
-        return text
-    return "".join(character if _shows(character) else _escape(character) for character in text)
-
-
-def _shows(character: str) -> bool:
-    # Zero-width joiners are part of emoji and of several scripts; other format characters can reorder a line.
-    joiner = character in "\u200c\u200d"
-    return joiner or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python keeps it
-        return f"\\x{code - 0xDC00:02x}"
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 @dataclass
