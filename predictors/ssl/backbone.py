@@ -36,6 +36,8 @@ class SslBackbone(nn.Module):
         model: The ``transformers`` module; its parameter names are those of the published checkpoints.
         channels: Width of the states.
         n_layers: Transformer layers.
+        truncated: Whether the number of layers was given.
+        pre_norm: Whether layers normalise their input (large sizes) or their output.
         layer_weights: Logits of the weighted sum; ``None`` unless ``layer`` is ``weighted``.
 
     Raises:
@@ -59,6 +61,7 @@ class SslBackbone(nn.Module):
         self.model: Any = classes[kind](config)
         self.channels: int = config.hidden_size
         self.n_layers: int = config.num_hidden_layers
+        self.truncated = layers is not None
         self.pre_norm: bool = config.do_stable_layer_norm
         if isinstance(layer, int) and not 0 <= layer <= self.n_layers:
             raise UsageError(f"layer {layer}: {kind}-{size} has states 0 to {self.n_layers}")
@@ -106,8 +109,8 @@ class SslBackbone(nn.Module):
         known = [samples] * len(waves) if lengths is None else [int(length) for length in lengths]
         if len(known) != len(waves) or max(known) > samples or min(known) < SHORTEST:
             raise UsageError(
-                f"clip lengths of {min(known)} to {max(known)} samples in a batch of {tuple(waves.shape)}: every one of "
-                f"them needs {SHORTEST} samples or more, and room in the batch"
+                f"{len(known)} clips of {min(known)} to {max(known)} samples in a batch of {tuple(waves.shape)}: "
+                f"each needs {SHORTEST} samples or more, and room in the batch"
             )
         features = self._convolutions(waves.to(self.dtype), known).transpose(1, 2)
         projected = self.model.feature_projection(features)
@@ -229,7 +232,7 @@ def _wavlm_layer(layer: Any, hidden: Tensor, mask: Tensor | None, bias: Tensor, 
 
 
 def _wavlm_attention(attention: Any, hidden: Tensor, mask: Tensor | None, bias: Tensor) -> Tensor:
-    """Self-attention with the gated relative position bias (WavLM, section 3.1), ``(n, frames, channels)`` both ways."""
+    """Self-attention with gated relative position bias (WavLM, section 3.1): ``(n, frames, channels)`` to the same."""
     n, frames, channels = hidden.shape
     split = (n, frames, attention.num_heads, attention.head_dim)
     parts = hidden.view(split).transpose(1, 2)  # (n, heads, frames, head_dim)

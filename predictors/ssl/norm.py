@@ -12,8 +12,8 @@ def group_norm_by_length(values: Tensor, counts: Sequence[int], norm: nn.GroupNo
     """Apply ``norm`` to the first ``counts[i]`` steps of row ``i``; the steps behind become zero.
 
     In models of base size this norm takes mean and variance over time, so in a padded batch the padding would change
-    every state of a clip (28 to 50 % of its size), whatever the attention mask says later. Row by row, the arithmetic is
-    that of the clip alone, bit for bit.
+    every state of a clip (28 to 50 % of its size), whatever the attention mask says later. Row by row, the arithmetic
+    is that of the clip alone, bit for bit.
 
     Args:
         values: Shape ``(n, channels, steps)``.
