@@ -17,6 +17,7 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
         "dsp": "mosharness.predictors.dsp:Dsp",
         "nisqa": "mosharness.predictors.nisqa:Nisqa",
         "nisqa_tts": "mosharness.predictors.nisqa:NisqaTts",
+        "sslmos": "mosharness.predictors.sslmos:SslMos",
     },
     group="mosharness.predictors",
     hint="`mosharness ls predictors` shows them all.",

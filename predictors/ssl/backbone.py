@@ -106,7 +106,10 @@ class SslBackbone(nn.Module):
         self, waves: Tensor, lengths: Tensor | Sequence[int] | None, wanted: set[int]
     ) -> tuple[dict[int, Tensor], Tensor]:
         samples = waves.shape[-1]
-        known = [samples] * len(waves) if lengths is None else [int(length) for length in lengths]
+        if lengths is None:
+            known = [samples] * len(waves)
+        else:
+            known = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
         if len(known) != len(waves) or max(known) > samples or min(known) < SHORTEST:
             raise UsageError(
                 f"{len(known)} clips of {min(known)} to {max(known)} samples in a batch of {tuple(waves.shape)}: "

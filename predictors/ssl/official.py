@@ -137,7 +137,8 @@ def new_weight_norm(name: str) -> str:
 def load_state(path: Path) -> dict[str, Any]:
     """The tensors of a fairseq checkpoint, read without running code.
 
-    Of classes other than tensors and plain values only ``argparse.Namespace`` is let in. The prefix of a fine-tuned model is taken off, and its own output layer left out.
+    Of classes other than tensors and plain values only ``argparse.Namespace`` is let in. The prefix of a fine-tuned
+    model is taken off, and its own output layer left out.
 
     Raises:
         CheckpointError: If the file cannot be read so, or holds no backbone.

@@ -25,7 +25,6 @@ class SslMosConfig:
         bounded: Whether ``frames`` scores pass ``2 tanh(x) + 3``, which keeps them in 1 to 5 (SHEET's range clipping).
         normalize: Zero mean and unit variance per clip; ``None``: as the backbone was pretrained, that is for large
             sizes only. The original feeds waves in -1 to 1 to all of them.
-        dimensions: What the scores are of.
     """
 
     backbone: str = "wav2vec2-base"
@@ -37,7 +36,6 @@ class SslMosConfig:
     head_dropout: float = 0.3
     bounded: bool = False
     normalize: bool | None = None
-    dimensions: tuple[str, ...] = ("mos",)
 
     def __post_init__(self) -> None:
         kind, _, size = self.backbone.partition("-")
@@ -46,8 +44,6 @@ class SslMosConfig:
                 f"backbone = {self.backbone!r}: write KIND-SIZE with one of {', '.join(get_args(Kind))} and one of "
                 f"{', '.join(SIZES)}"
             )
-        if not self.dimensions:
-            raise ValueError("dimensions: name at least one")
         if self.head == "frames" and self.pooling != "mean":
             raise ValueError("head frames takes the mean of its scores; pooling is for the head linear")
 
@@ -62,16 +58,13 @@ class StageSettings:
     """What a recipe's stage may set under ``settings``.
 
     Attributes:
-        pretrained: Where fresh weights of the backbone come from (see ``predictors/ssl/pretrained.py``); used only when
-            the training does not start from a checkpoint. ``None``: random weights.
+        pretrained: Where the weights of a fresh backbone come from (see ``predictors/ssl/pretrained.py``); not looked
+            at when training starts from a checkpoint. ``None``: random weights.
         freeze: ``none``, ``feature_extractor``, ``layers<=K`` or ``all`` of the backbone.
         padding: How batches are filled up: ``masked`` (no trace of it in any score), ``repeat`` (each clip again and
             again, as SHEET) or ``zeros`` (seen by the model, as the original).
-        frame_tau: With the head ``frames``, adds the loss ``frame_l1``: the L1 distance of every frame's score to the
-            clip's label, distances up to this number counting nothing. ``None``: no such loss.
     """
 
     pretrained: str | None = None
     freeze: str = "none"
     padding: Literal["masked", "repeat", "zeros"] = "masked"
-    frame_tau: float | None = None

@@ -39,7 +39,7 @@ def size_of(state: dict[str, Any], path: Path) -> str:
     Raises:
         CheckpointError: If no size fits.
     """
-    width = tuple(state[BACKBONE + "post_extract_proj.weight"].shape)[0]
+    width = state[BACKBONE + "post_extract_proj.weight"].shape[0]
     norm = "layer" if BACKBONE + "feature_extractor.conv_layers.0.2.1.weight" in state else "group"
     for size, shape in SIZES.items():
         if (shape["hidden_size"], shape["feat_extract_norm"]) == (width, norm):

@@ -15,14 +15,18 @@ class SslMosNetwork(nn.Module):
 
     ``linear``: pooling over frames and one linear layer (Cooper et al. 2022, section 3.2). ``frames``: a score per
     frame, then the mean (SHEET, ``SSLMOS`` with a scalar mean net; its projection is two layers with ReLU and dropout).
+
+    Args:
+        config: Settings.
+        outputs: Number of dimensions.
     """
 
-    def __init__(self, config: SslMosConfig) -> None:
+    def __init__(self, config: SslMosConfig, outputs: int = 1) -> None:
         super().__init__()
         kind, _, size = config.backbone.partition("-")
         self.backbone = SslBackbone(kind, size, layers=config.layers, layer=config.layer)  # type: ignore[arg-type]
         self.bounded = config.bounded
-        width, outputs = self.backbone.channels, len(config.dimensions)
+        width = self.backbone.channels
         self.per_frame = config.head == "frames"
         self.head: nn.Module
         if self.per_frame:
