@@ -9,6 +9,7 @@ hands out a Hugging Face ``datasets.Dataset`` with explicit features and undecod
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     import datasets
 
     from ..harness.core.audio import Header
+
+SCREEN = 96
+"""Columns of the text of a message that fills a screen."""
 
 Row = dict[str, Any]
 """One clip: the keys of :func:`columns`. ``ratings`` is a list for one dimension, else a dict dimension -> list."""
@@ -443,19 +447,27 @@ def _audio_findings(where: str, loaded: TaskSplit) -> list[TaskFinding]:
 def missing_screen(card: TaskCard, looked: Path | None) -> str:
     """What a user sees when the data is not there: one screen with what, licence, where, size and the next command."""
     place = f"{looked} does not exist" if looked is not None else "no --data-root given and $MOSHARNESS_DATA is not set"
-    steps = "\n".join(f"    {line}" for line in card.obtain.strip().splitlines())
     counts = ", ".join(f"{name} {info.utterances}" if info.utterances else name for name, info in card.splits.items())
-    return (
-        f"the data of task {card.name} is not on this machine ({place}).\n"
-        f"  what:     {card.title} ({counts} clips; {', '.join(card.dimensions)}; "
-        f"{card.scale[0]:g} to {card.scale[1]:g})\n"
-        f"  licence:  {card.license}\n"
-        f"  cite:     {card.citation}\n"
-        f"  size:     {card.size}\n"
-        f"  get it:\n{steps}\n"
-        f"  then:     mosharness prepare {card.name} --from FOLDER\n"
-        f"            mosharness run --task {card.name} --data-root FOLDER --predictor dsp --train"
-    )
+    scale = f"{card.scale[0]:g} to {card.scale[1]:g}"
+    items = [
+        ("what", [f"{card.title} ({counts} clips; {', '.join(card.dimensions)}; {scale})"]),
+        ("licence", [card.license]),
+        ("cite", [card.citation]),
+        ("size", [card.size]),
+        ("get it", card.obtain.strip().splitlines()),
+        (
+            "then",
+            [
+                f"mosharness prepare {card.name} --from FOLDER",
+                f"mosharness run --task {card.name} --data-root FOLDER --predictor dsp --train",
+            ],
+        ),
+    ]
+    lines = [f"the data of task {card.name} is not on this machine ({place})."]
+    for name, paragraphs in items:
+        wrapped = [line for text in paragraphs for line in textwrap.wrap(text.strip(), SCREEN, break_long_words=False)]
+        lines += [f"  {name + ':' if at == 0 else '':<10}{line}" for at, line in enumerate(wrapped)]
+    return "\n".join(lines)
 
 
 def card_fields(card: TaskCard) -> dict[str, Any]:
