@@ -16,13 +16,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
-
 from ..harness.core.config import build_config, config_dict
 from ..harness.core.errors import CheckpointError, PredictionError, UsageError
 from ..harness.core.files import digest, file_sha256, read_json, write_json
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..harness.core.audio import AudioLimits, Clip
     from ..harness.core.hub import Download
     from ..harness.core.pipeline import Source
@@ -248,6 +248,8 @@ class Predictor:
             PredictionError: If a clip cannot be scored; the message names the first and says why. Use
                 ``mosharness predict`` or the engine to get a row per clip instead.
         """
+        import numpy as np
+
         from ..harness.core.audio import printable
         from ..harness.core.pipeline import Item, score_batches
 
@@ -370,7 +372,7 @@ def _sources(inputs: Sequence[Source | np.ndarray], sample_rates: int | Sequence
     given: Any = inputs
     if isinstance(given, (str, Path, bytes)) or (hasattr(given, "ndim") and given.ndim < 2):
         raise UsageError("predict takes a list of clips; put a single one in a list")
-    several = isinstance(sample_rates, (Sequence, np.ndarray))
+    several = isinstance(sample_rates, Sequence) or hasattr(sample_rates, "ndim")
     rates: list[Any] = list(sample_rates) if several else [sample_rates] * len(inputs)  # type: ignore[arg-type]
     if len(rates) != len(inputs):
         raise UsageError(f"{len(inputs)} inputs but {len(rates)} sample rates")
@@ -397,6 +399,8 @@ def _equal_runs(batch: Sequence[int], durations: Sequence[float]) -> list[tuple[
 
 
 def _as_numpy(tensor: Any) -> np.ndarray:
+    import numpy as np
+
     return tensor.detach().cpu().contiguous().numpy() if hasattr(tensor, "detach") else np.ascontiguousarray(tensor)
 
 
@@ -427,6 +431,7 @@ def load_tensors(path: Path) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: If it is no safetensors file or holds a non-finite number.
     """
+    import numpy as np
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

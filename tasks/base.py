@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..harness.core.audio import Header
 
-SCREEN = 96
+SCREEN = 106
 """Columns of the text of a message that fills a screen."""
 
 Row = dict[str, Any]

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from ...harness.core.errors import AudioError, CheckpointError, DataError, PredictionError
 from ..base import Predictor, PredictorCard, check_tensors
-from .features import FEATURES, extract
-from .ridge import Ridge, fit_ridge
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...harness.core.audio import AudioLimits, Clip
     from ...tasks.base import TaskSplit
+    from .ridge import Ridge
 
 FEWEST_CLIPS = 10
 
@@ -42,6 +41,10 @@ class Dsp(Predictor):
 
     def prepare(self, clip: Clip) -> np.ndarray:
         """The features of the clip, float64 ``(features,)``."""
+        import numpy as np
+
+        from .features import FEATURES, extract
+
         features = extract(clip.samples, clip.sample_rate)
         if not np.isfinite(features).all():
             bad = [name for name, value in zip(FEATURES, features, strict=True) if not np.isfinite(value)]
@@ -49,6 +52,8 @@ class Dsp(Predictor):
         return features
 
     def score(self, batch: Sequence[np.ndarray]) -> np.ndarray:
+        import numpy as np
+
         if self.ridge is None:
             raise PredictionError(
                 "predictor dsp is not trained: mosharness train --task TASK --predictor dsp, or pass --checkpoint"
@@ -61,6 +66,10 @@ class Dsp(Predictor):
         Raises:
             DataError: If fewer than ten clips can be used.
         """
+        import numpy as np
+
+        from .ridge import fit_ridge
+
         self.dimensions = train.card.dimensions
         features, targets, groups, failed = self._table(train, show)
         if len(features) < FEWEST_CLIPS:
@@ -88,8 +97,11 @@ class Dsp(Predictor):
 
     def _table(self, split: TaskSplit, show: bool) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
         """Features, targets and systems of the clips that can be used, and why the others cannot."""
+        import numpy as np
+
         from ...harness.core.pipeline import Item, plan_batches, score_batches
         from ...harness.core.progress import progress_bar
+        from .features import FEATURES
 
         rows = [row for row in split.rows if row["audio_path"]]
         failed = [f"{row['utterance_id']}: no audio file" for row in split.rows if not row["audio_path"]]
@@ -112,6 +124,8 @@ class Dsp(Predictor):
         return features, np.array(targets), [rows[at]["system_id"] for at in used], failed
 
     def tensors(self) -> dict[str, Any]:
+        from .features import FEATURES
+
         if self.ridge is None:
             return {}
         return {
@@ -123,6 +137,11 @@ class Dsp(Predictor):
         }
 
     def load_tensors(self, tensors: Mapping[str, Any]) -> None:
+        import numpy as np
+
+        from .features import FEATURES
+        from .ridge import Ridge
+
         size, dimensions = len(FEATURES), len(self.dimensions)
         expected = {
             "mean": np.empty(size),
@@ -141,10 +160,11 @@ class Dsp(Predictor):
 class _Extractor:
     """Gives the pipeline the features of a clip in place of its scores."""
 
-    dimensions = FEATURES
-
     def __init__(self, predictor: Dsp) -> None:
+        from .features import FEATURES
+
         self.predictor = predictor
+        self.dimensions = FEATURES
 
     def limits(self) -> AudioLimits:
         return self.predictor.limits()
@@ -153,8 +173,12 @@ class _Extractor:
         return self.predictor.prepare_clip(clip)
 
     def score(self, batch: Sequence[Any]) -> np.ndarray:
+        import numpy as np
+
         return np.stack(batch)
 
 
 def _text(names: Iterable[str]) -> np.ndarray:
+    import numpy as np
+
     return np.frombuffer("\n".join(names).encode(), np.uint8)

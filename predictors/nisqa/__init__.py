@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
 from ...harness.core.errors import CheckpointError, UsageError
 from ...harness.core.files import atomic_write, file_sha256
 from ..base import CheckpointInfo, Predictor, PredictorCard, check_tensors
 from .config import DIMENSIONS, NisqaConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...harness.core.audio import AudioLimits, Clip
     from ...harness.core.hub import Download
     from .networks import Network
