@@ -18,6 +18,7 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
         "nisqa": "mosharness.predictors.nisqa:Nisqa",
         "nisqa_tts": "mosharness.predictors.nisqa:NisqaTts",
         "sslmos": "mosharness.predictors.sslmos:SslMos",
+        "utmosv2": "mosharness.predictors.utmosv2:Utmosv2",
     },
     group="mosharness.predictors",
     hint="`mosharness ls predictors` shows them all.",

@@ -1,0 +1,116 @@
+"""Weights that a stage of training starts from: earlier stages, a pretrained wav2vec2, ImageNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...harness.core.errors import CheckpointError, UsageError
+from ...harness.core.files import read_json
+from ..base import check_tensors, load_tensors
+from .config import Variant
+from .convert import from_branch
+from .network import Fusion, Scorer, SpecBranch, SslBranch
+
+HEADS = ("fc.weight", "fc.bias")
+
+
+def load_starts(network: Scorer, variant: Variant, starts: Mapping[str, str]) -> None:
+    """Load the checkpoint folders of earlier stages, each as far as the network has a place for it.
+
+    A joint network takes its branches from one folder or from several, from branches trained alone or inside a joint
+    network. Heads that the network lacks are left out, heads that a folder lacks stay as they are.
+
+    Raises:
+        CheckpointError: If a folder holds another model, or what is used of the network is not covered.
+    """
+    if not starts:
+        return
+    own = network.state_dict()
+    found: dict[str, Any] = {}
+    for folder in map(Path, starts.values()):
+        found.update(_tensors_for(network, variant, folder))
+    part = network.part if isinstance(network, Fusion) else variant
+    used = {"ssl_only": ("ssl.",), "spec_only": ("spec_long.",), "fusion": ("ssl.", "spec_long.")}[part]
+    needed = [name for name in own if not name.endswith(HEADS)]
+    if isinstance(network, Fusion):
+        needed = [name for name in needed if name.startswith(used)]
+    absent = [name for name in needed if name not in found]
+    if absent:
+        raise CheckpointError(
+            f"{', '.join(starts.values())}: {len(absent)} tensors of the {part} network are not there "
+            f"(first: {absent[0]}); name the stages that trained them in `init`"
+        )
+    import torch
+
+    check_tensors({name: own[name] for name in found}, found, ", ".join(starts.values()))
+    network.load_state_dict({**own, **{name: torch.as_tensor(value) for name, value in found.items()}})
+
+
+def _tensors_for(network: Scorer, variant: Variant, folder: Path) -> dict[str, Any]:
+    saved = read_json(folder / "config.json") if (folder / "config.json").is_file() else None
+    if not isinstance(saved, dict) or saved.get("predictor") != "utmosv2":
+        raise CheckpointError(f"{folder}: no checkpoint folder of utmosv2")
+    theirs: Variant = saved.get("config", {}).get("variant", "fusion")
+    tensors: dict[str, Any] = load_tensors(folder / "model.safetensors")
+    if theirs != variant:
+        if variant != "fusion":
+            raise CheckpointError(f"{folder}: holds a {theirs} network, a {variant} one is needed")
+        tensors = from_branch(tensors, theirs)
+    own = network.state_dict()
+    unknown = [name for name in tensors if name not in own and not name.endswith(HEADS)]
+    if unknown:
+        raise CheckpointError(f"{folder}: {unknown[0]} has no place in this network")
+    return {name: value for name, value in tensors.items() if name in own}
+
+
+def load_wav2vec2(network: Scorer, source: str) -> None:
+    """Put pretrained weights of the base size into the SSL branch; see ``predictors/ssl/pretrained.py``."""
+    from ..ssl.backbone import SslBackbone
+    from ..ssl.pretrained import load_pretrained
+
+    branch = network.ssl if isinstance(network, Fusion) else network
+    if not isinstance(branch, SslBranch):
+        raise UsageError("settings: wav2vec2: this network has no SSL branch")
+    backbone = SslBackbone("wav2vec2", "base")
+    load_pretrained(backbone, source)
+    model: Any = branch.encoder.model
+    check_tensors(model.state_dict(), backbone.model.state_dict(), f"{source} in the SSL branch")
+    model.load_state_dict(backbone.model.state_dict())
+
+
+def load_imagenet(network: Scorer, source: str) -> None:
+    """Put timm's ``tf_efficientnetv2_s`` weights into every convolutional body.
+
+    Args:
+        network: Changed in place.
+        source: A ``model.safetensors`` in timm's layout, or a hub id ``owner/name@COMMIT`` that holds one (the
+            reference starts from ``timm/tf_efficientnetv2_s.in21k_ft_in1k``).
+
+    Raises:
+        CheckpointError: If the weights do not fit; the classifier is left out.
+        UsageError: If ``source`` is no file and no hub id with a commit.
+    """
+    branch = network.spec_long if isinstance(network, Fusion) else network
+    if not isinstance(branch, SpecBranch):
+        raise UsageError("settings: imagenet: this network has no spectrogram branch")
+    path = Path(source).expanduser()
+    if not path.is_file():
+        repository, _, commit = source.partition("@")
+        if repository.count("/") != 1 or not commit:
+            raise UsageError(f"settings: imagenet: {source!r} is no file here and no hub id owner/name@COMMIT")
+        from ...harness.core.hub import fetch_snapshot
+
+        files = dict.fromkeys(["model.safetensors"])
+        instead = "set imagenet to a local model.safetensors, or leave it out to start from random weights"
+        folder = fetch_snapshot(repository, revision=commit, files=files, what="ImageNet weights", instead=instead)
+        path = Path(folder) / "model.safetensors"
+    import torch
+
+    tensors = {name: value for name, value in load_tensors(path).items() if not name.startswith("classifier.")}
+    for body in branch.backbones:
+        state = body.state_dict()
+        given = {name: value for name, value in state.items() if name.endswith("num_batches_tracked")} | tensors
+        check_tensors(state, given, f"{path} as tf_efficientnetv2_s")
+        body.load_state_dict({name: torch.as_tensor(value) for name, value in given.items()})
