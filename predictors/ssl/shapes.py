@@ -121,4 +121,4 @@ def normalise(samples: np.ndarray) -> np.ndarray:
         samples: Shape ``(n,)``.
     """
     wave = samples.astype(np.float64)
-    return ((wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)).astype(np.float32)
+    return np.asarray((wave - wave.mean()) / np.sqrt(wave.var() + 1e-7), np.float32)
