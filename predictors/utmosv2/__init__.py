@@ -21,7 +21,7 @@ from ...harness.core.errors import AudioError, CheckpointError, UnknownName, Usa
 from ...harness.core.files import digest, file_sha256
 from ..base import CheckpointInfo, PredictorCard
 from ..trainable import Trainable, TrainingClip
-from .config import DOMAINS, N_FOLDS, SAMPLE_RATE, TASK_DOMAINS, Architecture, Utmosv2Config
+from .config import DOMAINS, SAMPLE_RATE, TASK_DOMAINS, Architecture, Utmosv2Config, Variant
 from .draws import Crops, content_generator, cut, draw
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _empty: ContextVar[bool] = ContextVar("utmosv2_empty", default=False)
 
 @contextmanager
 def empty_weights() -> Iterator[None]:
-    """Networks made in this context hold no values yet: drawing 200 million that a checkpoint replaces takes seconds."""
+    """Networks made in this context hold no values yet: a checkpoint replaces them, and drawing them takes seconds."""
     token = _empty.set(True)
     try:
         yield
@@ -85,12 +85,14 @@ class Detailed:
 
     def mean(self, domain: str | None = None) -> NDArray[np.float64]:
         """Scores as ``predict`` returns them, ``(clips,)``, in this or another domain."""
-        return self._draws(domain).mean(1)
+        mean: NDArray[np.float64] = self._draws(domain).mean(1)
+        return mean
 
     def spread(self, domain: str | None = None) -> NDArray[np.float64]:
         """Standard deviation (n - 1) of a clip's single scores, ``(clips,)``; NaN where there is only one."""
         draws = self._draws(domain)
-        return draws.std(1, ddof=1) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
+        spread: NDArray[np.float64] = draws.std(1, ddof=1) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
+        return spread
 
     def _draws(self, domain: str | None) -> NDArray[np.float64]:
         if domain is not None and domain not in self.domains:
@@ -121,8 +123,9 @@ class Utmosv2(Trainable):
         sample_rates=(SAMPLE_RATE,),
         deterministic=False,
         stages=("stage1_spec", "stage1_ssl_a", "stage1_ssl_b", "stage2", "stage3"),
-        trained_on=tuple(f"{task}/{split}" for task in ("bvcc", "somos", "somos_full") for split in
-                         ("train", "dev", "test")),
+        trained_on=tuple(
+            f"{task}/{split}" for task in ("bvcc", "somos", "somos_full") for split in ("train", "dev", "test")
+        ),
         batching="padded",
         license_notice="",
         note="Higher is better. The published weights were trained on all of BVCC and SOMOS, test parts included: "
@@ -231,17 +234,17 @@ class Utmosv2(Trainable):
         """Every single score of a batch: float32 ``(clips, draws, domains)``."""
         import torch
 
-        repetitions = self.config.repetitions
-        clips = len(batch["wave"])
+        networks = self._scoring_networks()
+        clips, repetitions = len(batch["wave"]), batch["wave"].shape[1] // len(networks)
         columns = []
-        for at, network in enumerate(self._scoring_networks()):
+        for at, network in enumerate(networks):
             chosen = slice(at * repetitions, (at + 1) * repetitions)
             rows = {name: batch[name][:, chosen].flatten(0, 1) for name in ("wave", "first", "second", "factor")}
             parts = []
             for start in range(0, clips * repetitions, self.max_clips):
                 part = {name: values[start : start + self.max_clips] for name, values in rows.items()}
                 parts.append(network(part["wave"], self._pictures(part)).float())
-            columns.append(torch.cat(parts).unflatten(0, (clips, repetitions)))
+            columns.append(torch.cat(parts).reshape(clips, repetitions, -1))
         return torch.cat(columns, 1)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -298,7 +301,7 @@ class Utmosv2(Trainable):
         return super().plan(items, durations)
 
     def fingerprint(self) -> dict[str, Any]:
-        """As in the base class. Scores with official draws depend on the whole set, so they never match a cached one."""
+        """As in the base class; scores with official draws depend on the whole set, so they never match cached ones."""
         found = super().fingerprint()
         return {**found, "official_draws": os.urandom(8).hex()} if self.config.rng == "official" else found
 
@@ -409,8 +412,8 @@ class Utmosv2(Trainable):
         from .network import Fusion
 
         if isinstance(self.network, Fusion):
-            heads = {"ssl.fc.weight": "ssl_only", "spec_long.fc.weight": "spec_only"}
-            self.network.use(next((part for name, part in heads.items() if name in tensors), "fusion"))  # type: ignore[arg-type]
+            heads: dict[str, Variant] = {"ssl.fc.weight": "ssl_only", "spec_long.fc.weight": "spec_only"}
+            self.network.use(next((part for name, part in heads.items() if name in tensors), "fusion"))
         super().load_tensors(tensors)
 
     @classmethod

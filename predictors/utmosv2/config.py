@@ -49,7 +49,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """One picture: window of ``win_length`` samples in ``n_fft`` points every ``hop_length`` samples, ``n_mels`` rows."""
+    """One picture: a window of ``win_length`` samples in ``n_fft`` points every ``hop_length``; ``n_mels`` rows."""
 
     n_fft: int = 4096
     hop_length: int = 32

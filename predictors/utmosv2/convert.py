@@ -95,7 +95,9 @@ def read_official(path: Path) -> dict[str, Any]:
 def new_names(state: Mapping[str, Any]) -> dict[str, Any]:
     """Names that torch before 2.1 gave the weight norm, as torch gives them now."""
     return {
-        f"{old[1]}.parametrizations.weight.original{'gv'.index(old[2])}" if (old := _OLD.fullmatch(name)) else name: value
+        f"{old[1]}.parametrizations.weight.original{'gv'.index(old[2])}"
+        if (old := _OLD.fullmatch(name))
+        else name: value
         for name, value in state.items()
     }
 

@@ -68,8 +68,8 @@ class SqueezeExcite(nn.Module):
         self.conv_expand = nn.Conv2d(reduced, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        weights = x.mean((2, 3), keepdim=True)
-        return x * self.conv_expand(activate(self.conv_reduce(weights))).sigmoid()
+        weights: Tensor = self.conv_expand(activate(self.conv_reduce(x.mean((2, 3), keepdim=True))))
+        return x * weights.sigmoid()
 
 
 class Block(nn.Module):
@@ -110,7 +110,9 @@ class EdgeResidual(Block):
         self.bn2 = norm(leaving)
 
     def body(self, x: Tensor) -> Tensor:
-        return self.bn2(self.conv_pwl(activate(self.bn1(self.conv_exp(x)))))
+        x = self.conv_pwl(activate(self.bn1(self.conv_exp(x))))
+        projected: Tensor = self.bn2(x)
+        return projected
 
 
 class InvertedResidual(Block):
@@ -130,7 +132,8 @@ class InvertedResidual(Block):
     def body(self, x: Tensor) -> Tensor:
         x = activate(self.bn1(self.conv_pw(x)))
         x = activate(self.bn2(self.conv_dw(x)))
-        return self.bn3(self.conv_pwl(self.se(x)))
+        projected: Tensor = self.bn3(self.conv_pwl(self.se(x)))
+        return projected
 
 
 BLOCKS: dict[str, type[ConvBnAct | EdgeResidual | InvertedResidual]] = {

@@ -91,13 +91,14 @@ def make_pictures(first: Tensor, second: Tensor, factor: Tensor, sizes: Architec
         ``(n, frames x resolutions, height, width)``, resolution changing fastest.
     """
     n, frames = first.shape[:2]
+    chunk = CHUNK if first.device.type == "cpu" else CHUNK_DEVICE
     kinds = []
     for at, spectrogram in enumerate(sizes.spectrograms):
-        both = torch.stack([first, second[:, :, at]], 2).flatten(0, 2)  # (n x frames x 2, samples)
-        size = CHUNK if both.device.type == "cpu" else CHUNK_DEVICE
-        power = torch.cat([mel_power(part, spectrogram) for part in both.split(size)])
-        images = normalised(power).unflatten(0, (n * frames, 2))
+        both = torch.cat([first.flatten(0, 1), second[:, :, at].flatten(0, 1)])
+        parts = [both[start : start + chunk] for start in range(0, len(both), chunk)]
+        images = normalised(torch.cat([mel_power(part, spectrogram) for part in parts]))
         weight = factor[:, :, at].reshape(-1, 1, 1).to(images.dtype)
-        mixed = weight * images[:, 0] + (1 - weight) * images[:, 1]  # (n x frames, time, mel)
-        kinds.append(resized(mixed.transpose(1, 2), sizes.height, sizes.width).unflatten(0, (n, frames)))
+        mixed = weight * images[: n * frames] + (1 - weight) * images[n * frames :]  # (n x frames, time, mel)
+        pictures = resized(mixed.transpose(1, 2), sizes.height, sizes.width)
+        kinds.append(pictures.reshape(n, frames, sizes.height, sizes.width))
     return torch.stack(kinds, 2).flatten(1, 2)

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from .efficientnet import ConvBnAct, EdgeResidual, EfficientNet, InvertedResidual, SameConv2d
 from .network import Scorer, SslEncoder
@@ -26,12 +25,22 @@ def for_inference(network: Scorer) -> Scorer:
         if isinstance(module, EfficientNet):
             _fold(module)
         elif isinstance(module, SslEncoder):
-            convolution: Any = module.model.encoder.pos_conv_embed.conv
-            if parametrize.is_parametrized(convolution):
-                weight = convolution.weight.detach().clone()
-                parametrize.remove_parametrizations(convolution, "weight", leave_parametrized=False)
-                convolution.weight = nn.Parameter(weight, requires_grad=False)
-    return fast.requires_grad_(False) if not any(one.requires_grad for one in network.parameters()) else fast
+            embedding: Any = module.model.encoder.pos_conv_embed
+            embedding.conv = _without_norm(embedding.conv)
+    return fast
+
+
+def _without_norm(convolution: nn.Conv1d) -> nn.Conv1d:
+    """A convolution under weight norm with its weight as it stands."""
+    padding: Any = convolution.padding
+    new = nn.Conv1d(1, 1, convolution.kernel_size[0], padding=padding)  # sizes follow from the weight
+    new.in_channels, new.out_channels, new.groups = (
+        convolution.in_channels,
+        convolution.out_channels,
+        convolution.groups,
+    )
+    new.weight, new.bias = nn.Parameter(convolution.weight.detach().clone(), requires_grad=False), convolution.bias
+    return new
 
 
 PAIRS: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {

@@ -20,12 +20,12 @@ def pairwise_loss(
     Args:
         predicted: Scores ``(n,)``.
         target: Labels ``(n,)``.
-        margin: What a difference may be off by.
-        norm: ``l1``, or ``l2_squared``, which the reference has and no recipe of it uses.
+        margin: What the size of a difference's error may be.
+        norm: How that size is measured: ``l1``, or ``l2_squared``, which the reference has and no recipe of it uses.
     """
     gaps = (predicted[:, None] - predicted) - (target[:, None] - target)
-    beyond = (gaps.abs() - margin).clamp_min(0)
-    return (beyond.square() if norm == "l2_squared" else beyond).mean() / 2
+    size = gaps.square() if norm == "l2_squared" else gaps.abs()
+    return (size - margin).clamp_min(0).mean() / 2
 
 
 def total_loss(predicted: Tensor, target: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class SslEncoder(nn.Module):
 
     def n_frames(self, samples: int) -> int:
         """Frames that so many samples give."""
-        return int(self.model._get_feat_extract_output_lengths(torch.tensor(samples)))
+        return int(self.model._get_feat_extract_output_lengths(samples))
 
 
 def pooled_attention(attention: nn.MultiheadAttention, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,19 +176,19 @@ class SpecBranch(Branch):
     def feature(self, pictures: Tensor, seen: Seen | None = None) -> Tensor:
         """Pictures to features."""
         kinds = len(self.backbones)
-        pictures = pictures.unflatten(1, (-1, kinds))
-        n, frames = pictures.shape[:2]
+        n, frames = len(pictures), pictures.shape[1] // kinds
+        pictures = pictures.reshape(n, frames, kinds, *pictures.shape[2:])
         mixed: Tensor | None = None
         found: dict[str, Tensor] = {}
         for at, backbone in enumerate(self.backbones):
             features = backbone(pictures[:, :, at].flatten(0, 1)[:, None])  # (n x frames, 1280, 16, 16)
             if seen is not None:
-                by_frame = features.unflatten(0, (n, frames)).unbind(1)
+                by_frame = features.reshape(n, frames, *features.shape[1:]).unbind(1)
                 found.update({f"feat_{kinds * frame + at}": one for frame, one in enumerate(by_frame)})
             weighted = self.weights[at] * features
             mixed = weighted if mixed is None else mixed + weighted
         assert mixed is not None
-        by_clip = mixed.unflatten(0, (n, frames))
+        by_clip = mixed.reshape(n, frames, *mixed.shape[1:])
         pooled = torch.cat([by_clip.mean((1, 4)), by_clip.amax((1, 4))], 1)  # (n, 2560, 16)
         attended, feature = pooled_attention(self.attn, pooled.transpose(1, 2))
         if seen is not None:

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +27,7 @@ from mosharness.predictors.utmosv2.convert import from_branch, old_names
 from mosharness.predictors.utmosv2.draws import cut, draw
 from mosharness.predictors.utmosv2.frontend import make_pictures, mel_power, normalised, resized
 from mosharness.predictors.utmosv2.losses import pairwise_loss
-from mosharness.predictors.utmosv2.network import Scorer, by_domain, make_network
+from mosharness.predictors.utmosv2.network import Scorer, make_network
 from mosharness.predictors.utmosv2.silence import remove_silent_section
 
 Array = np.ndarray
@@ -431,7 +431,3 @@ def test_utmosv2_masks_are_the_reference_s(golden: Golden) -> None:
 def test_utmosv2_every_array_is_compared_by_some_test(golden: Golden) -> None:
     patterns = "resample/.*|silence/.*|mel/.*|(full|light)/[^/]+/.*|(spec|ssl)_only/.*|loss/.*|xymask/.*"
     assert [name for name in golden.names if not re.fullmatch(patterns, name)] == []
-
-
-def _unused() -> Iterator[None]:  # pragma: no cover
-    yield by_domain  # type: ignore[misc]
