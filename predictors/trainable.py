@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -92,7 +92,7 @@ class Trainable(Predictor):
         """
         if len(stage.starts) > 1:
             raise UsageError(
-                f"stage {stage.name} starts from {', '.join(stage.starts)}; predictor {self.card.name} can start from one"
+                f"stage {stage.name} starts from {', '.join(stage.starts)}; predictor {self.card.name} takes one start"
             )
         for folder in stage.starts.values():
             self.load_tensors(load_tensors(Path(folder) / "model.safetensors"))
@@ -160,7 +160,7 @@ class Trainable(Predictor):
         import torch
 
         ready = to_device(self.collate(batch), self.device)
-        with torch.inference_mode(), exact(self.device), autocast(self.device, self.precision):
+        with torch.no_grad(), exact(self.device), autocast(self.device, self.precision):
             scores = self.forward(ready)
         return np.asarray(scores.float().cpu().numpy(), dtype=np.float64)
 
@@ -326,4 +326,4 @@ def eval_where_frozen(network: nn.Module, prefixes: Iterable[str] | None = None)
 
 def training_clip(clip: Clip, **known: str) -> TrainingClip:
     """``clip`` as a :class:`TrainingClip` with the given fields."""
-    return TrainingClip(**{item.name: getattr(clip, item.name) for item in fields(Clip)}, **known)
+    return TrainingClip(clip.samples, clip.sample_rate, clip.path, clip.findings, **known)

@@ -1,4 +1,8 @@
-"""Train a predictor on a task and keep the checkpoint where ``run`` finds it."""
+"""Train a predictor on a task and keep the checkpoint where ``run`` finds it.
+
+Predictors with a closed form (``Predictor.fit``) are fitted in one go; those with a torch network
+(``predictors/trainable.py``) run the stages of a recipe in one engine (``engine.py``).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import UsageError
+from ..core.errors import UnknownName, UsageError
 from ..core.files import write_json
 from ..provenance import provenance
 from ..run import checkpoint_folder
@@ -15,6 +19,9 @@ from ..run import checkpoint_folder
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
     from ...tasks.base import MosTask
+    from .recipe import Recipe
+
+__all__ = ["is_fitted", "seed_label", "train_predictor", "training_folder"]
 
 
 def train_predictor(
@@ -24,40 +31,134 @@ def train_predictor(
     output: str | Path,
     device: str = "auto",
     config: Mapping[str, Any] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     show: bool = False,
+    recipe: str | Path | Recipe | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    stage: str | None = None,
+    resume: bool = False,
+    init_from: str | Path | None = None,
+    label: str | None = None,
+    tensorboard: bool = False,
+    workers: int | None = None,
 ) -> Predictor:
-    """Fit a predictor on a task's ``train`` split and store it under ``<output>/<task>/<predictor>/checkpoint``.
+    """Train a predictor on a task and store it under ``<output>/<task>/<label>/checkpoint``.
 
     Args:
         name: Registry name of a predictor.
-        task: The task; its ``train`` split is fitted, its dev splits are shown to the predictor for its choices.
+        task: The task; recipes that name no data train on its ``train`` split and choose by its dev splits.
         output: Folder of results.
-        device: Where to train.
-        config: Settings of the predictor.
-        seed: Seed of every random choice.
+        device: Where to train; under ``torchrun`` each process has its own.
+        config: Settings of the predictor, which win over the recipe's.
+        seed: Seed of every random choice; the recipe's, or 0, by default.
         show: Show progress on stderr.
+        recipe: A YAML file, the name of a recipe of the package, a recipe, or ``None`` for ``<predictor>-<task>``.
+        overrides: Settings of the stages by dotted name (``optimizer.lr``, ``STAGE.epochs``, ``folds.fold``).
+        stage: Run only this stage; the ones before it must be done.
+        resume: Go on where an interrupted training was.
+        init_from: Start from this checkpoint instead of fresh weights.
+        label: Name of the folder below the task's; the predictor's by default.
+        tensorboard: Write event files for TensorBoard, if its package is installed.
+        workers: Decoding threads; they never change a weight.
 
     Returns:
-        The trained predictor, as :func:`~mosharness.predictors.load_predictor` would load it.
+        The trained predictor, as :func:`~mosharness.predictors.load_predictor` would load it. After a ``stage`` that
+        is not the last one: as it is then; there is no checkpoint yet.
 
     Raises:
-        UsageError: If the predictor cannot be trained, or the task has no ``train`` split.
+        UsageError: If the predictor cannot be trained, the task has no ``train`` split, or the recipe makes no sense.
+        CheckpointError: If ``resume`` finds a training with another recipe or other data.
     """
-    from ...predictors import PREDICTORS, load_predictor, resolve_device
+    from ...predictors import PREDICTORS, resolve_device
+    from .recipe import read_recipe
 
     cls = PREDICTORS[name]
     if not cls.card.stages:
         raise UsageError(f"--train: predictor {name} cannot be trained here; leave --train out to use its weights")
+    device = resolve_device(device) if cls.needs_torch else "cpu"
+    folder = checkpoint_folder(output, task.card.name, label or name)
+    if is_fitted(name):
+        given = {"--stage": stage, "--resume": resume, "--init-from": init_from, "--set train.": overrides}
+        used = [option for option, value in given.items() if value]
+        if used:
+            raise UsageError(f"predictor {name} is fitted in one go: {', '.join(used)} does not apply to it")
+        if recipe is not None:
+            from_recipe, chosen = _read_settings(recipe, name)
+            config, seed = {**from_recipe, **(config or {})}, chosen if seed is None else seed
+        return _fit(name, task, folder, device=device, config=config, seed=seed or 0, show=show)
+    if recipe is None or isinstance(recipe, (str, Path)):
+        ready = read_recipe(recipe, name, task.card.name, config=config, overrides=overrides, seed=seed)
+    else:
+        ready = recipe
+    options: dict[str, Any] = {"init_from": init_from, "show": show, "tensorboard": tensorboard, "workers": workers}
+    return _train(ready, task, folder, device, stage, resume, options)
+
+
+def is_fitted(name: str) -> bool:
+    """Whether a predictor has a closed form (``fit``) instead of a network that recipes train."""
+    from ...predictors import PREDICTORS
+    from ...predictors.trainable import Trainable
+
+    return not issubclass(PREDICTORS[name], Trainable)
+
+
+def training_folder(checkpoint: Path) -> Path:
+    """Where the state of a training lies, given the folder of its checkpoint."""
+    return checkpoint.parent / "training"
+
+
+def seed_label(name: str, seed: int) -> str:
+    """Name of the row and the folder of one of several seeds.
+
+    Example:
+        >>> seed_label("sslmos", 3)
+        'sslmos-seed3'
+    """
+    return f"{name}-seed{seed}"
+
+
+def _train(
+    recipe: Recipe,
+    task: MosTask,
+    folder: Path,
+    device: str,
+    stage: str | None,
+    resume: bool,
+    options: Mapping[str, Any],
+) -> Predictor:
+    from ...predictors import load_predictor
+    from .engine import Training, training_facts
+
+    clock = time.perf_counter()
+    training = Training(recipe, task, training_folder(folder), device=device, **options)
+    outcome = training.run(stage=stage, resume=resume)
+    for note in outcome.notes:
+        training.log.say(f"note: {note}")
+    if not outcome.complete:
+        return outcome.predictor
+    outcome.predictor.trained_on = outcome.trained_on
+    if training.main:
+        outcome.predictor.save_pretrained(folder)
+        write_json(folder / "training.json", {"task": task.card.name, **training_facts(outcome, training, clock)})
+    training.accelerator.wait_for_everyone()
+    return load_predictor(recipe.predictor, folder, str(outcome.predictor.device))
+
+
+def _fit(
+    name: str, task: MosTask, folder: Path, *, device: str, config: Mapping[str, Any] | None, seed: int, show: bool
+) -> Predictor:
+    """Fit a predictor that has a closed form."""
+    from ...predictors import PREDICTORS, load_predictor
+
     if "train" not in task.card.splits:
         raise UsageError(f"--train: task {task.card.name} has no train split")
     clock = time.perf_counter()
-    predictor = cls(config, device=resolve_device(device))
+    predictor = PREDICTORS[name](config, device=device)
     train = task.open("train")
     dev = [task.open(split) for split in task.card.dev_splits if split in task.card.splits]
     report = predictor.fit(train, dev, seed=seed, show=show)
     predictor.trained_on = (f"{task.card.name}/train",)
-    folder = predictor.save_pretrained(checkpoint_folder(output, task.card.name, name))
+    predictor.save_pretrained(folder)
     facts = {
         "task": task.card.name,
         "task_version": task.card.version,
@@ -70,3 +171,21 @@ def train_predictor(
     }
     write_json(folder / "training.json", facts)
     return load_predictor(name, folder, predictor.device)
+
+
+def _read_settings(path: Any, predictor: str) -> tuple[dict[str, Any], int]:
+    """Settings and seed of a recipe for a predictor that has a closed form."""
+    from ..core.config import read_yaml
+
+    values = read_yaml(path)
+    for key in values:
+        if key not in ("predictor", "config", "seed"):
+            raise UnknownName(f"key of recipe {path} for {predictor}", key, ("predictor", "config", "seed"))
+    if values.get("predictor", predictor) != predictor:
+        raise UsageError(f"{path} is a recipe for {values['predictor']}, not for {predictor}")
+    config, seed = values.get("config") or {}, values.get("seed", 0)
+    if not isinstance(config, dict):
+        raise UsageError(f"{path}: config must be a mapping of settings to values")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UsageError(f"{path}: seed must be a whole number from 0 on")
+    return config, seed

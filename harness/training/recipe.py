@@ -112,7 +112,7 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate by step: ``warmup`` steps of linear rise, then ``constant``, ``linear`` or ``cosine`` to ``minimum``."""
+    """Learning rate by step: ``warmup`` steps of linear rise, then constant, or down to ``minimum`` at the end."""
 
     name: Literal["constant", "linear", "cosine"] = "constant"
     warmup: int = 0

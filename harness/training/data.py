@@ -1,0 +1,326 @@
+"""What a stage trains and is evaluated on: rated clips of tasks, or unlabelled audio, perhaps cut into folds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.audio import Clip, Header, clip_from_array, read_audio, read_header
+from ..core.discover import find_audio
+from ..core.errors import AudioError, DataError, UsageError
+from ..core.files import digest
+from .folds import make_folds
+from .recipe import Folds, Source, Stage
+
+if TYPE_CHECKING:
+    from ...predictors.trainable import TrainingClip
+    from ...tasks.base import MosTask, TaskSplit
+    from ..core.audio import AudioLimits
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One clip.
+
+    Attributes:
+        utterance_id: As in its task or folder.
+        origin: Name of the source (``task/split``); with the id and ``copy`` it tells clips apart.
+        source: A path, encoded bytes, ``(samples, sample_rate)``, or a function that gives one of these.
+        targets: One score per dimension of the predictor, NaN where not rated.
+        system_id, text, domain: As ``TrainingClip`` has them.
+        header: Of the audio; ``None`` where it cannot be read (the reader says why when the clip's turn comes).
+        copy: Which repetition within an epoch.
+    """
+
+    utterance_id: str
+    origin: str
+    source: Any
+    targets: tuple[float, ...]
+    system_id: str = ""
+    text: str = ""
+    domain: str = ""
+    header: Header | None = None
+    copy: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds by header; 0 where unknown."""
+        return self.header.duration_s if self.header is not None else 0.0
+
+    @property
+    def sample_rate(self) -> int:
+        """Native rate by header; 0 where unknown."""
+        return self.header.sample_rate if self.header is not None else 0
+
+    @property
+    def key(self) -> str:
+        """What this clip's random draws are keyed by: origin, id and repetition."""
+        return f"{self.origin}:{self.utterance_id}#{self.copy}"
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.origin}: {self.utterance_id}"
+
+    def audio(self) -> Any:
+        """The source as the reader takes it."""
+        return self.source() if callable(self.source) else self.source
+
+    def read(self, limits: AudioLimits) -> TrainingClip:
+        """The decoded clip.
+
+        Raises:
+            AudioError: If it cannot be used.
+        """
+        from ...predictors.trainable import training_clip
+
+        source = self.audio()
+        clip: Clip
+        if isinstance(source, tuple):
+            clip = clip_from_array(source[0], source[1], name=self.utterance_id, limits=limits)
+        else:
+            clip = read_audio(source, limits)
+        known = {"system_id": self.system_id, "text": self.text, "domain": self.domain}
+        return training_clip(clip, utterance_id=self.utterance_id, **known)
+
+
+@dataclass(frozen=True)
+class DevSet:
+    """Clips that one set of dev figures is about; labelled or not."""
+
+    name: str
+    examples: tuple[Example, ...]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every clip has a score in the first dimension."""
+        return all(math.isfinite(one.targets[0]) for one in self.examples)
+
+
+@dataclass(frozen=True)
+class StageData:
+    """Everything a stage reads.
+
+    Attributes:
+        train: Clips of an epoch.
+        dev: Sets to evaluate on; may be empty.
+        trained_on: ``task/split`` names, those of ``dev`` included: the weights are chosen by them.
+        digest: Of ids, labels and sides; resuming asks for the same.
+        absent: Names of clips without an audio file, left out.
+        notes: Sentences for the user.
+    """
+
+    train: tuple[Example, ...]
+    dev: tuple[DevSet, ...]
+    trained_on: tuple[str, ...]
+    digest: str
+    absent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Tasks:
+    """Tasks and splits by name, each opened once; the command line's task stands for sources without a data root."""
+
+    def __init__(self, task: MosTask | None = None) -> None:
+        self.given = task
+        self._opened: dict[str, tuple[MosTask, dict[str, TaskSplit]]] = {}
+
+    def task(self, source: Source) -> MosTask:
+        """The task of a source."""
+        return self._entry(source)[0]
+
+    def split(self, source: Source) -> TaskSplit:
+        """The split of a source, with its labels and headers."""
+        task, splits = self._entry(source)
+        if source.split not in splits:
+            splits[source.split] = task.open(source.split)
+        return splits[source.split]
+
+    def _entry(self, source: Source) -> tuple[MosTask, dict[str, TaskSplit]]:
+        from ...tasks import load_task
+
+        plain = not source.data_root and not source.options
+        name = source.task if plain else digest([source.task, source.data_root, source.options])
+        if name not in self._opened:
+            if plain and self.given is not None and source.task == self.given.card.name:
+                task = self.given
+            else:
+                task = load_task(source.task, source.data_root or None, **source.options)
+            self._opened[name] = (task, {})
+        return self._opened[name]
+
+
+def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tasks: Tasks) -> StageData:
+    """Read the labels and headers of a stage.
+
+    Args:
+        stage: With its sources.
+        folds: How to cut train into train and dev, or ``None``.
+        dimensions: Of the predictor.
+        tasks: Where splits come from.
+
+    Raises:
+        DataMissing, DataError: If data is absent or not as it must be.
+        UsageError: If a task is not rated for the predictor's first dimension, or dev makes no sense with folds.
+    """
+    sources = stage.data or (_default_source(tasks, stage),)
+    absent: list[str] = []
+    pools = [(source, _examples(source, dimensions, tasks, absent)) for source in sources]
+    if folds is not None and stage.dev:
+        raise UsageError(f"stage {stage.name}: dev and folds exclude each other: with folds, one of them is dev")
+    dev: list[DevSet] = []
+    dev_names: list[str] = []
+    if folds is not None:
+        pools, dev = _cut(pools, folds)
+    else:
+        for source in stage.dev or _default_dev(sources, tasks):
+            dev.append(DevSet(source.name, tuple(_examples(source, dimensions, tasks, absent))))
+            dev_names.append(source.name)
+    train = tuple(
+        replace(one, copy=copy) for source, members in pools for one in members for copy in range(source.repeat)
+    )
+    if not train:
+        raise DataError(f"stage {stage.name}: there are no clips with audio to train on")
+    both = {(one.origin, one.utterance_id) for one in train}
+    for group in dev:
+        if not group.examples:
+            raise DataError(f"stage {stage.name}: {group.name} has no clips with audio to evaluate on")
+        shared = [one.name for one in group.examples if (one.origin, one.utterance_id) in both]
+        if shared:
+            raise DataError(f"stage {stage.name}: {len(shared)} clips are in train and dev (first: {shared[0]})")
+    names = dict.fromkeys([*(source.name for source in sources), *dev_names])
+    rows = [[one.key, one.system_id, one.targets] for one in train]
+    rows += [[group.name, one.key, one.targets] for group in dev for one in group.examples]
+    notes = [f"{len(absent)} clips have no audio file and are left out (first: {absent[0]})"] if absent else []
+    return StageData(train, tuple(dev), tuple(names), digest(rows), tuple(absent), tuple(notes))
+
+
+def _default_source(tasks: Tasks, stage: Stage) -> Source:
+    if tasks.given is None:
+        raise UsageError(f"stage {stage.name} names no data, and there is no --task")
+    if "train" not in tasks.given.card.splits:
+        raise UsageError(f"--train: task {tasks.given.card.name} has no train split")
+    return Source(task=tasks.given.card.name)
+
+
+def _default_dev(sources: Sequence[Source], tasks: Tasks) -> list[Source]:
+    found: dict[str, Source] = {}
+    trained = {source.name for source in sources}
+    for source in sources:
+        card = tasks.task(source).card if source.task else None
+        for split in (name for name in card.dev_splits if name in card.splits) if card else ():
+            one = replace(source, split=split, repeat=1)
+            if one.name not in trained:
+                found[one.name] = one
+    return list(found.values())
+
+
+def _examples(source: Source, dimensions: Sequence[str], tasks: Tasks, absent: list[str]) -> list[Example]:
+    if source.audio:
+        return _unlabelled(source, len(dimensions))
+    loaded = tasks.split(source)
+    if dimensions[0] not in loaded.card.dimensions:
+        raise UsageError(
+            f"{source.name} is rated for {', '.join(loaded.card.dimensions)}; the predictor's first dimension is "
+            f"{dimensions[0]}"
+        )
+    found = []
+    for row in loaded.rows:
+        if not row["audio_path"]:
+            absent.append(f"{source.name}: {row['utterance_id']}")
+            continue
+        found.append(
+            Example(
+                utterance_id=row["utterance_id"],
+                origin=source.name,
+                source=row["audio_path"],
+                targets=tuple(float(row.get(name, math.nan)) for name in dimensions),
+                system_id=row["system_id"],
+                text=row["text"],
+                domain=source.domain or source.task,
+                header=loaded.headers.get(row["utterance_id"]),
+            )
+        )
+    return found
+
+
+def _unlabelled(source: Source, dimensions: int) -> list[Example]:
+    folder = Path(source.audio).expanduser()
+    if not folder.is_dir():
+        raise UsageError(
+            f"audio: {source.audio} is no folder. Name a folder of audio files or of a Hugging Face data set "
+            "(save_to_disk, or parquet files); a data set of a hub must be downloaded first"
+        )
+    known: list[tuple[str, Any]]
+    if (folder / "dataset_info.json").is_file() or any(folder.rglob("*.parquet")):
+        known = _dataset_clips(folder)
+    else:
+        known = [(entry.utterance_id, str(entry.path)) for entry in find_audio([folder]).entries]
+    nothing = (math.nan,) * dimensions
+    domain = source.domain or folder.name
+
+    def one(item: tuple[str, Any]) -> Example:
+        name, audio = item
+        header = None
+        with suppress(AudioError):
+            header = read_header(audio() if callable(audio) else audio)
+        return Example(name, source.name, audio, nothing, domain=domain, header=header)
+
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(one, known))
+
+
+def _dataset_clips(folder: Path) -> list[tuple[str, Callable[[], Any]]]:
+    """Clips of a stored Hugging Face data set: its ``audio`` column, undecoded until it is needed."""
+    import datasets
+
+    if (folder / "dataset_info.json").is_file():
+        table = datasets.load_from_disk(str(folder))
+    else:
+        files = sorted(str(path) for path in folder.rglob("*.parquet"))
+        table = datasets.Dataset.from_parquet(files)
+    columns = [name for name, kind in table.features.items() if isinstance(kind, datasets.Audio)]
+    if len(columns) != 1:
+        raise DataError(f"{folder}: a data set with one audio column is needed, this one has {len(columns)}")
+    name = columns[0]
+    table = table.select_columns([name]).cast_column(name, datasets.Audio(decode=False))
+
+    def reader(at: int) -> Callable[[], Any]:
+        def read() -> Any:
+            value = table[at][name]
+            return value["bytes"] if value["bytes"] is not None else value["path"]
+
+        return read
+
+    return [(f"{at:08d}", reader(at)) for at in range(len(table))]
+
+
+def _cut(
+    pools: Sequence[tuple[Source, list[Example]]], folds: Folds
+) -> tuple[list[tuple[Source, list[Example]]], list[DevSet]]:
+    """Train and dev sides of a fold. Systems are cut within each task, sentences over all tasks together."""
+    labelled = [(source, one) for source, members in pools for one in members if source.task]
+    parts: dict[str, list[Example]] = {}
+    for source, one in labelled:
+        parts.setdefault(source.task if folds.by == "system" else "", []).append(one)
+    held: set[tuple[str, str]] = set()
+    for members in parts.values():
+        groups = [one.system_id if folds.by == "system" else " ".join(one.text.lower().split()) for one in members]
+        chosen = make_folds(groups, [one.targets[0] for one in members], folds.n, folds.seed)
+        held |= {
+            (one.origin, one.utterance_id) for one, fold in zip(members, chosen, strict=True) if fold == folds.fold
+        }
+    train = [
+        (source, [one for one in members if (one.origin, one.utterance_id) not in held]) for source, members in pools
+    ]
+    by_task: dict[str, list[Example]] = {}
+    for source, one in labelled:
+        if (one.origin, one.utterance_id) in held:
+            by_task.setdefault(source.task, []).append(one)
+    dev = [DevSet(f"{task}/fold{folds.fold}", tuple(members)) for task, members in by_task.items()]
+    return train, dev

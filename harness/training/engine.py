@@ -1,0 +1,323 @@
+"""All stages of a recipe, one after the other, and the checkpoint that ``run`` finds."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.config import config_dict
+from ..core.errors import CheckpointError, UsageError
+from ..core.files import digest, read_json, write_json
+from ..provenance import provenance
+from .data import StageData, Tasks, stage_data
+from .log import TrainingLog
+from .losses import LOSSES, check_loss
+from .monitor import check_monitor
+from .plan import torch_seed
+from .recipe import Recipe, Stage
+from .stage import STATE, StageRun, global_generators_kept
+from .state import check_identity
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ...predictors.trainable import Trainable
+    from ...tasks.base import MosTask
+
+DONE = "done.json"
+RESULT = "result"
+WEIGHTS = "model.safetensors"
+COSMETIC = ("save_steps", "save_seconds", "log_steps", "keep", "starts")
+
+
+@dataclass
+class Outcome:
+    """What came of training.
+
+    Attributes:
+        predictor: With the weights of the last stage that ran, in eval mode.
+        complete: Whether every stage of the recipe is done; only then is there a checkpoint.
+        reports: One per stage that is done.
+        trained_on: Names of all data used, dev splits included.
+        notes: Sentences for the user.
+    """
+
+    predictor: Trainable
+    complete: bool
+    reports: list[dict[str, Any]]
+    trained_on: tuple[str, ...]
+    notes: list[str] = field(default_factory=list)
+
+
+class Training:
+    """A run of a recipe in a folder.
+
+    Args:
+        recipe: What to do.
+        task: The task of the command line; sources without one of their own mean it.
+        folder: For state, results of stages and the log.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; ignored where several processes train, each has its own.
+        init_from: Checkpoint to start from instead of fresh weights.
+        show: Show progress on stderr.
+        tensorboard: Write TensorBoard's files, if its package is installed.
+        workers: Decoding threads; never change a weight.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        task: MosTask,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        init_from: str | Path | None = None,
+        show: bool = False,
+        tensorboard: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        self.recipe, self.folder, self.workers = recipe, folder, workers
+        self.init_from = init_from
+        self.tasks = Tasks(task)
+        self.accelerator = make_accelerator(device)
+        self.main = self.accelerator.is_main_process
+        board = folder / "tensorboard" if tensorboard else None
+        self.log = TrainingLog(folder / "log.jsonl" if self.main else None, show=show and self.main, tensorboard=board)
+        self.notes: list[str] = []
+
+    def run(self, *, stage: str | None = None, resume: bool = False) -> Outcome:
+        """Train all stages, or one.
+
+        Args:
+            stage: Name of the one stage to run; the stages before it must be done.
+            resume: Go on where an interrupted run of the same recipe, data and start was.
+
+        Raises:
+            MosharnessError: What is wrong, in a sentence.
+        """
+        recipe = self.recipe
+        if stage is not None:
+            recipe.stage(stage)
+        predictor = self._start()
+        plans = [(one, stage_data(one, recipe.folds, predictor.dimensions, self.tasks)) for one in recipe.stages]
+        for one, data in plans:
+            self._check(one, data, predictor)
+            self.notes += [note for note in data.notes if note not in self.notes]
+        identity = self._identity(predictor)
+        self._clear(stage, resume)
+        reports: list[dict[str, Any]] = []
+        with self.log:
+            for number, (one, data) in enumerate(plans):
+                facts = {**identity, **self._stage_identity(number, data)}
+                done = self._done(one, facts) if stage != one.name or resume else None
+                if done is None and stage not in (None, one.name):
+                    raise UsageError(f"stage {stage} starts from stage {one.name}, which is not done: train that first")
+                predictor = self._stage(predictor, one, data, facts, resume, done)
+                reports.append(done or read_json(self.folder / one.name / DONE)["report"])
+                if stage == one.name:
+                    break
+        names = dict.fromkeys([*predictor.trained_on, *(name for _, data in plans for name in data.trained_on)])
+        return Outcome(predictor, len(reports) == len(plans), reports, tuple(names), self.notes)
+
+    # -- the parts ------------------------------------------------------------------------------------------------
+
+    def _start(self) -> Trainable:
+        """A predictor with fresh weights drawn by the seed, or that of ``--init-from``."""
+        import torch
+
+        from ...predictors import PREDICTORS, load_predictor
+
+        cls: Any = PREDICTORS[self.recipe.predictor]
+        device = str(self.accelerator.device)
+        if self.init_from is not None:
+            loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **self.recipe.config)
+            return loaded  # type: ignore[no-any-return]
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(torch_seed(self.recipe.seed, "init"))
+            predictor: Trainable = cls(self.recipe.config, device=device)
+            source = self.recipe.stages[0].data[:1]
+            card = self.tasks.task(source[0]).card if source and source[0].task else None
+            card = card or (self.tasks.given.card if self.tasks.given is not None else None)
+            if cls.takes_dimensions and card is not None and predictor.dimensions != card.dimensions:
+                torch.manual_seed(torch_seed(self.recipe.seed, "init"))
+                predictor.dimensions = card.dimensions
+                predictor.build()
+        return predictor
+
+    def _check(self, stage: Stage, data: StageData, predictor: Trainable) -> None:
+        """Everything that can be refused before any stage has cost time."""
+        from ...predictors.trainable import Trainable
+
+        check_monitor(stage, data.dev)
+        own_losses = type(predictor).losses is not Trainable.losses
+        if not stage.losses and not own_losses:
+            raise UsageError(f"stage {stage.name} has no losses; name some of {', '.join(LOSSES)}")
+        for term in stage.losses:
+            if term.name in LOSSES or not own_losses:
+                check_loss(term, (), predictor.dimensions)
+        known = [one.name for one in self.recipe.stages]
+        for name in stage.init:
+            at = known.index(stage.name)
+            if name in known[at:]:
+                raise UsageError(f"stage {stage.name}: init: {name} is not an earlier stage")
+
+    def _stage(
+        self,
+        predictor: Trainable,
+        stage: Stage,
+        data: StageData,
+        identity: Mapping[str, Any],
+        resume: bool,
+        done: Mapping[str, Any] | None,
+    ) -> Trainable:
+        """Run one stage, or bring the predictor to where it ended."""
+        import torch
+
+        from ...predictors.base import load_tensors
+
+        folder = self.folder / stage.name
+        stage = replace(stage, starts=self._starts(stage))
+        if "fresh" in stage.init:
+            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+                torch.manual_seed(torch_seed(self.recipe.seed, stage.name, "init"))
+                predictor.build()
+                predictor.weights_changed()
+        run = StageRun(
+            predictor,
+            stage,
+            data,
+            seed=self.recipe.seed,
+            folder=folder,
+            identity=identity,
+            accelerator=self.accelerator,
+            log=self.log,
+            workers=self.workers,
+        )
+        if done is not None:
+            with global_generators_kept():
+                run.prepare()
+            predictor.load_tensors(load_tensors(folder / RESULT / WEIGHTS))
+            predictor.network.eval()
+            return predictor
+        self.log.say(f"{stage.name}: {len(data.train)} clips, dev {', '.join(one.name for one in data.dev) or 'none'}")
+        self.log.write("stage", stage=stage.name, clips=len(data.train), dev=[one.name for one in data.dev])
+        position = run.run(resume=resume)
+        if self.main:
+            predictor.save_pretrained(folder / RESULT)
+            facts = {
+                "identity": dict(identity),
+                "report": run.report(),
+                "time": {"train_s": round(position.seconds, 3)},
+            }
+            write_json(folder / DONE, facts)
+            (folder / STATE).unlink(missing_ok=True)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.free_memory()
+        return predictor
+
+    def _starts(self, stage: Stage) -> dict[str, str]:
+        starts = {}
+        for name in stage.init:
+            if name == "fresh":
+                continue
+            own = any(one.name == name for one in self.recipe.stages)
+            folder = self.folder / name / RESULT if own else Path(name).expanduser()
+            if not (folder / WEIGHTS).is_file():
+                raise CheckpointError(
+                    f"stage {stage.name}: init: {name} is neither an earlier stage nor a checkpoint folder ({folder})"
+                )
+            starts[name] = str(folder)
+        return starts
+
+    def _identity(self, predictor: Trainable) -> dict[str, Any]:
+        """What all stages depend on."""
+        return {
+            "predictor": predictor.card.name,
+            "predictor version": predictor.card.version,
+            "predictor config": digest(config_dict(predictor.config)),
+            "dimensions": list(predictor.dimensions),
+            "seed": self.recipe.seed,
+            "folds": None if self.recipe.folds is None else asdict(self.recipe.folds),
+            "start": predictor.fingerprint()["weights"],
+        }
+
+    def _stage_identity(self, number: int, data: StageData) -> dict[str, Any]:
+        """What a stage depends on: its recipe and those before it, and its clips and labels."""
+        stages = [
+            {key: value for key, value in config_dict(one).items() if key not in COSMETIC}
+            for one in self.recipe.stages[: number + 1]
+        ]
+        return {"recipe": digest(stages), "data": data.digest}
+
+    def _done(self, stage: Stage, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The report of a stage that is done."""
+        path = self.folder / stage.name / DONE
+        if not path.is_file():
+            return None
+        stored = read_json(path)
+        check_identity(stored["identity"], identity, str(path))
+        report: dict[str, Any] = stored["report"]
+        return report
+
+    def _clear(self, stage: str | None, resume: bool) -> None:
+        """Without ``--resume``, what is to be trained again goes first; with ``--stage`` also the stages after it."""
+        if self.main and not resume:
+            names = [one.name for one in self.recipe.stages]
+            again = names if stage is None else names[names.index(stage) :]
+            for name in again:
+                if (self.folder / name / STATE).is_file():
+                    self.notes.append(
+                        f"an unfinished training of stage {name} was begun anew; --resume goes on with one"
+                    )
+                if (self.folder / name).is_dir():
+                    shutil.rmtree(self.folder / name)
+            if stage is None:
+                (self.folder / "log.jsonl").unlink(missing_ok=True)
+            else:
+                for name in again:
+                    self.log.rewind(name, -1)
+        self.accelerator.wait_for_everyone()
+
+
+def make_accelerator(device: str) -> Accelerator:
+    """The accelerator of this process: what ``torchrun`` or ``accelerate launch`` set up, else one device.
+
+    Mixed precision stays out of it, since it belongs to a stage.
+    """
+    import os
+
+    import torch
+    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+    from accelerate.state import AcceleratorState
+
+    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    if alone:
+        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier training in this process may differ
+        if device.startswith("cuda:"):
+            torch.cuda.set_device(device)
+    handlers = [
+        DistributedDataParallelKwargs(find_unused_parameters=True),
+        InitProcessGroupKwargs(timeout=timedelta(hours=12)),  # the main process may score a long dev set alone
+    ]
+    return Accelerator(cpu=device == "cpu", mixed_precision="no", kwargs_handlers=handlers)
+
+
+def training_facts(outcome: Outcome, training: Training, clock: float) -> dict[str, Any]:
+    """What ``training.json`` beside a checkpoint says."""
+    recipe = training.recipe
+    start = asdict(outcome.predictor.checkpoint) if training.init_from is not None else None
+    return {
+        "recipe": config_dict(recipe),
+        "seed": recipe.seed,
+        "init_from": start,
+        "trained_on": list(outcome.trained_on),
+        "processes": training.accelerator.num_processes,
+        "report": {one["stage"]: one for one in outcome.reports},
+        "notes": outcome.notes,
+        "provenance": provenance(str(outcome.predictor.device)),
+        "time": {"train_s": round(time.perf_counter() - clock, 3)},
+    }
