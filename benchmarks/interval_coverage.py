@@ -1,6 +1,6 @@
 """Do the intervals cover what they should? A seeded simulation at 20, 60 and 187 systems of 15 utterances.
 
-    python benchmarks/coverage.py
+    python benchmarks/interval_coverage.py
 
 Systems are drawn from a population in which the noise-free means of predictor and listeners have an SRCC of 0.90.
 Every utterance adds noise to both sides, so the *observed* system means have a lower SRCC in the population; that
