@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,13 +11,26 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import ClipsFailed, MosharnessError, UsageError
+from ..core.files import write_json
 from . import common
-from .show import error_line, print_json, say
+from .show import error_line, number, print_json, print_table, say
+from .train import InitFrom, Recipe, Resume, training_settings
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
     app.command("run")(run)
+
+
+@dataclass(frozen=True)
+class _TrainOptions:
+    """What ``--train`` takes besides."""
+
+    recipe: str | None
+    seeds: int
+    resume: bool
+    init_from: str | None
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -25,12 +40,12 @@ class _Choices:
     split: str
     checkpoint: str | None
     name: str | None
-    train: bool
+    train: _TrainOptions | None
     data_root: Path | None
     output: Path
     device: str
     precision: str
-    seed: int
+    seed: int | None
     predictor_settings: dict[str, Any]
     task_settings: dict[str, Any]
     options: Any
@@ -42,16 +57,19 @@ def run(
     split: Annotated[str, typer.Option("--split", help="Split; `test` of NISQA stands for three.")] = "test",
     checkpoint: common.Checkpoint = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the row; the predictor's by default.")] = None,
-    train: Annotated[bool, typer.Option("--train", help="Train on the task's train split first.")] = False,
-    recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="YAML with predictor settings (config:) and seed.")
-    ] = None,
+    train: Annotated[bool, typer.Option("--train", help="Train first, by a recipe where there are stages.")] = False,
+    recipe: Recipe = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="With --train: train and score so many seeds, each a row.")
+    ] = 1,
+    resume: Resume = False,
+    init_from: InitFrom = None,
     data_root: common.DataRoot = None,
     output: common.Output = Path("results"),
     device: common.Device = "auto",
     precision: common.Precision = "float32",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Score only the first N clips by id.")] = None,
-    seed: common.Seed = 0,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of training and of the bootstrap.")] = None,
     system_truth: common.SystemTruthOption = "split-mean",
     allow_missing: common.AllowMissing = 0,
     allow_failed: common.AllowFailed = 0,
@@ -70,13 +88,17 @@ def run(
     common.check_choice(interval, ("systems", "two-level", "utterances"), "--interval")
     common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     for_predictor, for_task = common.split_settings(set_)
-    if recipe is not None:
-        seed, for_predictor = _read_recipe(recipe, predictor, seed, for_predictor)
+    for_predictor, for_training = training_settings(for_predictor)
+    training = _TrainOptions(recipe, seeds, resume, init_from, for_training) if train else None
+    if training is None:
+        _check_untrained(seeds=seeds > 1, resume=resume, init_from=init_from, set_train=for_training)
+        if recipe is not None:
+            for_predictor, seed = _read_recipe(recipe, predictor, seed, for_predictor)
     choices = _Choices(
         split,
         checkpoint,
         name,
-        train,
+        training,
         data_root,
         output,
         device,
@@ -91,7 +113,7 @@ def run(
             allow_failed=allow_failed,
             workers=workers,
             use_cache=not no_cache,
-            measure=MeasureOptions(interval=interval, seed=seed),  # type: ignore[arg-type]
+            measure=MeasureOptions(interval=interval, seed=seed or 0),  # type: ignore[arg-type]
         ),
     )
     results: list[dict[str, Any]] = []
@@ -124,38 +146,32 @@ def _judge(results: list[dict[str, Any]]) -> None:
 
 def _run_one(task_name: str, predictor_name: str, choices: _Choices, *, quiet: bool) -> list[dict[str, Any]]:
     from ...tasks import load_task
-    from ..run import resolve_predictor, run_split
-    from ..training import train_predictor
+    from ..run import resolve_predictor
 
     task = load_task(task_name, choices.data_root, **choices.task_settings)
-    splits = task.resolve_split(choices.split)
-    if choices.train:
-        if choices.checkpoint is not None:
-            raise UsageError("--train and --checkpoint exclude each other: training starts from fresh weights")
-        predictor = train_predictor(
-            predictor_name,
-            task,
-            output=choices.output,
-            device=choices.device,
-            config=choices.predictor_settings,
-            seed=choices.seed,
-            show=True,
-        )
-    else:
-        task.root()  # absent data is said before anything is downloaded
-        predictor = resolve_predictor(
-            predictor_name,
-            task_name,
-            checkpoint=choices.checkpoint,
-            output=choices.output,
-            device=choices.device,
-            precision=choices.precision,
-            config=choices.predictor_settings,
-        )
+    task.resolve_split(choices.split)  # a wrong name is said before anything is trained
+    if choices.train is not None:
+        return _trained(task, predictor_name, choices, quiet)
+    task.root()  # absent data is said before anything is downloaded
+    predictor = resolve_predictor(
+        predictor_name,
+        task_name,
+        checkpoint=choices.checkpoint,
+        output=choices.output,
+        device=choices.device,
+        precision=choices.precision,
+        config=choices.predictor_settings,
+    )
+    return _score(task, predictor, choices.name, choices, quiet)
+
+
+def _score(task: Any, predictor: Any, name: str | None, choices: _Choices, quiet: bool) -> list[dict[str, Any]]:
+    """Score every split that was asked for."""
+    from ..run import run_split
+
     results = []
-    for one in splits:
-        options = choices.options
-        result = run_split(task, one, predictor, name=choices.name, output=choices.output, options=options, show=True)
+    for one in task.resolve_split(choices.split):
+        result = run_split(task, one, predictor, name=name, output=choices.output, options=choices.options, show=True)
         results.append(result)
         for note in result["time"]["notes"]:
             say(f"note: {note}")
@@ -165,23 +181,118 @@ def _run_one(task_name: str, predictor_name: str, choices: _Choices, *, quiet: b
     return results
 
 
-def _read_recipe(path: Path, predictors: list[str], seed: int, given: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Seed and settings of a recipe file; ``--set`` and ``--seed`` win over it."""
-    from ..core.config import read_yaml
-    from ..core.errors import UnknownName
+def _trained(task: Any, name: str, choices: _Choices, quiet: bool) -> list[dict[str, Any]]:
+    """Train once, or once per seed, and score each."""
+    from ..run import checkpoint_folder
+    from ..training import seed_label, train_predictor
 
-    recipe = read_yaml(path)
-    known = ("predictor", "config", "seed")
-    for key in recipe:
-        if key not in known:
-            raise UnknownName(f"key of recipe {path}", key, known)
-    wanted = recipe.get("predictor")
-    if wanted is not None and [wanted] != predictors:
-        raise UsageError(f"{path} is a recipe for {wanted}, not for {', '.join(predictors)}")
-    config = recipe.get("config") or {}
-    if not isinstance(config, dict):
-        raise UsageError(f"{path}: config must be a mapping of settings to values")
-    chosen = recipe.get("seed", 0)
-    if not isinstance(chosen, int) or isinstance(chosen, bool) or chosen < 0:
-        raise UsageError(f"{path}: seed must be a whole number from 0 on")
-    return seed or chosen, {**config, **given}
+    asked = choices.train
+    assert asked is not None
+    if choices.checkpoint is not None:
+        raise UsageError("--train and --checkpoint exclude each other; --init-from starts training from a checkpoint")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("several processes can train but not run: use `mosharness train`, then `mosharness run`")
+    results: list[dict[str, Any]] = []
+    first = _first_seed(asked, name, choices.seed) if asked.seeds > 1 else 0
+    for seed in range(first, first + asked.seeds):
+        label = seed_label(name, seed) if asked.seeds > 1 else name
+        try:
+            predictor = train_predictor(
+                name,
+                task,
+                output=choices.output,
+                device=choices.device,
+                config=choices.predictor_settings,
+                seed=seed if asked.seeds > 1 else choices.seed,
+                show=True,
+                recipe=asked.recipe,
+                overrides=asked.settings,
+                resume=asked.resume,
+                init_from=asked.init_from,
+                label=label,
+                precision=choices.precision,
+                workers=choices.options.workers,
+            )
+        except KeyboardInterrupt:
+            say("training goes on from the last saved state with --resume")
+            raise
+        row = seed_label(choices.name or name, seed) if asked.seeds > 1 else choices.name
+        results += _score(task, predictor, row, choices, quiet)
+    if asked.seeds > 1:
+        spread = seed_spread(results)
+        write_json(checkpoint_folder(choices.output, task.card.name, name).parent / "seeds.json", spread)
+        if not quiet:
+            _show_spread(spread)
+    return results
+
+
+def _first_seed(asked: _TrainOptions, name: str, given: int | None) -> int:
+    from ..training.recipe import read_settings
+
+    if given is not None or asked.recipe is None:
+        return given or 0
+    return read_settings(asked.recipe, name)[1]
+
+
+def seed_spread(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and standard deviation (n - 1) over seeds of every metric of every split.
+
+    Seeds without a value (a correlation of constant scores) are left out and counted.
+    """
+    table: dict[tuple[str, ...], list[float | None]] = {}
+    names: dict[str, list[str]] = {}
+    for result in results:
+        split = f"{result['task']['name']}/{result['task']['split']}"
+        names.setdefault(split, []).append(result["name"])
+        for level, dimensions in result["metrics"].items():
+            for dimension, metrics in dimensions.items():
+                for metric, entry in metrics.items():
+                    table.setdefault((split, level, dimension, metric), []).append(entry["value"])
+    rows = []
+    for (split, level, dimension, metric), values in table.items():
+        known = [value for value in values if value is not None]
+        rows.append(
+            {
+                "split": split,
+                "level": level,
+                "dimension": dimension,
+                "metric": metric,
+                "mean": statistics.fmean(known) if known else None,
+                "sd": statistics.stdev(known) if len(known) > 1 else None,
+                "values": values,
+                "rows": names[split],
+            }
+        )
+    return rows
+
+
+def _show_spread(spread: list[dict[str, Any]]) -> None:
+    cells: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in spread:
+        shown = f"{number(row['mean'])} ± {number(row['sd'])}"
+        cells.setdefault((row["split"], row["level"], row["dimension"]), {})[row["metric"]] = shown
+    metrics = list(dict.fromkeys(row["metric"] for row in spread))
+    rows = [[*key, *(values.get(metric, "-") for metric in metrics)] for key, values in cells.items()]
+    header = ["task/split", "level", "dimension", *(metric.upper() for metric in metrics)]
+    count = len(spread[0]["rows"])
+    print_table(header, rows, title=f"mean ± standard deviation over {count} seeds", right=3)
+
+
+def _check_untrained(**options: Any) -> None:
+    """Options that only training has are refused without it."""
+    names = {"set_train": "--set train."}
+    used = [names.get(name, f"--{name.replace('_', '-')}") for name, value in options.items() if value]
+    if used:
+        raise UsageError(f"{', '.join(used)} needs --train")
+
+
+def _read_recipe(
+    recipe: str, predictors: list[str], seed: int | None, given: dict[str, Any]
+) -> tuple[dict[str, Any], int | None]:
+    """Predictor settings and seed of a recipe where nothing is trained; ``--set`` and ``--seed`` win over it."""
+    from ..training.recipe import read_settings
+
+    if len(predictors) > 1:
+        raise UsageError("--recipe goes with one predictor")
+    config, chosen = read_settings(recipe, predictors[0])
+    return {**config, **given}, chosen if seed is None else seed

@@ -1,14 +1,28 @@
-"""``mosharness train``: fit a predictor on a task and keep the checkpoint where ``run`` finds it."""
+"""``mosharness train``: run the stages of a recipe and keep the checkpoint where ``run`` finds it."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ..core.errors import UsageError
 from . import common
-from .show import print_json
+from .show import print_json, say
+
+Recipe = Annotated[
+    str | None,
+    typer.Option("--recipe", help="YAML file, or the name of a recipe; <predictor>-<task> by default."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted training of the same recipe.")]
+InitFrom = Annotated[
+    str | None, typer.Option("--init-from", help="Checkpoint to start from (fine-tune) instead of fresh weights.")
+]
+TrainingSeed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of training; the recipe's by default.")]
+PREFIX = "train."
 
 
 def register(app: typer.Typer) -> None:
@@ -16,30 +30,101 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
 
 
+def training_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``--set`` values of the predictor, and those that begin with ``train.``, without it."""
+    training = {name.removeprefix(PREFIX): value for name, value in settings.items() if name.startswith(PREFIX)}
+    return {name: value for name, value in settings.items() if not name.startswith(PREFIX)}, training
+
+
 def train(
-    task: Annotated[str, typer.Option("--task", help="Task whose train split is used.")],
+    task: Annotated[str, typer.Option("--task", help="Task to train on; a recipe may name others.")],
     predictor: Annotated[str, typer.Option("--predictor", help="Predictor to train.")],
+    recipe: Recipe = None,
+    stage: Annotated[
+        str | None, typer.Option("--stage", help="Run only this stage; those before it must be done.")
+    ] = None,
+    resume: Resume = False,
+    init_from: InitFrom = None,
     data_root: common.DataRoot = None,
     output: common.Output = Path("results"),
     device: common.Device = "auto",
-    seed: common.Seed = 0,
+    seed: TrainingSeed = None,
     set_: common.Settings = None,
+    workers: common.Workers = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write event files, if tensorboard is installed.")
+    ] = False,
     as_json: common.AsJson = False,
 ) -> None:
-    """Train a predictor on a task; the checkpoint goes to <output>/<task>/<predictor>/checkpoint."""
+    """Train a predictor on a task; the checkpoint goes to <output>/<task>/<predictor>/checkpoint.
+
+    Settings of the recipe's stages: --set train.KEY=VALUE for all, --set train.STAGE.KEY=VALUE for one.
+    """
     from ...tasks import load_task
-    from ..core.files import read_json
     from ..run import checkpoint_folder
-    from ..training import train_predictor
+    from ..training import is_fitted, train_predictor
 
     for_predictor, for_task = common.split_settings(set_)
+    for_predictor, for_training = training_settings(for_predictor)
     loaded = load_task(task, data_root, **for_task)
-    train_predictor(predictor, loaded, output=output, device=device, config=for_predictor, seed=seed, show=True)
-    folder = checkpoint_folder(output, task, predictor)
+    if tensorboard and is_fitted(predictor):
+        raise UsageError(f"predictor {predictor} is fitted in one go: --tensorboard does not apply to it")
+    try:
+        trained = train_predictor(
+            predictor,
+            loaded,
+            output=output,
+            device=device,
+            config=for_predictor,
+            seed=seed,
+            show=True,
+            recipe=recipe,
+            overrides=for_training,
+            stage=stage,
+            resume=resume,
+            init_from=init_from,
+            tensorboard=tensorboard,
+            workers=workers,
+        )
+    except KeyboardInterrupt:
+        say("training goes on from the last saved state with --resume")
+        raise
+    if int(os.environ.get("RANK", "0")) == 0:
+        complete = trained.checkpoint.kind == "folder"
+        _report(checkpoint_folder(output, task, predictor), task, predictor, stage, complete, as_json)
+
+
+def _report(folder: Path, task: str, predictor: str, stage: str | None, complete: bool, as_json: bool) -> None:
+    from ..core.files import read_json
+    from ..training import training_folder
+
+    if stage is not None and not complete:
+        report = read_json(training_folder(folder) / stage / "done.json")["report"]
+        if as_json:
+            print_json({"checkpoint": None, "report": {stage: report}})
+        else:
+            print(f"stage {stage} of {predictor} on {task} is done; the checkpoint is made when every stage is")
+            _show_stage(report)
+        return
     facts = read_json(folder / "training.json")
     if as_json:
         print_json({"checkpoint": str(folder), **facts})
-    else:
-        print(f"trained {predictor} on {task} in {facts['time']['train_s']} s; stored in {folder}")
-        for key, value in facts["report"].items():
+        return
+    print(f"trained {predictor} on {task} in {facts['time']['train_s']} s; stored in {folder}")
+    for key, value in facts["report"].items():
+        if isinstance(value, dict) and "best" in value:
+            _show_stage(value)
+        else:
             print(f"  {key}: {value}")
+
+
+def _show_stage(report: Mapping[str, Any]) -> None:
+    """One line per stage: what it saw and how good the kept weights are."""
+    names = ("system/srcc", "system/mse", "utterance/srcc", "utterance/mse", "loss", "train_loss")
+    metrics = report["best"]["metrics"]
+    figures = ", ".join(f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None)
+    unused = len(report["failed"]) + len(report["absent"])
+    print(
+        f"  {report['stage']}: {report['clips']} clips{f' ({unused} unusable)' if unused else ''}, {report['steps']} "
+        f"steps, {report['epochs']} epochs; best at step {report['best']['step']} by {report['monitor']} (dev: {figures})"
+    )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import UnknownName, UsageError
+from ..core.errors import UsageError
 from ..core.files import write_json
 from ..provenance import provenance
 from ..run import checkpoint_folder
@@ -39,6 +39,7 @@ def train_predictor(
     resume: bool = False,
     init_from: str | Path | None = None,
     label: str | None = None,
+    precision: str = "float32",
     tensorboard: bool = False,
     workers: int | None = None,
 ) -> Predictor:
@@ -58,6 +59,7 @@ def train_predictor(
         resume: Go on where an interrupted training was.
         init_from: Start from this checkpoint instead of fresh weights.
         label: Name of the folder below the task's; the predictor's by default.
+        precision: Of the predictor that is returned; that of training belongs to the recipe.
         tensorboard: Write event files for TensorBoard, if its package is installed.
         workers: Decoding threads; they never change a weight.
 
@@ -70,7 +72,7 @@ def train_predictor(
         CheckpointError: If ``resume`` finds a training with another recipe or other data.
     """
     from ...predictors import PREDICTORS, resolve_device
-    from .recipe import read_recipe
+    from .recipe import Recipe, read_recipe, read_settings
 
     cls = PREDICTORS[name]
     if not cls.card.stages:
@@ -82,16 +84,16 @@ def train_predictor(
         used = [option for option, value in given.items() if value]
         if used:
             raise UsageError(f"predictor {name} is fitted in one go: {', '.join(used)} does not apply to it")
-        if recipe is not None:
-            from_recipe, chosen = _read_settings(recipe, name)
+        if recipe is not None and not isinstance(recipe, Recipe):
+            from_recipe, chosen = read_settings(recipe, name, ("predictor", "config", "seed"))
             config, seed = {**from_recipe, **(config or {})}, chosen if seed is None else seed
-        return _fit(name, task, folder, device=device, config=config, seed=seed or 0, show=show)
-    if recipe is None or isinstance(recipe, (str, Path)):
-        ready = read_recipe(recipe, name, task.card.name, config=config, overrides=overrides, seed=seed)
-    else:
+        return _fit(name, task, folder, device=device, config=config, seed=seed or 0, show=show, precision=precision)
+    if isinstance(recipe, Recipe):
         ready = recipe
+    else:
+        ready = read_recipe(recipe, name, task.card.name, config=config, overrides=overrides, seed=seed)
     options: dict[str, Any] = {"init_from": init_from, "show": show, "tensorboard": tensorboard, "workers": workers}
-    return _train(ready, task, folder, device, stage, resume, options)
+    return _train(ready, task, folder, device, stage, resume, precision, options)
 
 
 def is_fitted(name: str) -> bool:
@@ -124,9 +126,11 @@ def _train(
     device: str,
     stage: str | None,
     resume: bool,
+    precision: str,
     options: Mapping[str, Any],
 ) -> Predictor:
     from ...predictors import load_predictor
+    from ...predictors.base import CheckpointInfo
     from .engine import Training, training_facts
 
     clock = time.perf_counter()
@@ -135,17 +139,26 @@ def _train(
     for note in outcome.notes:
         training.log.say(f"note: {note}")
     if not outcome.complete:
+        outcome.predictor.checkpoint = CheckpointInfo("stage", str(stage))
         return outcome.predictor
     outcome.predictor.trained_on = outcome.trained_on
     if training.main:
         outcome.predictor.save_pretrained(folder)
         write_json(folder / "training.json", {"task": task.card.name, **training_facts(outcome, training, clock)})
     training.accelerator.wait_for_everyone()
-    return load_predictor(recipe.predictor, folder, str(outcome.predictor.device))
+    return load_predictor(recipe.predictor, folder, str(outcome.predictor.device), precision=precision)
 
 
 def _fit(
-    name: str, task: MosTask, folder: Path, *, device: str, config: Mapping[str, Any] | None, seed: int, show: bool
+    name: str,
+    task: MosTask,
+    folder: Path,
+    *,
+    device: str,
+    config: Mapping[str, Any] | None,
+    seed: int,
+    show: bool,
+    precision: str,
 ) -> Predictor:
     """Fit a predictor that has a closed form."""
     from ...predictors import PREDICTORS, load_predictor
@@ -170,22 +183,4 @@ def _fit(
         "time": {"train_s": round(time.perf_counter() - clock, 3)},
     }
     write_json(folder / "training.json", facts)
-    return load_predictor(name, folder, predictor.device)
-
-
-def _read_settings(path: Any, predictor: str) -> tuple[dict[str, Any], int]:
-    """Settings and seed of a recipe for a predictor that has a closed form."""
-    from ..core.config import read_yaml
-
-    values = read_yaml(path)
-    for key in values:
-        if key not in ("predictor", "config", "seed"):
-            raise UnknownName(f"key of recipe {path} for {predictor}", key, ("predictor", "config", "seed"))
-    if values.get("predictor", predictor) != predictor:
-        raise UsageError(f"{path} is a recipe for {values['predictor']}, not for {predictor}")
-    config, seed = values.get("config") or {}, values.get("seed", 0)
-    if not isinstance(config, dict):
-        raise UsageError(f"{path}: config must be a mapping of settings to values")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise UsageError(f"{path}: seed must be a whole number from 0 on")
-    return config, seed
+    return load_predictor(name, folder, predictor.device, precision=precision)

@@ -204,7 +204,6 @@ class Training:
             predictor.network.eval()
             return predictor
         self.log.say(f"{stage.name}: {len(data.train)} clips, dev {', '.join(one.name for one in data.dev) or 'none'}")
-        self.log.write("stage", stage=stage.name, clips=len(data.train), dev=[one.name for one in data.dev])
         position = run.run(resume=resume)
         if self.main:
             predictor.save_pretrained(folder / RESULT)

@@ -339,17 +339,43 @@ def parse_recipe(
         targets = [one for one in plain if one["name"] == first] if first in names and rest else plain
         for one in targets:
             _set(one, rest if first in names and rest else key, value, where)
-    chosen = values.get("seed", 0) if seed is None else seed
-    if not isinstance(chosen, int) or isinstance(chosen, bool) or chosen < 0:
-        raise UsageError(f"{where}: seed must be a whole number from 0 on")
     return Recipe(
         name=name,
         predictor=predictor,
         config={**_mapping(values.get("config"), f"{where}: config"), **(config or {})},
-        seed=chosen,
+        seed=_seed(values.get("seed", 0) if seed is None else seed, where),
         stages=tuple(_stage(one, f"{where}: stage {one['name']}") for one in plain),
         folds=build_config(Folds, folds, f"{where}: folds") if folds is not None else None,
     )
+
+
+def read_settings(given: str | Path, predictor: str, keys: Sequence[str] = RECIPE_KEYS) -> tuple[dict[str, Any], int]:
+    """The predictor settings and the seed of a recipe, whatever else it holds.
+
+    Args:
+        given: A YAML file, or the name of a recipe of the package.
+        predictor: Registry name; the recipe must be for it.
+        keys: Top-level keys that are accepted.
+
+    Raises:
+        UsageError: If the recipe is for another predictor or has values of a wrong type.
+        UnknownName: For unknown keys or recipes.
+    """
+    _, text, where = _find(given, predictor, "")
+    values = _mapping(parse_yaml(text, where), where)
+    for key in values:
+        if key not in keys:
+            raise UnknownName(f"key of recipe {where} for {predictor}", key, keys)
+    wanted = values.get("predictor", predictor)
+    if wanted != predictor:
+        raise UsageError(f"{where} is a recipe for {wanted}, not for {predictor}")
+    return _mapping(values.get("config"), f"{where}: config"), _seed(values.get("seed", 0), where)
+
+
+def _seed(value: Any, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise UsageError(f"{where}: seed must be a whole number from 0 on")
+    return value
 
 
 def recipe_names(predictor: str = "") -> list[str]:

@@ -96,7 +96,10 @@ class StageRun:
                 stored.restore_optimizer(self.predictor.network, self.optimizer)
                 self.scaler.load_state_dict(stored.facts["scaler"])
                 self.position = stored.position
-                self.log.rewind(self.stage.name, self.position.step)
+            if resume:
+                self.log.rewind(self.stage.name, self.position.step if stored is not None else -1)
+            if stored is None:
+                self._write("stage", step=0, clips=len(self.data.train), dev=[one.name for one in self.data.dev])
             self.model = self.accelerator.prepare_model(_step_module(self.predictor, self.stage))
             self._train()
             self._finish()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.core.errors import CheckpointError, DataError, PredictionError, UnknownName, UsageError
 from mosharness.harness.training import train_predictor
 from mosharness.tasks import load_task
 
