@@ -126,5 +126,5 @@ def _show_stage(report: Mapping[str, Any]) -> None:
     unused = len(report["failed"]) + len(report["absent"])
     print(
         f"  {report['stage']}: {report['clips']} clips{f' ({unused} unusable)' if unused else ''}, {report['steps']} "
-        f"steps, {report['epochs']} epochs; best at step {report['best']['step']} by {report['monitor']} (dev: {figures})"
+        f"steps, {report['epochs']} epochs; best at step {report['best']['step']} by {report['monitor']} ({figures})"
     )

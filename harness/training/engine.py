@@ -132,7 +132,7 @@ class Training:
         from ...predictors import PREDICTORS, load_predictor
 
         cls: Any = PREDICTORS[self.recipe.predictor]
-        device = str(self.accelerator.device)
+        device = str(self.accelerator.device) if self.accelerator.device.type != "cpu" else "cpu"
         if self.init_from is not None:
             loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **self.recipe.config)
             return loaded  # type: ignore[no-any-return]
