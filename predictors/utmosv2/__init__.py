@@ -236,13 +236,14 @@ class Utmosv2(Trainable):
 
         networks = self._scoring_networks()
         clips, repetitions = len(batch["wave"]), batch["wave"].shape[1] // len(networks)
+        step = 1 if self.device == "cpu" else self.max_clips  # on a CPU larger batches only miss its caches
         columns = []
         for at, network in enumerate(networks):
             chosen = slice(at * repetitions, (at + 1) * repetitions)
             rows = {name: batch[name][:, chosen].flatten(0, 1) for name in ("wave", "first", "second", "factor")}
             parts = []
-            for start in range(0, clips * repetitions, self.max_clips):
-                part = {name: values[start : start + self.max_clips] for name, values in rows.items()}
+            for start in range(0, clips * repetitions, step):
+                part = {name: values[start : start + step] for name, values in rows.items()}
                 parts.append(network(part["wave"], self._pictures(part)).float())
             columns.append(torch.cat(parts).reshape(clips, repetitions, -1))
         return torch.cat(columns, 1)

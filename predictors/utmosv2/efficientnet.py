@@ -68,8 +68,8 @@ class SqueezeExcite(nn.Module):
         self.conv_expand = nn.Conv2d(reduced, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        weights: Tensor = self.conv_expand(activate(self.conv_reduce(x.mean((2, 3), keepdim=True))))
-        return x * weights.sigmoid()
+        weights: Tensor = self.conv_expand(activate(self.conv_reduce(x.mean((2, 3), keepdim=True)))).sigmoid()
+        return x * weights if torch.is_grad_enabled() else x.mul_(weights)
 
 
 class Block(nn.Module):
@@ -84,7 +84,10 @@ class Block(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x) if self.has_skip else self.body(x)
+        changed = self.body(x)
+        if not self.has_skip:
+            return changed
+        return x + changed if torch.is_grad_enabled() else changed.add_(x)
 
 
 class ConvBnAct(Block):

@@ -56,8 +56,8 @@ def mel_power(crops: Tensor, spectrogram: Spectrogram) -> Tensor:
     after = (frames - 1) * spectrogram.hop_length + size - before - crops.shape[-1]
     padded = functional.pad(crops, (before, max(0, after)))
     windows = padded.unfold(-1, size, spectrogram.hop_length)[:, :frames] * _window(size, device)
-    spectrum = torch.view_as_real(torch.fft.rfft(windows, n=spectrogram.n_fft))
-    power = spectrum.square().sum(-1)
+    spectrum = torch.fft.rfft(windows, n=spectrogram.n_fft)
+    power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
     bands = _bands(spectrogram.n_fft, spectrogram.n_mels, device)
     return torch.cat([power[..., low:high] @ weights for low, high, weights in bands], -1)
 
