@@ -12,9 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A busy machine is no failure; and a submission is judged on the same examples every time.
+hypothesis.settings.register_profile("mosharness", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("mosharness")
 
 
 @pytest.fixture(scope="session")
