@@ -147,6 +147,7 @@ class Utmosv2(Trainable):
         self.sizes: Architecture = self.config.sizes
         if self.config.rng == "official":
             self.parallel_score = False  # type: ignore[misc]  # one generator serves the whole set, in its order
+        self.rows = 1 if self.device == "cpu" else self.max_clips  # on a CPU more at once only miss its caches
         self._lock = threading.Lock()
         self._fast: list[Scorer] | None = None
         super().build()
@@ -236,14 +237,13 @@ class Utmosv2(Trainable):
 
         networks = self._scoring_networks()
         clips, repetitions = len(batch["wave"]), batch["wave"].shape[1] // len(networks)
-        step = 1 if self.device == "cpu" else self.max_clips  # on a CPU larger batches only miss its caches
         columns = []
         for at, network in enumerate(networks):
             chosen = slice(at * repetitions, (at + 1) * repetitions)
             rows = {name: batch[name][:, chosen].flatten(0, 1) for name in ("wave", "first", "second", "factor")}
             parts = []
-            for start in range(0, clips * repetitions, step):
-                part = {name: values[start : start + step] for name, values in rows.items()}
+            for start in range(0, clips * repetitions, self.rows):
+                part = {name: values[start : start + self.rows] for name, values in rows.items()}
                 parts.append(network(part["wave"], self._pictures(part)).float())
             columns.append(torch.cat(parts).reshape(clips, repetitions, -1))
         return torch.cat(columns, 1)
@@ -326,7 +326,7 @@ class Utmosv2(Trainable):
 
         Settings of a stage: ``part`` (``fusion``, ``ssl_only`` or ``spec_only``: a branch alone gets a head of its
         own), ``wav2vec2`` (pretrained weights: hub id, folder or file), ``imagenet`` (weights of all convolutional
-        bodies: hub id ``owner/name@COMMIT`` or file), ``mask_pictures`` and ``mask_frames`` (on unless ``false``).
+        bodies: hub id ``owner/name[@COMMIT]`` or file), ``mask_pictures`` and ``mask_frames`` (on unless ``false``).
         """
         from . import starts
         from .network import Fusion

@@ -85,12 +85,12 @@ def load_imagenet(network: Scorer, source: str) -> None:
 
     Args:
         network: Changed in place.
-        source: A ``model.safetensors`` in timm's layout, or a hub id ``owner/name@COMMIT`` that holds one (the
-            reference starts from ``timm/tf_efficientnetv2_s.in21k_ft_in1k``).
+        source: A ``model.safetensors`` in timm's layout, or a hub id ``owner/name[@COMMIT]`` that holds one. The
+            reference starts from ``timm/tf_efficientnetv2_s.in21k_ft_in1k``, whose digest we do not know: pin a commit.
 
     Raises:
         CheckpointError: If the weights do not fit; the classifier is left out.
-        UsageError: If ``source`` is no file and no hub id with a commit.
+        UsageError: If ``source`` is no file and no hub id.
     """
     branch = network.spec_long if isinstance(network, Fusion) else network
     if not isinstance(branch, SpecBranch):
@@ -98,13 +98,14 @@ def load_imagenet(network: Scorer, source: str) -> None:
     path = Path(source).expanduser()
     if not path.is_file():
         repository, _, commit = source.partition("@")
-        if repository.count("/") != 1 or not commit:
-            raise UsageError(f"settings: imagenet: {source!r} is no file here and no hub id owner/name@COMMIT")
+        if repository.count("/") != 1 or repository.startswith((".", "/")):
+            raise UsageError(f"settings: imagenet: {source!r} is no file here and no hub id owner/name[@COMMIT]")
         from ...harness.core.hub import fetch_snapshot
 
         files = dict.fromkeys(["model.safetensors"])
         instead = "set imagenet to a local model.safetensors, or leave it out to start from random weights"
-        folder = fetch_snapshot(repository, revision=commit, files=files, what="ImageNet weights", instead=instead)
+        revision = commit or "main"
+        folder = fetch_snapshot(repository, revision=revision, files=files, what="ImageNet weights", instead=instead)
         path = Path(folder) / "model.safetensors"
     import torch
 
