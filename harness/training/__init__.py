@@ -92,8 +92,11 @@ def train_predictor(
         ready = recipe
     else:
         ready = read_recipe(recipe, name, task.card.name, config=config, overrides=overrides, seed=seed)
+    from .stage import global_generators_kept
+
     options: dict[str, Any] = {"init_from": init_from, "show": show, "tensorboard": tensorboard, "workers": workers}
-    return _train(ready, task, folder, device, stage, resume, precision, options)
+    with global_generators_kept():
+        return _train(ready, task, folder, device, stage, resume, precision, options)
 
 
 def is_fitted(name: str) -> bool:

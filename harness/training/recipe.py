@@ -381,6 +381,8 @@ def _seed(value: Any, where: str) -> int:
 def recipe_names(predictor: str = "") -> list[str]:
     """Names of the package's recipes, those of one predictor if it is named."""
     folder = resources.files("mosharness.predictors") / "recipes"
+    if not folder.is_dir():
+        return []
     found = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
     return [name for name in found if not predictor or name.startswith(f"{predictor}-")]
 

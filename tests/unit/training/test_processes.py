@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from mosharness.predictors.base import load_tensors
 
 RECIPE = """
@@ -33,6 +34,7 @@ def launch(rated: Path, output: Path, plan: Path, processes: int) -> dict[str, n
     return load_tensors(output / "folder" / "toynet" / "checkpoint" / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_two_processes_reach_the_weights_of_one(rated: Path, tmp_path: Path) -> None:
     """Batches of 5 and 4 clips in windows of two: shares of 3 and 2, pair losses over the whole batch."""
     plan = tmp_path / "plan.yaml"

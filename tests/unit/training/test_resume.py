@@ -82,6 +82,7 @@ stages:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes_to_the_same_bits(rated: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text(RECIPE)
