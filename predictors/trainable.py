@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..harness.core.audio import Clip
-from ..harness.core.errors import CheckpointError, UsageError
+from ..harness.core.errors import AudioError, CheckpointError, UsageError
 from .base import Predictor, check_tensors, load_tensors
 
 if TYPE_CHECKING:
@@ -125,6 +125,23 @@ class Trainable(Predictor):
             generator: Keyed by seed, epoch and utterance; the only allowed source of randomness.
         """
         return self.prepare_clip(clip)
+
+    def resampled(self, clip: Clip) -> Clip:
+        """``clip`` at an accepted rate, for augmentation before :meth:`prepare`; its length is checked first.
+
+        Raises:
+            AudioError: If it is shorter than the card's ``min_seconds``.
+        """
+        rates = self.card.sample_rates
+        if clip.duration_s < self.card.min_seconds:
+            shortest = f"{clip.duration_s:.3f} s is under the {self.card.min_seconds} s of {self.card.name}"
+            raise AudioError("too_short", shortest, clip.path)
+        if rates is None or clip.sample_rate in rates:
+            return clip
+        from ..harness.core.resample import resample
+
+        samples = resample(clip.samples, clip.sample_rate, rates[0], self.card.resampler).samples
+        return replace(clip, samples=samples, sample_rate=rates[0])
 
     def training_forward(self, batch: Any, stage: Stage) -> Tensor | dict[str, Tensor]:
         """Outputs with gradients: scores ``(n, dimensions)``, or a dict (scores under ``scores``, if there are any)."""

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.config import config_dict
-from ..core.errors import CheckpointError, UsageError
+from ..core.errors import CheckpointError, UnknownName, UsageError
 from ..core.files import digest, read_json, write_json
 from ..provenance import provenance
 from .data import StageData, Tasks, stage_data
 from .log import TrainingLog
 from .losses import LOSSES, check_loss
 from .monitor import check_monitor
+from .optimisers import NAMES
 from .plan import torch_seed
 from .recipe import Recipe, Stage
 from .stage import STATE, StageRun, global_generators_kept
@@ -159,6 +160,13 @@ class Training:
         for term in stage.losses:
             if term.name in LOSSES or not own_losses:
                 check_loss(term, (), predictor.dimensions)
+        if stage.mixup and type(predictor).mix is Trainable.mix:
+            raise UsageError(f"stage {stage.name}: {predictor.card.name} does not support mixup; set mixup: 0")
+        if stage.precision == "float16" and self.accelerator.device.type == "cpu":
+            raise UsageError(f"stage {stage.name}: precision float16 needs a GPU; use bfloat16 or float32")
+        name = stage.optimizer.name
+        if name not in NAMES and type(predictor).make_optimizer is Trainable.make_optimizer:
+            raise UnknownName(f"optimizer for {predictor.card.name}", name, NAMES)
         known = [one.name for one in self.recipe.stages]
         for name in stage.init:
             at = known.index(stage.name)
@@ -213,7 +221,7 @@ class Training:
                 "time": {"train_s": round(position.seconds, 3)},
             }
             write_json(folder / DONE, facts)
-            (folder / STATE).unlink(missing_ok=True)
+            (folder / STATE).unlink(missing_ok=True)  # the last weights stay beside the best ones, without optimiser
         self.accelerator.wait_for_everyone()
         self.accelerator.free_memory()
         return predictor

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ...predictors.trainable import Trainable
 
 STATE = "state.safetensors"
+LAST = "last.safetensors"
 Plan = list[tuple[tuple[int, ...], ...]]
 
 
@@ -120,8 +121,6 @@ class StageRun:
         import torch
 
         kind = self.accelerator.device.type
-        if self.stage.precision == "float16" and kind == "cpu":
-            raise UsageError(f"stage {self.stage.name}: precision float16 needs a GPU; use bfloat16 or float32")
         return torch.amp.grad_scaler.GradScaler(kind, enabled=self.stage.precision == "float16")
 
     # -- the loop -------------------------------------------------------------------------------------------------
@@ -460,7 +459,10 @@ class StageRun:
         self._saved = time.monotonic()
 
     def _finish(self) -> None:
-        """The best weights into the network, in eval mode."""
+        """Store the last weights; the best ones into the network, in eval mode."""
+        if self.rank == 0:
+            _optimizer_mode(self.optimizer, "eval")
+            save_weights(self.folder / LAST, self.predictor.network)
         self.accelerator.wait_for_everyone()
         load_weights(self.folder / self.position.best[0].file, self.predictor.network)
         self.predictor.network.eval()
