@@ -1,27 +1,25 @@
 """Ranks with tied groups: rows whose difference is not shown share a rank.
 
-The rule. Rows are ordered by system SRCC. The leader is compared with every other row by the system-swap permutation
-(``stats/paired.py``; predictions standardised, 10,000 swaps, seed 0), the p-values of these comparisons are corrected
-by Holm, and every row that is not significantly worse at 5 % shares the leader's rank. The first row that is left leads
-the next group: it is compared with all other rows that are left, again corrected by Holm, and so on. A rank is 1 + the
-number of rows in earlier groups. The 5 % hold for the comparisons with one leader, not for the whole table.
-
-A row below may share the leader's rank while a row above it does not: it differs from the leader on fewer systems, or
-less steadily. Rows that cannot be tested (no per-system table, another metric) are placed by score alone and say so.
+Rows are ordered by system SRCC and grouped by the rule of ``stats/tied.py``, which ``compare`` follows as well: the
+leader against every other row by the system-swap permutation (``stats/paired.py``; predictions standardised, 10,000
+swaps, seed 0), Holm-corrected, at 5 %. Rows that cannot be tested (no per-system table, another metric) are placed by
+score alone and say so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 
 from ..core.errors import DataError
 from ..stats.metrics import METRICS
-from ..stats.paired import holm, standardised, system_swap_permutation
+from ..stats.paired import RESAMPLES, exchangeable, system_swap_permutation
+from ..stats.tied import ALPHA, Place, tied_groups
 from .rows import SYSTEM, BoardRow, SystemScores
 
-ALPHA = 0.05
-RESAMPLES = 10_000
+__all__ = ["ALPHA", "RESAMPLES", "SEED", "RankedRow", "ranked"]
+
 SEED = 0
 Testable = dict[str, tuple[SystemScores, list[float]]]
 """Row name to its systems and the scores that may be swapped."""
@@ -50,9 +48,7 @@ class RankedRow:
         """The rank as shown: ``1``, ``1 =`` when shared, ``2 (tie unknown)``, ``-`` without a score."""
         if self.rank is None:
             return "-"
-        if self.tied is None:
-            return f"{self.rank} (tie unknown)"
-        return f"{self.rank} =" if self.tied else str(self.rank)
+        return Place(self.rank, self.tied).label
 
 
 def ranked(rows: Sequence[BoardRow], dimension: str, level: str = SYSTEM, metric: str = "srcc") -> list[RankedRow]:
@@ -76,34 +72,15 @@ def ranked(rows: Sequence[BoardRow], dimension: str, level: str = SYSTEM, metric
     testable = {row.name: value for row in scored if (value := _comparable_scores(row, dimension, metric)) is not None}
     if level != SYSTEM:
         testable = {}
-    placed = _groups(scored, testable, metric)
-    return [placed[row.name] for row in scored] + [RankedRow(row, None, None) for row in unscored]
+    names = [row.name for row in scored]
+    placed = tied_groups(names, partial(_p_value, testable, metric), testable=testable)
+    ranked_rows = [RankedRow(row, *astuple(placed[row.name])) for row in scored]
+    return ranked_rows + [RankedRow(row, None, None) for row in unscored]
 
 
-def _groups(scored: list[BoardRow], testable: Testable, metric: str) -> dict[str, RankedRow]:
-    placed = {row.name: RankedRow(row, place, None) for place, row in enumerate(scored, start=1)}
-    left = [row for row in scored if row.name in testable]
-    if len(left) == 1 < len(scored):
-        return placed  # nothing to test it against
-    grouped = 0
-    while left:
-        leader, others = left[0], left[1:]
-        p_values = holm([_p_value(testable, leader, other, metric) for other in others])
-        same = {row.name: p for row, p in zip(others, p_values, strict=True) if p > ALPHA}
-        untested_above = sum(row.name not in testable for row in scored[: scored.index(leader)])
-        rank = 1 + grouped + untested_above
-        placed[leader.name] = RankedRow(leader, rank, tied=bool(same))
-        for row in others:
-            if row.name in same:
-                placed[row.name] = RankedRow(row, rank, tied=True, against=leader.name, p=same[row.name])
-        grouped += 1 + len(same)
-        left = [row for row in others if row.name not in same]
-    return placed
-
-
-def _p_value(testable: Testable, leader: BoardRow, other: BoardRow, metric: str) -> float:
-    systems, first = testable[leader.name]
-    second = testable[other.name][1]
+def _p_value(testable: Testable, metric: str, leader: str, other: str) -> float:
+    systems, first = testable[leader]
+    second = testable[other][1]
     return system_swap_permutation(systems.truth, first, second, metric, resamples=RESAMPLES, seed=SEED).p
 
 
@@ -117,7 +94,7 @@ def _comparable_scores(row: BoardRow, dimension: str, metric: str) -> tuple[Syst
     if systems.mean is None or systems.sd is None:
         return None
     try:
-        scores = standardised(systems.predicted, systems.mean, systems.sd)
+        scores = exchangeable(systems.predicted, metric, systems.mean, systems.sd)
         # One test against itself finds out whether the metric exists on this side, at no cost.
         system_swap_permutation(systems.truth, scores, scores, metric, resamples=1, exact_below=0)
     except DataError:

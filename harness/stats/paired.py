@@ -7,20 +7,21 @@ makes the system special.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import DataError, UnknownName
 from .metrics import METRICS, RANK_DECIMALS, paired, why_undefined
+from .swap_forms import swap_statistic
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-Statistic = Callable[[BoolArray], FloatArray]
-OneSide = Callable[[FloatArray, FloatArray], FloatArray]
+IntArray = NDArray[np.int64]
+
+RESAMPLES = 10_000
+"""Random swaps of a test, and the largest number of swaps that are all tried."""
 
 TOLERANCE = 1e-12
 """Differences closer than this count as equal: the sign flip of a permutation must not be lost to rounding."""
@@ -52,11 +53,12 @@ def system_swap_permutation(
     b: ArrayLike,
     metric: str = "srcc",
     *,
-    resamples: int = 10_000,
+    units: ArrayLike | None = None,
+    resamples: int = RESAMPLES,
     seed: int = 0,
-    exact_below: int = 10_000,
+    exact_below: int = RESAMPLES,
 ) -> PairedTest:
-    """Test the difference of a system-level metric by swapping A and B within randomly chosen systems.
+    """Test the difference of a metric by swapping A and B within randomly chosen systems.
 
     A swap replaces a system's mean score of A by that of B and the other way round. The callers standardise first for
     ``lcc``, ``srcc`` and ``ktau`` (zero mean and unit deviation of each predictor over all utterances, see
@@ -67,6 +69,9 @@ def system_swap_permutation(
         a: Mean prediction of A for the same systems.
         b: Mean prediction of B for the same systems.
         metric: A name of ``metrics.METRICS``.
+        units: For the utterance level: the number of each item's system, ``0 .. n_systems - 1``, none left out. The
+            items are then utterances, and a swap exchanges all utterances of a system together. Without it every
+            item is swapped on its own, which is right for system means and for clips that share no system.
         resamples: Random swaps B when not exact; p = (1 + #{|D*| >= |D|}) / (B + 1).
         seed: Of the numpy generator; results do not depend on how the work is cut into blocks.
         exact_below: All swaps are tried when there are at most this many; p is then their share with |D*| >= |D|.
@@ -89,17 +94,17 @@ def system_swap_permutation(
             reason = why_undefined(side, y, "systems")
             if reason:
                 raise DataError(f"no paired test of {metric}: {name}: {reason}")
-    if METRICS[metric].uses_ranks:
+    unit, n = _units(units, y.size)
+    if unit is None and METRICS[metric].uses_ranks:
         x, z = np.round(x, RANK_DECIMALS), np.round(z, RANK_DECIMALS)
         y = np.round(y, RANK_DECIMALS)
-    n = y.size
-    statistic = _statistic(metric, y, x, z)
+    statistic = swap_statistic(metric, y, x, z, unit)
     difference = float(statistic(np.zeros((1, n), dtype=np.bool_))[0])
     exact = n < 63 and 2**n <= exact_below
     total = 2**n if exact else resamples
     if total < 1:
         raise DataError(f"resamples is {resamples}; a permutation test needs at least 1")
-    block = max(1, CELLS // (n * n if metric == "ktau" else 4 * n))
+    block = max(1, CELLS // (4 * y.size))
     generator = np.random.default_rng(seed)
     extreme = 0
     for start in range(0, total, block):
@@ -132,6 +137,29 @@ def standardised(system_means: ArrayLike, mean: float, sd: float) -> FloatArray:
     return (np.asarray(system_means, dtype=np.float64) - mean) / sd
 
 
+def exchangeable(values: ArrayLike, metric: str, mean: float, sd: float) -> FloatArray:
+    """Scores ready to be swapped with those of another predictor: standardised for correlations, else as they are.
+
+    Raises:
+        DataError: As :func:`standardised`, for a correlation.
+    """
+    if METRICS[metric].is_correlation:
+        return standardised(values, mean, sd)
+    return np.asarray(values, dtype=np.float64)
+
+
+def _units(units: ArrayLike | None, n_items: int) -> tuple[IntArray | None, int]:
+    if units is None:
+        return None, n_items
+    unit = np.asarray(units)
+    if unit.shape != (n_items,) or unit.dtype.kind not in "iu":
+        raise DataError(f"units: expected {n_items} whole numbers, got {unit.dtype} of shape {unit.shape}")
+    counts = np.bincount(unit)
+    if counts.min() == 0:
+        raise DataError(f"units: number {int(np.flatnonzero(counts == 0)[0])} has no item")
+    return unit.astype(np.int64), counts.size
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p-values, in the order given (Holm 1979).
 
@@ -152,91 +180,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty(p.size)
     adjusted[order] = raised
     return [float(value) for value in adjusted]
-
-
-def _statistic(metric: str, truth: FloatArray, a: FloatArray, b: FloatArray) -> Statistic:
-    """The function from swaps ``(block, n)`` to differences ``(block,)``."""
-    if metric == "srcc":
-        return _rank_statistic(truth, a, b)
-    one_side = ONE_SIDE.get(metric) or partial(_row_by_row, METRICS[metric].function)
-
-    def statistic(swap: BoolArray) -> FloatArray:
-        return one_side(np.where(swap, b, a), truth) - one_side(np.where(swap, a, b), truth)
-
-    return statistic
-
-
-def _rank_statistic(truth: FloatArray, a: FloatArray, b: FloatArray) -> Statistic:
-    """SRCC for many swaps at once, without sorting.
-
-    The mid-rank of a value v among the systems is a sum over systems of [x < v] + [x = v] / 2, and each system
-    contributes one of two known numbers, that of ``a`` or that of ``b``. So all ranks of a block are one matrix
-    product, and the ranks of the swapped partner follow by the opposite sign.
-    """
-    from scipy.stats import rankdata
-
-    n = truth.size
-    values = np.concatenate([a, b])
-    below_a, below_b = (_below(side, values) for side in (a, b))  # (n, 2n)
-    base_a, base_b, change = below_a.sum(axis=0), below_b.sum(axis=0), below_b - below_a
-    centred_truth = rankdata(truth) - (n + 1) / 2
-    truth_norm = float(np.sqrt(np.sum(centred_truth**2)))
-
-    def correlation(ranks: FloatArray) -> FloatArray:
-        # Mid-ranks counted this way lie 1/2 below the usual ones; their mean is always n / 2.
-        centred = ranks - n / 2
-        norm = np.sqrt(np.sum(centred**2, axis=1))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(centred @ centred_truth / np.where(norm > 0, norm * truth_norm, np.nan), dtype=np.float64)
-
-    def statistic(swap: BoolArray) -> FloatArray:
-        shift = swap.astype(np.float64) @ change  # (block, 2n); halves add up exactly
-        first, second = base_a + shift, base_b - shift
-        ranks_a = np.where(swap, first[:, n:], first[:, :n])
-        ranks_b = np.where(swap, second[:, :n], second[:, n:])
-        return correlation(ranks_a) - correlation(ranks_b)
-
-    return statistic
-
-
-def _below(side: FloatArray, values: FloatArray) -> FloatArray:
-    return np.asarray((side[:, None] < values) + 0.5 * (side[:, None] == values), dtype=np.float64)
-
-
-def _lcc(values: FloatArray, truth: FloatArray) -> FloatArray:
-    x, y = values - values.mean(axis=1, keepdims=True), truth - truth.mean()
-    norm = np.sqrt(np.sum(x * x, axis=1))
-    constant = values.max(axis=1) == values.min(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(x @ y / np.where(constant, np.nan, norm * np.sqrt(np.sum(y * y))), dtype=np.float64)
-
-
-def _ktau(values: FloatArray, truth: FloatArray) -> FloatArray:
-    x = np.sign(values[:, :, None] - values[:, None, :])  # (block, n, n)
-    y = np.sign(truth[:, None] - truth[None, :])
-    agree = np.einsum("bij,ij->b", x, y)
-    pairs = np.count_nonzero(x, axis=(1, 2)) * float(np.count_nonzero(y))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(agree / np.where(pairs > 0, np.sqrt(pairs), np.nan), dtype=np.float64)
-
-
-def _mse(values: FloatArray, truth: FloatArray) -> FloatArray:
-    return np.asarray(np.mean((values - truth) ** 2, axis=1), dtype=np.float64)
-
-
-def _rmse(values: FloatArray, truth: FloatArray) -> FloatArray:
-    return np.asarray(np.sqrt(_mse(values, truth)), dtype=np.float64)
-
-
-def _mae(values: FloatArray, truth: FloatArray) -> FloatArray:
-    return np.asarray(np.mean(np.abs(values - truth), axis=1), dtype=np.float64)
-
-
-def _row_by_row(
-    function: Callable[[FloatArray, FloatArray], float], values: FloatArray, truth: FloatArray
-) -> FloatArray:
-    return np.array([function(row, truth) for row in values], dtype=np.float64)
-
-
-ONE_SIDE: dict[str, OneSide] = {"lcc": _lcc, "ktau": _ktau, "mse": _mse, "rmse": _rmse, "mae": _mae}
-"""Metrics that are computed for many swaps at once; any other is called swap by swap."""
