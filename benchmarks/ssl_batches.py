@@ -6,8 +6,8 @@
 
 Random weights, seeded clips of 2 to 12 s at 16 kHz in memory. ``single``: a loop of one clip at a time through the
 network, with all torch threads. ``batch N``: the same clips, sorted by length, in padded and masked batches of N.
-``predict``: what the harness does (on the CPU one clip per thread; on a GPU padded batches). The ways take turns, round by
-round. Prints medians in clips per second, their ratio to ``single``, and the largest difference of the scores.
+``predict``: what the harness does (on the CPU one clip per thread; on a GPU padded batches). The ways take turns,
+round by round. Prints medians in clips per second, their ratio to ``single``, and the largest difference of the scores.
 """
 
 from __future__ import annotations

@@ -57,6 +57,7 @@ class SslMos(Trainable):
 
     config: SslMosConfig
     network: SslMosNetwork
+    _mean_label: np.ndarray | None = None
 
     # -- the model ------------------------------------------------------------------------------------------------
 
@@ -106,17 +107,21 @@ class SslMos(Trainable):
 
     # -- training -------------------------------------------------------------------------------------------------
 
+    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
+        """Keep the mean label of each dimension, for ``center``."""
+        rated = ~np.isnan(targets)
+        self._mean_label = np.where(rated, targets, 0.0).sum(0) / rated.sum(0).clip(min=1)
+
     def begin_stage(self, stage: Stage) -> None:
         """Load what the stage starts from, or pretrained weights; freeze by ``frozen`` and ``settings.freeze``."""
         settings = self._settings(stage)
         if FRAME_LOSS in (term.name for term in stage.losses) and self.config.head != "frames":
             raise UsageError(f"stage {stage.name}: the loss {FRAME_LOSS} needs the head frames")
+        if settings.center and self.config.head != "linear":
+            raise UsageError(f"stage {stage.name}: center is for the head linear")
         super().begin_stage(stage)
-        if settings.pretrained and not stage.starts and self.checkpoint.kind == "fresh":
-            from ..ssl.pretrained import load_pretrained
-
-            load_pretrained(self.network.backbone, settings.pretrained)
-            self.weights_changed()
+        if not stage.starts and self.checkpoint.kind == "fresh":
+            self._initialise(settings)
         fixed = [one for one in self.network.parameters() if not one.requires_grad]  # by the patterns of the stage
         self.network.backbone.freeze(settings.freeze)
         for parameter in fixed:
@@ -152,6 +157,19 @@ class SslMos(Trainable):
         distance = distance * (distance > float(terms[0].settings.get("tau", 0.0)))
         per_clip = MeanPooling(distance.shape[-1])(distance, outputs["counts"])
         return {FRAME_LOSS: (per_clip * rated).sum() / rated.sum().clamp(min=1)}
+
+    def _initialise(self, settings: StageSettings) -> None:
+        """What recipes set of fresh weights."""
+        import torch
+
+        if settings.pretrained:
+            from ..ssl.pretrained import load_pretrained
+
+            load_pretrained(self.network.backbone, settings.pretrained)
+        if settings.center and self._mean_label is not None:
+            with torch.no_grad():
+                self.network.head.bias.copy_(torch.from_numpy(self._mean_label))  # type: ignore[operator]
+        self.weights_changed()
 
     def _settings(self, stage: Stage) -> StageSettings:
         return build_config(StageSettings, stage.settings, f"stage {stage.name}: settings")

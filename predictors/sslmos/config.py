@@ -63,8 +63,10 @@ class StageSettings:
         freeze: ``none``, ``feature_extractor``, ``layers<=K`` or ``all`` of the backbone.
         padding: How batches are filled up: ``masked`` (no trace of it in any score), ``repeat`` (each clip again and
             again, as SHEET) or ``zeros`` (seen by the model, as the original).
+        center: Start a fresh linear head at the mean label of the training clips (ours; the original starts near 0).
     """
 
     pretrained: str | None = None
     freeze: str = "none"
     padding: Literal["masked", "repeat", "zeros"] = "masked"
+    center: bool = False

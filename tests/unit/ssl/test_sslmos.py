@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mosharness.predictors.sslmos.networks import fill_up
 from mosharness.predictors.trainable import pad
 
 KINDS = ("wav2vec2", "hubert", "wavlm")
-LENGTHS_S = tuple(1.0 + 0.13 * at for at in range(16))
+LENGTHS_S = tuple(0.5 + 0.1 * at for at in range(16))
 
 
 def make(spread: float = 0.5, **config: Any) -> tuple[SslMos, list[np.ndarray]]:
@@ -235,6 +236,16 @@ def test_pretrained_weights_are_for_fresh_predictors_only(tmp_path: Path) -> Non
     assert not first_layer(loaded).any()
 
 
+def test_a_fresh_linear_head_can_start_at_the_mean_label() -> None:
+    predictor = SslMos({"backbone": "wav2vec2-tiny"}, device="cpu")
+    stage = Stage("a", epochs=1, settings={"center": True})
+    predictor.see_targets(np.array([[2.0], [3.0], [np.nan]]), stage)
+    predictor.begin_stage(stage)
+    assert predictor.network.head.bias.tolist() == [2.5]
+    with pytest.raises(UsageError, match="center is for the head linear"):
+        make(head="frames")[0].begin_stage(stage)
+
+
 def test_padding_is_masked_repeated_or_shown_as_zeros() -> None:
     waves, lengths = torch.tensor([[1.0, 2.0, 0.0, 0.0, 0.0], [1.0, 2.0, 3.0, 4.0, 5.0]]), torch.tensor([2, 5])
     assert fill_up(waves, lengths, "masked")[1].tolist() == [2, 5]
@@ -300,3 +311,15 @@ def test_recipes_fit_the_predictor(name: str) -> None:
         settings = {key: value for key, value in stage.settings.items() if key != "pretrained"}
         predictor.begin_stage(Stage(stage.name, epochs=1, losses=stage.losses, settings=settings))
         assert trained(predictor)
+
+
+@pytest.mark.slow
+def test_the_demo_recipe_trains_and_the_result_is_found_by_run(tmp_path: Path, cli: Any, demo: None) -> None:
+    options = ("--task", "demo", "--predictor", "sslmos", "--output", tmp_path, "--device", "cpu")
+    outcome = cli("train", *options, "--set", "train.epochs=2")
+    assert outcome.code == 0, outcome.err
+    outcome = cli("run", *options, "--json")
+    assert outcome.code == 0, outcome.err
+    result = json.loads((tmp_path / "demo" / "test" / "sslmos" / "result.json").read_text())
+    assert result["counts"]["scored"] == 162
+    assert result["predictor"]["trained_on"] == ["demo/train"]
