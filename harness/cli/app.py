@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import MosharnessError, UnknownName, UsageError
-from . import check, doctor, evaluate, leaderboard, ls, predict, prepare, run, train, verify
+from . import check, compare, doctor, evaluate, gate, leaderboard, ls, predict, prepare, run, train, verify
 from .show import error_line, say
 
 EXIT_CODES = {
     0: "done",
-    1: "check or verify found a fault, or a leaderboard is stale",
+    1: "gate failed, check or verify found a fault, or a leaderboard is stale",
     2: "wrong usage or input; data or weights absent; a download that did not work",
+    3: "gate inconclusive",
     4: "finished, but more clips failed than --allow-failed",
     70: "internal error",
     130: "interrupted; what was finished is kept, and the same command goes on",
@@ -35,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (run, train, predict, evaluate, leaderboard, prepare, ls, check, verify, doctor):
+for _verb in (run, train, predict, evaluate, compare, gate, leaderboard, prepare, ls, check, verify, doctor):
     _verb.register(app)
 
 

@@ -1,0 +1,174 @@
+"""What a gate works on: options, units of analysis, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ..core.errors import UnknownName, UsageError
+from .statistics import METHODS, Method, check_alpha, check_margin
+
+SCHEMA_VERSION = 1
+Key = tuple[str, str]
+"""Text (or file) and voice; the voice is empty where there is only one."""
+
+
+@dataclass(frozen=True)
+class PerScore:
+    """A limit for every score, and others for some by name."""
+
+    default: float | None = None
+    named: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, name: str) -> float | None:
+        """The limit of one score, ``None`` where there is none."""
+        return self.named.get(name, self.default)
+
+    def check_names(self, names: Sequence[str], option: str) -> None:
+        """Refuse names that are no score of this gate.
+
+        Raises:
+            UnknownName: For the first such name.
+        """
+        for name in self.named:
+            if name not in names:
+                raise UnknownName(f"score of this gate (in {option})", name, names)
+
+
+def parse_per_score(values: Iterable[str], option: str) -> PerScore:
+    """``["0.2", "wer=0.02"]`` as a limit for every score and one by name.
+
+    Raises:
+        UsageError: For what is no number, or two limits for the same score.
+
+    Example:
+        >>> limit = parse_per_score(["0.2", "wer=0.02"], "--margin")
+        >>> limit.of("mos"), limit.of("wer")
+        (0.2, 0.02)
+    """
+    default: float | None = None
+    named: dict[str, float] = {}
+    for value in values:
+        name, _, text = str(value).rpartition("=")
+        try:
+            number = float(text)
+        except ValueError:
+            raise UsageError(f"{option} {value}: write a number, or NAME=number for one score") from None
+        if name in named or (not name and default is not None):
+            raise UsageError(f"{option}: two values for {name or 'every score'}; NAME=number sets one score's own")
+        if name:
+            named[name] = number
+        else:
+            default = number
+    return PerScore(default, named)
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """How a gate decides. The defaults are those of the command line.
+
+    Attributes:
+        margin: Loss that is still accepted, in score units, above 0.
+        alpha: One-sided level.
+        method: See :func:`~mosharness.harness.gates.statistics.compare`.
+        min_n: Fewest texts per voice.
+        floor: The lower bound of the candidate's mean must reach this; off by default.
+        utterance_floor: Candidate scores below this count as bad; off by default.
+        max_bad: How many bad ones are accepted.
+        allow_inconclusive: Whether inconclusive ends with exit code 0.
+        allow_missing: How many of the baseline's texts the candidate may lack.
+        max_skipped: How many broken files may be skipped; ``None`` when a broken file fails the gate.
+        worst: How many of the worst utterances are listed.
+        seed: Of the bootstrap.
+        lower_is_better: Scores whose sign is turned (error rates).
+    """
+
+    margin: PerScore = field(default_factory=lambda: PerScore(0.2))
+    alpha: float = 0.05
+    method: Method = "paired-t"
+    min_n: int = 20
+    floor: PerScore = field(default_factory=PerScore)
+    utterance_floor: PerScore = field(default_factory=PerScore)
+    max_bad: int = 0
+    allow_inconclusive: bool = False
+    allow_missing: int = 0
+    max_skipped: int | None = None
+    worst: int = 5
+    seed: int = 0
+    lower_is_better: tuple[str, ...] = ()
+
+    def check(self, names: Sequence[str]) -> None:
+        """Refuse options that make no sense for scores of these names.
+
+        Raises:
+            UsageError: For a value out of range.
+            UnknownName: For a limit of a score that is not there.
+        """
+        check_alpha(self.alpha)
+        if self.method not in METHODS:
+            raise UsageError(f"--method {self.method}: use one of {', '.join(METHODS)}")
+        for name in names:
+            margin = self.margin.of(name)
+            if margin is None:
+                raise UsageError(f"no --margin for {name}; give one for every score, or {name}=number")
+            check_margin(margin, f"--margin ({name})")
+        for limits, option in (
+            (self.margin, "--margin"),
+            (self.floor, "--floor"),
+            (self.utterance_floor, "--utt-floor"),
+        ):
+            limits.check_names(names, option)
+        for name in self.lower_is_better:
+            if name not in names:
+                raise UnknownName("score of this gate (in --lower-is-better)", name, names)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the result."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One text of one voice on one side; repeats are averaged already.
+
+    Attributes:
+        key: Text and voice.
+        source: Where it came from, for people: a path, or a system's name.
+        scores: By score name; finite.
+    """
+
+    key: Key
+    source: str
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class GateFinding:
+    """Something noticed about a file, a pair or a side.
+
+    Attributes:
+        level: ``error`` fails the gate, ``warning`` and ``note`` do not.
+        code: Short machine-readable cause.
+        message: A sentence for people that names the file.
+        side: ``baseline``, ``candidate`` or empty for both.
+        key: The text concerned, or empty.
+        path: The file concerned, or empty.
+    """
+
+    level: Literal["error", "warning", "note"]
+    code: str
+    message: str
+    side: str = ""
+    key: str = ""
+    path: str = ""
+
+
+def show_key(key: Key) -> str:
+    """A key for people.
+
+    Example:
+        >>> show_key(("s01", "anna")), show_key(("s01", ""))
+        ('s01 [anna]', 's01')
+    """
+    return f"{key[0]} [{key[1]}]" if key[1] else key[0]

@@ -1,0 +1,157 @@
+"""How many utterances does a gate need, and what does it see with those it has?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+LARGEST = 10**9
+"""No sample size above this is looked for."""
+BETTER_WITH_NORMAL = 100_000
+"""Degrees of freedom from which the noncentral t is its normal limit to well below 1e-4."""
+
+
+def power(
+    n: int, spread: float, margin: float, alpha: float = 0.05, *, drop: float = 0.0, freedom: float | None = None
+) -> float:
+    """Probability that the t gate passes.
+
+    With T' noncentral t of n - 1 degrees of freedom and noncentrality (margin - drop) sqrt(n) / spread, it is
+    P(T' > t(1 - alpha, n - 1)).
+
+    Args:
+        n: Pairs.
+        spread: Standard deviation of the differences.
+        margin: The loss that would still be accepted.
+        alpha: One-sided level.
+        drop: True loss of the candidate; 0 for an equal one, ``margin`` gives ``alpha``.
+        freedom: Degrees of freedom where they are not n - 1 (Welch).
+
+    Returns:
+        A probability; NaN for fewer than two pairs.
+
+    Example:
+        >>> round(power(20, 0.133, 0.1, drop=0.009), 3)
+        0.904
+    """
+    from scipy import stats
+
+    if n < 2:
+        return math.nan
+    if spread <= 0:
+        return float(margin > drop)
+    degrees = n - 1.0 if freedom is None else freedom
+    centre = (margin - drop) * math.sqrt(n) / spread
+    limit = float(stats.t.ppf(1 - alpha, degrees))
+    # The noncentral t of scipy loses its digits far from 0, where the answer is 0 or 1 anyway.
+    if degrees > BETTER_WITH_NORMAL or abs(centre) > 35:
+        return float(stats.norm.sf((limit - centre) / math.sqrt(1 + limit**2 / (2 * degrees))))
+    return float(min(1.0, max(0.0, stats.nct.sf(limit, degrees, centre))))
+
+
+def sample_size(
+    spread: float, margin: float, alpha: float = 0.05, wanted: float = 0.9, *, drop: float = 0.0, groups: int = 1
+) -> int | None:
+    """Fewest pairs for a power, or ``None`` when no number gives it (a true loss at or above the margin).
+
+    Never below three (our choice): two differences say next to nothing about their spread.
+
+    Args:
+        spread: Standard deviation of the differences; for two groups, root of the sum of both variances.
+        margin: The loss that would still be accepted.
+        alpha: One-sided level.
+        wanted: Power, between alpha and 1.
+        drop: True loss of the candidate.
+        groups: 2 without pairs: the count is then per side, with 2 (n - 1) degrees of freedom.
+
+    Example:
+        >>> sample_size(0.2, 0.2), sample_size(0.2, 0.1), sample_size(0.2, 0.1, drop=0.1)
+        (11, 36, None)
+    """
+    if drop >= margin:
+        return None
+
+    def enough(n: int) -> bool:
+        return power(n, spread, margin, alpha, drop=drop, freedom=groups * (n - 1)) >= wanted
+
+    low, high = 2, 3
+    while not enough(high):
+        low, high = high, 2 * high
+        if high > LARGEST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def detectable_drop(n: int, spread: float, alpha: float = 0.05, wanted: float = 0.8) -> float:
+    """Smallest true loss that a one-sided paired t test of "no loss" would notice with this power.
+
+    Exact with the noncentral t; its normal approximation is (z(1 - alpha) + z(wanted)) spread / sqrt(n).
+
+    Returns:
+        A loss in score units; NaN for fewer than two pairs.
+
+    Example:
+        >>> round(detectable_drop(50, 0.27), 3), round(detectable_drop(200, 0.27), 3)
+        (0.096, 0.048)
+    """
+    from scipy import optimize
+
+    if n < 2:
+        return math.nan
+    if spread <= 0:
+        return 0.0
+    # Noticing a loss d is, with signs turned, passing a gate of margin d by an equal candidate.
+    first = normal_drop(n, spread, alpha, wanted)
+    high = first
+    while power(n, spread, high, alpha) < wanted:
+        high *= 2
+    return float(optimize.brentq(lambda loss: power(n, spread, loss, alpha) - wanted, first / 4, high, xtol=1e-9))
+
+
+def normal_drop(n: int, spread: float, alpha: float = 0.05, wanted: float = 0.8) -> float:
+    """The normal approximation of :func:`detectable_drop`.
+
+    Example:
+        >>> [round(normal_drop(n, 0.27), 3) for n in (50, 100, 200, 500)]
+        [0.095, 0.067, 0.047, 0.03]
+    """
+    from scipy import stats
+
+    return float((stats.norm.ppf(1 - alpha) + stats.norm.ppf(wanted)) * spread / math.sqrt(n))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a margin costs, given how much two renderings of one system differ.
+
+    Attributes:
+        name: Predictor or score.
+        n: Pairs that were measured.
+        sd_diff: Standard deviation of their differences.
+        mean_diff: Their mean; far from 0 means that the two renderings are not of the same system.
+        margin: The loss that would still be accepted.
+        power: Power at ``n`` for an equal candidate.
+        needed: Pairs for 80, 90 and 95 % power, by percentage.
+        detectable_drop: Smallest loss noticed with 80 % power at ``n``.
+        detectable_drop_normal: Its normal approximation.
+    """
+
+    name: str
+    n: int
+    sd_diff: float
+    mean_diff: float
+    margin: float
+    power: float
+    needed: dict[str, int | None]
+    detectable_drop: float
+    detectable_drop_normal: float
+
+
+def make_plan(name: str, n: int, sd_diff: float, mean_diff: float, margin: float, alpha: float = 0.05) -> Plan:
+    """Power, sample sizes and detectable loss for one score."""
+    needed = {f"{100 * wanted:.0f}": sample_size(sd_diff, margin, alpha, wanted) for wanted in (0.8, 0.9, 0.95)}
+    drops = detectable_drop(n, sd_diff, alpha), normal_drop(n, sd_diff, alpha)
+    return Plan(name, n, sd_diff, mean_diff, margin, power(n, sd_diff, margin, alpha), needed, *drops)

@@ -1,0 +1,99 @@
+"""Outside scores through the gate: a long table, one row per system and text (word error rates, a vendor's MOS)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import DataError, UnknownName, UsageError
+from ..core.files import csv_text, read_csv
+from .decide import decide, match_keys
+from .model import GateOptions, Unit
+
+
+def read_systems(
+    path: Path, systems: Sequence[str], scores: Sequence[str], *, system_column: str = "system", key_column: str = "key"
+) -> list[list[Unit]]:
+    """The units of some systems from a long CSV table.
+
+    Args:
+        path: CSV with a header; other columns and other systems are ignored.
+        systems: Names to take.
+        scores: Columns with the scores.
+        system_column: Column with the system's name.
+        key_column: Column that pairs the rows of two systems.
+
+    Returns:
+        One list per system.
+
+    Raises:
+        DataError: If a column is absent, a text of a system has two rows, or a score is no finite number.
+        UnknownName: For a system that has no row.
+    """
+    rows = read_csv(path, [system_column, key_column, *scores])
+    found: dict[str, dict[str, tuple[int, Unit]]] = {}
+    for number, row in enumerate(rows, start=2):
+        system, key = csv_text(row[system_column]), csv_text(row[key_column])
+        if system not in systems:
+            found.setdefault(system, {})
+            continue
+        units = found.setdefault(system, {})
+        if key in units:
+            raise DataError(
+                f"{path}: rows {units[key][0]} and {number} are both {key!r} of {system!r}; average repeats of a text "
+                "first, or pick another --key"
+            )
+        values = {name: _number(row[name], f"{path}: row {number} ({system}, {key}), column {name}") for name in scores}
+        units[key] = (number, Unit((key, ""), system, values))
+    for system in systems:
+        if system not in found:
+            raise UnknownName(f"system in {path}, column {system_column}", system, found)
+    return [[unit for _, unit in found[system].values()] for system in systems]
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f"{where}: {text!r} is no finite number. Mend it, or leave the text out on both sides")
+    return value
+
+
+def gate_table(
+    path: Path,
+    baseline: str,
+    candidate: str,
+    scores: Sequence[str],
+    options: GateOptions,
+    *,
+    system_column: str = "system",
+    key_column: str = "key",
+) -> dict[str, Any]:
+    """Gate one system of a long table against another.
+
+    Args:
+        path: The table, see :func:`read_systems`.
+        baseline, candidate: Names of the systems.
+        scores: Columns to gate; all have to pass.
+        options: How to decide.
+        system_column, key_column: Columns that name the system and pair the rows.
+
+    Returns:
+        The result of :func:`~mosharness.harness.gates.decide.decide`.
+
+    Raises:
+        UsageError: For the same system on both sides, or options that make no sense.
+        DataError: For a table that cannot be used.
+    """
+    options.check(scores)
+    if baseline == candidate:
+        raise UsageError(f"--baseline and --candidate are both {baseline!r}; compare two systems")
+    old, new = read_systems(path, [baseline, candidate], scores, system_column=system_column, key_column=key_column)
+    if options.method == "unpaired":
+        return decide(old, new, scores, options)
+    matched = match_keys([unit.key for unit in old], [unit.key for unit in new], options)
+    return decide(old, new, scores, options, findings=matched.findings)
