@@ -26,9 +26,9 @@ class TrainingLog:
 
     def __init__(self, path: Path | None, *, show: bool = False, tensorboard: Path | None = None) -> None:
         self.path, self.show = path, show
-        self._writer = self._board(tensorboard) if tensorboard is not None and path is not None else None
         self._bar: Any = None
         self._task: Any = None
+        self._writer = self._board(tensorboard) if tensorboard is not None and path is not None else None
 
     def _board(self, folder: Path) -> Any:
         try:

@@ -253,3 +253,40 @@ def test_a_later_stage_can_start_from_any_earlier_one(rated: Path, tmp_path: Pat
     )
     assert np.array_equal(first["body.0.weight"], again["body.0.weight"])
     assert not np.array_equal(first["body.0.weight"], second["body.0.weight"])
+
+
+def test_the_best_weights_that_were_asked_for_and_the_last_ones_are_kept(
+    rated: Path, tmp_path: Path, recipe: Callable[..., Any]
+) -> None:
+    folder = train(rated, tmp_path, recipe({"epochs": 6, "keep": 2})).parent / "training"
+    assert len(list((folder / "train").glob("step-*.safetensors"))) == 2
+    assert (folder / "train" / "last.safetensors").is_file()
+    assert not (folder / "train" / "state.safetensors").exists()
+    events = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    evaluations = [one for one in events if one["event"] == "evaluation"]
+    order = sorted(evaluations, key=lambda one: (-one["dev"]["system/srcc"], one["dev"]["system/mse"]))
+    kept = {f"step-{one['step']:08d}.safetensors" for one in order[:2]}
+    assert {file.name for file in (folder / "train").glob("step-*.safetensors")} == kept
+
+
+def test_steps_and_mid_epoch_evaluations_end_where_they_should(
+    rated: Path, tmp_path: Path, recipe: Callable[..., Any]
+) -> None:
+    folder = train(rated, tmp_path, recipe({"epochs": 0, "steps": 8, "evaluate_steps": 3, "log_steps": 4}))
+    events = [json.loads(line) for line in (folder.parent / "training" / "log.jsonl").read_text().splitlines()]
+    assert [one["step"] for one in events if one["event"] == "evaluation"] == [3, 6, 8]
+    assert [one["step"] for one in events if one["event"] == "step"] == [4, 8]
+    assert all(one["gradient_norm"] > 0 for one in events if one["event"] == "step")
+
+
+def test_without_tensorboard_a_note_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import importlib.util
+
+    from mosharness.harness.training.log import TrainingLog
+
+    if importlib.util.find_spec("tensorboard") is not None:
+        pytest.skip("tensorboard is installed here")
+    with TrainingLog(tmp_path / "log.jsonl", show=True, tensorboard=tmp_path / "board") as log:
+        log.write("step", step=1, stage="a", loss=0.5)
+    assert "the package tensorboard is not installed" in capsys.readouterr().err
+    assert (tmp_path / "log.jsonl").read_text() == '{"event": "step", "loss": 0.5, "stage": "a", "step": 1}\n'

@@ -1,7 +1,7 @@
 """A small trainable predictor for tests: a two-layer network on frames, with dropout and random crops.
 
-Also a program: ``python toy_network.py DELAY ARGUMENTS...`` registers it and runs the command line, each prepared clip
-taking at least DELAY seconds.
+Also a program: ``python toy_network.py DELAY ARGUMENTS... [+ ARGUMENTS...]`` registers it and runs the command line,
+once per group of arguments, each prepared clip taking at least DELAY seconds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -87,10 +87,31 @@ class ToyNet(Trainable):
         return {**batch, "frames": mix_tensors(batch["frames"], factor, permutation)}
 
 
+class ToyFrames(ToyNet):
+    """With a loss of its own on frames, whose number differs between processes, so it is not gathered."""
+
+    card = replace(ToyNet.card, name="toyframes")
+    global_losses = False
+
+    def training_forward(self, batch: Any, stage: Stage) -> dict[str, Tensor]:
+        net: Any = self.network
+        frames = 3.0 + net["head"](net["body"](batch["frames"]))
+        return {"scores": self.forward(batch), "frames": frames, "lengths": batch["lengths"]}
+
+    def losses(self, outputs: Any, targets: Tensor, stage: Stage) -> dict[str, Tensor]:
+        import torch
+
+        distance = (outputs["frames"] - targets[:, None]).abs()
+        mask = torch.arange(distance.shape[1])[None, :, None] < outputs["lengths"][:, None, None]
+        return {"frames": ((distance * mask).sum(dim=1) / outputs["lengths"][:, None]).mean()}
+
+
 if __name__ == "__main__":
     from mosharness.harness.cli.app import run_app
     from mosharness.predictors import PREDICTORS
 
     DELAY = float(sys.argv[1])
     PREDICTORS.add("toynet", ToyNet)
-    sys.exit(run_app(sys.argv[2:]))
+    PREDICTORS.add("toyframes", ToyFrames)
+    commands = " ".join(sys.argv[2:]).split(" + ")
+    sys.exit(max(run_app(command.split()) for command in commands))
