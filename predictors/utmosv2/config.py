@@ -111,27 +111,8 @@ class Architecture:
             ready[name] = tuple(
                 item if isinstance(item, kind) else build_config(kind, item, f"utmosv2 {name}") for item in ready[name]
             )
-        checked = build_config(_Plain, {key: value for key, value in ready.items() if key in vars(_PLAIN)}, "utmosv2")
-        unknown = sorted(set(ready) - set(vars(_PLAIN)) - {"stages", "spectrograms"})
-        if unknown:
-            raise UnknownName("part of the utmosv2 architecture", unknown[0], list(vars(base or cls())))
-        return cls(**vars(checked), stages=ready["stages"], spectrograms=ready["spectrograms"])
+        return build_config(cls, ready, "the utmosv2 architecture")
 
-
-@dataclass(frozen=True)
-class _Plain:
-    wav2vec2: dict[str, Any] = field(default_factory=dict)
-    stem: int = 24
-    head: int = 1280
-    frames: int = 2
-    height: int = 512
-    width: int = 512
-    ssl_samples: int = 48_000
-    spec_samples: int = 22_400
-    heads: int = 8
-
-
-_PLAIN = _Plain()
 
 SIZES = {
     "base": Architecture(),
