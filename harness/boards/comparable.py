@@ -74,6 +74,12 @@ def _by_truth(rows: list[BoardRow], dimension: str) -> list[list[BoardRow]]:
 
 def _difference(main: Comparable, other: Comparable) -> str:
     """What keeps ``other`` from the main table: the end of a sentence "Not comparable with the first table: ..."."""
+    unseen = "the truth of some systems differs, so other clips were scored or another system file was used"
+    return "; ".join(differences(main, other) or [unseen])
+
+
+def differences(main: Comparable, other: Comparable) -> list[str]:
+    """What ``other`` has that ``main`` has not, one phrase a difference; ``variant`` is not looked at."""
     reasons = []
     if other.version != main.version:
         reasons.append(f"task version {other.version}, not {main.version}")
@@ -83,9 +89,7 @@ def _difference(main: Comparable, other: Comparable) -> str:
         reasons.append(f"system truth is {other.system_truth}, not {main.system_truth}")
     if other.scored != main.scored:
         reasons.append(f"{other.scored} clips scored, not {main.scored}")
-    if not reasons:
-        reasons.append("the truth of some systems differs, so other clips were scored or another system file was used")
-    return "; ".join(reasons)
+    return reasons
 
 
 def short(digest: str) -> str:

@@ -1,0 +1,121 @@
+"""``mosharness compare``: paired comparison of stored results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import common
+from .show import number, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ..compare import Comparison, Pair
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("compare")(compare)
+
+
+def compare(
+    results: Annotated[list[Path], typer.Argument(help="Two or more result folders or result.json files.")],
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="mse, lcc, srcc, ktau, rmse, mae or all; may repeat.")
+    ] = None,
+    level: Annotated[str, typer.Option("--level", help="system or utterance.")] = "system",
+    dimension: Annotated[
+        list[str] | None, typer.Option("--dimension", help="Only this dimension; may repeat. Default: all they share.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="Compare every other result with this name, or with best. Default: every pair."),
+    ] = None,
+    intersection: Annotated[
+        bool, typer.Option("--intersection", help="Compare the clips that all scored where the sets differ.")
+    ] = False,
+    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap resamples, and swaps.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of both.")] = 0,
+    as_json: common.AsJson = False,
+) -> None:
+    """Compare results on the same task: difference, interval, permutation p, Holm, tied groups."""
+    from ..compare import compare_results
+
+    found = compare_results(
+        results,
+        metrics=metric or ("srcc",),
+        level=level,
+        dimensions=dimension,
+        against=against,
+        intersection=intersection,
+        resamples=resamples,
+        seed=seed,
+    )
+    if as_json:
+        for note in found.notes:
+            say(f"note: {note}")
+        print_json(found.as_json())
+    else:
+        show_comparison(found)
+
+
+def show_comparison(found: Comparison) -> None:
+    """The comparison as tables on stdout, with the words that explain them."""
+    task = found.task
+    systems = f"{found.n_systems} systems, " if found.n_systems else ""
+    print(f"{task['name']}/{task['split']} version {task['version']}, {found.level} level")
+    if not task["human"]:
+        print(f"  {task['note']}")
+    source = {
+        "predictions": "from the predictions of every clip",
+        "systems": "from the per-system tables of the results (no predictions beside all of them)",
+    }[found.source]
+    print(f"  {systems}{found.n_clips} clips; system truth: {task['system_truth']}; {source}")
+    for note in found.notes:
+        say(f"  note: {note}")
+    dimensions = len({pair.dimension for pair in found.pairs}) > 1
+    with_williams = any(pair.metric == "lcc" for pair in found.pairs)
+    header = [*(["dimension"] if dimensions else []), "metric", "first", "second", "value", "value"]
+    header += ["difference", "p", "p (Holm)", *(["Williams p"] if with_williams else []), "better"]
+    rows = []
+    for pair in found.pairs:
+        row = [*([pair.dimension] if dimensions else []), pair.metric.upper(), pair.a, pair.b]
+        row += [number(pair.value_a), number(pair.value_b), _difference(pair), _p(pair.p), _p(pair.p_holm)]
+        if with_williams:
+            row.append(_p(pair.williams["p"] if pair.williams else None))
+        rows.append([*row, pair.better or ("-" if pair.p is None else "not shown")])
+    print_table(header, rows, right=len(header) - (7 if with_williams else 6))
+    for reason in dict.fromkeys(pair.reason for pair in found.pairs if pair.reason):
+        print(f"  {reason}")
+    _show_ranks(found, dimensions)
+    for line in found.explanation:
+        print(f"  {line}")
+
+
+def _show_ranks(found: Comparison, dimensions: bool) -> None:
+    from ..stats.tied import Place
+
+    if len(found.results) < 3:
+        return
+    rows = []
+    for ranking in found.rankings:
+        for member in ranking.members:
+            label = "-" if member.rank is None else Place(member.rank, member.tied).label
+            what = [*([ranking.dimension] if dimensions else []), ranking.metric.upper()]
+            tie = f"{member.against} (p {_p(member.p)})" if member.against else ""
+            rows.append([*what, label, member.label, tie, number(member.value)])
+    header = [*(["dimension"] if dimensions else []), "metric", "rank", "name", "tied with", "value"]
+    print()
+    print_table(header, rows, right=len(header) - 1)
+
+
+def _difference(pair: Pair) -> str:
+    if pair.difference is None:
+        return "-"
+    interval = f" [{pair.ci[0]:+.3f}, {pair.ci[1]:+.3f}]" if pair.ci else ""
+    return f"{pair.difference:+.3f}{interval}"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
