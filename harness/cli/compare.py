@@ -11,7 +11,7 @@ from . import common
 from .show import number, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from ..compare import Comparison, Pair
+    from ..comparison import Comparison, Pair
 
 
 def register(app: typer.Typer) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from mosharness.harness.boards.ranks import ranked
 from mosharness.harness.boards.rows import board_row
-from mosharness.harness.compare import SCHEMA, Pair, compare_results
+from mosharness.harness.compare import compare_results
+from mosharness.harness.comparison import SCHEMA, Pair
 from mosharness.harness.core.errors import DataError, UnknownName, UsageError
 from mosharness.harness.evaluate import evaluate_predictions
 from mosharness.harness.measure import MeasureOptions
