@@ -2,9 +2,9 @@
 
     python benchmarks/compare_level.py
 
-Two predictors with the same system-level metric in the population are compared on simulated listening tests of 15
-utterances a system, with the functions that ``mosharness compare`` uses. Counted are tests whose permutation p is at
-most 5 %, and 95 % intervals of the difference that leave out 0. Two worlds:
+Two predictors with the same metric in the population are compared on simulated listening tests of 15 utterances a
+system, with the functions that ``mosharness compare`` uses: whole systems are swapped and resampled at both levels.
+Counted are tests whose permutation p is at most 5 %, and 95 % intervals of the difference that leave out 0. Two worlds:
 
 - *alike*: both predictors have the same distribution of errors, which are correlated between them;
 - *unlike*: the second is on another scale, and errs more on clips and less on systems, so that the correlation of
@@ -45,7 +45,12 @@ HUMAN_SD, PREDICTED_SD, NOISE_CORRELATION = 0.6, 0.4, 0.4
 UNLIKE_SD = 1.0
 """Within a system, the second predictor of the unlike world; not correlated with the listeners there."""
 LOWEST, HIGHEST = 0.02, 0.07
-WORLDS = {"alike": ("srcc", "lcc", "ktau", "mse"), "unlike": ("srcc", "lcc", "ktau")}
+WORLDS = ("alike", "unlike")
+CASES = (
+    ("alike", "system", ("srcc", "lcc", "ktau", "mse")),
+    ("unlike", "system", ("srcc", "lcc", "ktau")),
+    ("alike", "utterance", ("srcc",)),
+)
 
 
 def unlike_pearson() -> float:
@@ -75,10 +80,11 @@ def draw(generator: np.random.Generator, world: str, n_systems: int) -> tuple[np
     return human, sides[0], sides[1]
 
 
-def simulate(world: str, n_systems: int, options: argparse.Namespace) -> dict[str, tuple[float, float]]:
+def simulate(
+    world: str, level: str, metrics: tuple[str, ...], n_systems: int, options: argparse.Namespace
+) -> dict[str, tuple[float, float]]:
     """Metric to the shares of repetitions with p at most 5 %, and with an interval that leaves out 0."""
-    metrics = WORLDS[world]
-    generator = np.random.default_rng([options.seed, n_systems, list(WORLDS).index(world)])
+    generator = np.random.default_rng([options.seed, n_systems, WORLDS.index(world)])
     index = np.repeat(np.arange(n_systems), UTTERANCES)
     names = tuple(f"s{number:04d}" for number in range(n_systems))
     grouping = Grouping(names, index, np.full(n_systems, UTTERANCES))
@@ -92,18 +98,21 @@ def simulate(world: str, n_systems: int, options: argparse.Namespace) -> dict[st
                 Sample(side.ravel(), human.ravel(), grouping, mean, truth, fixed_truth=False),
                 "systems",
                 metrics=metrics,
-                levels=("system",),
+                levels=(level,),
                 resamples=options.resamples,
                 seed=repetition,
-            )["system"]
+            )[level]
             for side, mean in zip(sides, means, strict=True)
         ]
+        items, units = (means, None) if level == "system" else ([side.ravel() for side in sides], index)
+        judged = truth if level == "system" else human.ravel()
         for metric in metrics:
             ready = [
-                exchangeable(mean, metric, float(side.mean()), float(side.std()))
-                for side, mean in zip(sides, means, strict=True)
+                exchangeable(item, metric, float(side.mean()), float(side.std()))
+                for item, side in zip(items, sides, strict=True)
             ]
-            p = system_swap_permutation(truth, *ready, metric, resamples=options.swaps, seed=repetition).p
+            swaps = {"units": units, "resamples": options.swaps, "seed": repetition}
+            p = system_swap_permutation(judged, *ready, metric, **swaps).p
             small[metric] += p <= 0.05
             difference = drawn[0][metric] - drawn[1][metric]
             interval = percentile_interval(difference, method="systems", seed=repetition, level=0.95)
@@ -130,15 +139,15 @@ def main() -> int:
         f"{options.repetitions} repetitions, {options.swaps} swaps, {options.resamples} resamples, "
         f"{UTTERANCES} utterances a system, seed {options.seed}\n"
     )
-    print("| systems | predictors | metric | permutation p ≤ 5 %, % | interval leaves out 0, % |")
-    print("|---|---|---|---|---|")
+    print("| systems | predictors | level | metric | permutation p ≤ 5 %, % | interval leaves out 0, % |")
+    print("|---|---|---|---|---|---|")
     kept = True
     for n_systems in options.systems:
-        for world in WORLDS:
-            for metric, shares in simulate(world, n_systems, options).items():
+        for world, level, metrics in CASES:
+            for metric, shares in simulate(world, level, metrics, n_systems, options).items():
                 kept = kept and (LOWEST if world == "alike" else 0.0) <= shares[0] <= HIGHEST
                 alarms = " | ".join(cell(share, options.repetitions) for share in shares)
-                print(f"| {n_systems} | {world} | {metric} | {alarms} |", flush=True)
+                print(f"| {n_systems} | {world} | {level} | {metric} | {alarms} |", flush=True)
     print(f"\npermutation within 2-7 % (unlike: at most 7 %): {'yes' if kept else 'NO'}")
     print(f"{time.perf_counter() - started:.0f} s")
     return 0 if kept else 1
