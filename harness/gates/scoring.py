@@ -1,0 +1,165 @@
+"""Scores for a gate: each sound once per predictor, whichever side and however many files it is on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import PredictionError, UsageError
+from ..core.pipeline import Item
+from ..core.resample import resample
+from .hearing import Heard
+
+if TYPE_CHECKING:
+    from ...predictors.base import Predictor
+    from ..core.audio import Clip
+
+FAULTS = ("predictor_error", "not_finite", "out_of_memory")
+"""Failures that are the predictor's, not the file's."""
+
+
+class AtRate:
+    """A predictor that sees every clip at one sampling rate; everything else is the predictor's own.
+
+    Args:
+        predictor: The predictor.
+        sample_rate: In Hz.
+    """
+
+    def __init__(self, predictor: Predictor, sample_rate: int) -> None:
+        self._predictor, self._sample_rate = predictor, sample_rate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._predictor, name)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The predictor's, and the rate."""
+        return {**self._predictor.fingerprint(), "gate_sample_rate": self._sample_rate}
+
+    def prepare_clip(self, clip: Clip) -> Any:
+        """Resample where needed, then as the predictor does."""
+        if clip.sample_rate != self._sample_rate:
+            samples = resample(clip.samples, clip.sample_rate, self._sample_rate, "soxr_hq").samples
+            clip = replace(clip, samples=samples, sample_rate=self._sample_rate)
+        return self._predictor.prepare_clip(clip)
+
+
+def parse_predictors(specs: Sequence[str]) -> list[tuple[str, str, str | None]]:
+    """``P`` and ``P=CHECKPOINT`` as (name in the report, predictor, checkpoint).
+
+    A predictor that is given once keeps its name; given with several checkpoints, each adds its file's name.
+
+    Raises:
+        UsageError: For an empty name, or the same twice.
+
+    Example:
+        >>> parse_predictors(["nisqa", "dsp=a/b.tar"])
+        [('nisqa', 'nisqa', None), ('dsp', 'dsp', 'a/b.tar')]
+    """
+    parts = [(name.strip(), checkpoint or None) for name, _, checkpoint in (spec.partition("=") for spec in specs)]
+    found: list[tuple[str, str, str | None]] = []
+    for name, checkpoint in parts:
+        if not name:
+            raise UsageError("--predictor: write NAME or NAME=CHECKPOINT")
+        shown = name
+        if sum(other == name for other, _ in parts) > 1 and checkpoint:
+            shown = f"{name}:{Path(checkpoint).name}"
+        if shown in [entry[0] for entry in found]:
+            raise UsageError(f"--predictor {shown} is given twice")
+        found.append((shown, name, checkpoint))
+    return found
+
+
+def load_predictors(
+    specs: Sequence[str], *, device: str = "auto", precision: str = "float32", **settings: Any
+) -> dict[str, Predictor]:
+    """The predictors of a gate, by the name that the report shows."""
+    from ...predictors import load_predictor
+
+    return {
+        shown: load_predictor(name, checkpoint, device, precision=precision, **settings)
+        for shown, name, checkpoint in parse_predictors(specs)
+    }
+
+
+def score_heard(
+    predictors: Mapping[str, Predictor],
+    heard: Sequence[Heard],
+    *,
+    rate: int | None = None,
+    use_cache: bool = True,
+    workers: int | None = None,
+    show: bool = False,
+) -> tuple[list[Heard], list[str]]:
+    """Score files by every predictor's primary dimension.
+
+    Args:
+        predictors: By name.
+        heard: Usable files; those of a saved baseline bring their scores.
+        rate: Sampling rate that every clip is brought to, or ``None``.
+        use_cache: Whether the prediction cache is used.
+        workers: Decoding threads.
+        show: Progress on stderr.
+
+    Returns:
+        The files with ``scores``, or with the ``failure`` of the first predictor that could not score them; and
+        sentences about the cache.
+    """
+    from ..engine.score import score_items
+
+    known: dict[str, dict[str, float]] = {}
+    files: dict[str, Path] = {}
+    for one in heard:
+        known.setdefault(one.content, {}).update(one.scores)
+        if one.path is not None:
+            files.setdefault(one.content, one.path)
+    failures: dict[str, str] = {}
+    notes: list[str] = []
+    for name, predictor in predictors.items():
+        scorer: Any = predictor if rate is None else AtRate(predictor, rate)
+        items = [Item(content, path) for content, path in sorted(files.items()) if name not in known[content]]
+        scores = score_items(scorer, items, use_cache=use_cache, workers=workers, show=show, title=name)
+        notes += scores.notes
+        for row in scores.rows:
+            if row.status == "failed":
+                failures.setdefault(row.utterance_id, f"{row.reason} (predictor {name})")
+            else:
+                known[row.utterance_id][name] = row.scores[0]
+    done = []
+    for one in heard:
+        failure = failures.get(one.content, "")
+        if failure:
+            done.append(replace(one, failure=failure))
+        else:
+            done.append(replace(one, scores=tuple((name, known[one.content][name]) for name in predictors)))
+    return done, notes
+
+
+def refuse_faults(heard: Sequence[Heard]) -> None:
+    """A predictor that fails on a sound file proves nothing about the candidate.
+
+    Raises:
+        PredictionError: Naming file and predictor.
+    """
+    for one in heard:
+        if one.failure.partition(":")[0] in FAULTS:
+            raise PredictionError(
+                f"{one.source}: {one.failure}. No score is made up; mend the predictor, or leave the text out"
+            )
+
+
+def describe(predictors: Mapping[str, Predictor]) -> dict[str, Any]:
+    """What a reader must know about the predictors: dimension, weights, licence, fingerprint."""
+    return {
+        name: {
+            "predictor": predictor.card.name,
+            "title": predictor.card.title,
+            "dimension": predictor.dimensions[0],
+            "checkpoint": asdict(predictor.checkpoint),
+            "license_weights": predictor.card.license_weights,
+            "fingerprint": predictor.fingerprint(),
+        }
+        for name, predictor in predictors.items()
+    }

@@ -1,0 +1,138 @@
+"""The two sides of a gate: which audio files there are, and which text and voice each one speaks."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.discover import find_audio, utterance_id
+from ..core.errors import DataError, UsageError
+from ..core.files import read_csv
+from ..core.printable import printable
+from .model import Key, show_key
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One audio file of one side.
+
+    Attributes:
+        key: Text and voice. A folder has one voice; its texts are the paths below it without suffix.
+        path: The file.
+        seed: What tells repeats of one text apart; empty without repeats.
+    """
+
+    key: Key
+    path: Path
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class Side:
+    """All files of one side.
+
+    Attributes:
+        origin: Folder or manifest.
+        renderings: Sorted by key and seed.
+        passed_over: What was ignored in the folder, as one line; empty when nothing was.
+    """
+
+    origin: Path
+    renderings: tuple[Rendering, ...]
+    passed_over: str = ""
+
+    def by_key(self) -> dict[Key, list[Rendering]]:
+        """Renderings of each text and voice."""
+        groups: dict[Key, list[Rendering]] = defaultdict(list)
+        for rendering in self.renderings:
+            groups[rendering.key].append(rendering)
+        return dict(groups)
+
+
+def read_side(origin: str | Path, option: str) -> Side:
+    """Read a folder or a manifest.
+
+    Args:
+        origin: A folder, or a CSV with ``path`` (relative to the manifest) and ``id`` or ``text``, optionally
+            ``voice`` and ``seed``.
+        option: Named in messages.
+
+    Raises:
+        UsageError: If it does not exist or is neither.
+        DataError: If it holds no audio, or two files cannot be told apart.
+    """
+    path = Path(origin)
+    try:
+        folder, file = path.is_dir(), path.is_file()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{option} {printable(path)}: {error}") from error
+    if folder:
+        return _read_folder(path)
+    if file and path.suffix.lower() == ".csv":
+        return _read_manifest(path)
+    if file:
+        raise UsageError(f"{option} {printable(path)}: one file; give a folder of audio or a manifest (.csv)")
+    raise UsageError(f"{option} {printable(path)}: no such folder or manifest")
+
+
+def refuse_same(baseline: Path, candidate: Path) -> None:
+    """Refuse one folder or manifest on both sides: nothing would be tested.
+
+    Raises:
+        UsageError: If both are the same on disk.
+    """
+    if baseline.exists() and candidate.exists() and baseline.samefile(candidate):
+        raise UsageError(
+            f"--baseline and --candidate are the same on disk ({printable(candidate.resolve())}), so nothing would be "
+            "tested. Name two renderings, or pass --allow-same"
+        )
+
+
+def _read_folder(folder: Path) -> Side:
+    discovery = find_audio([folder])
+    seen: dict[str, Path] = {}
+    renderings = []
+    for entry in discovery.entries:
+        key = utterance_id(entry.path.relative_to(folder).with_suffix(""))
+        if key in seen:
+            raise DataError(
+                f"{printable(seen[key])} and {printable(entry.path)} are both {key!r}; files pair by their path "
+                "without suffix, so remove one, or pair by a manifest"
+            )
+        seen[key] = entry.path
+        renderings.append(Rendering((key, ""), entry.path))
+    return Side(folder, _sorted(renderings), discovery.describe_ignored())
+
+
+def _read_manifest(path: Path) -> Side:
+    rows = read_csv(path, ["path"])
+    if not rows:
+        raise DataError(f"{path}: no rows below the header")
+    column = next((name for name in ("id", "text") if name in rows[0]), None)
+    if column is None:
+        raise DataError(f"{path}: a manifest of a gate needs the column id or text, which pairs the files")
+    seen: dict[tuple[Key, str], int] = {}
+    files: dict[Path, int] = {}
+    renderings = []
+    for number, row in enumerate(rows, start=2):
+        if not row["path"].strip() or not row[column].strip():
+            raise DataError(f"{path}: row {number}: the path or the {column} is empty")
+        key = (printable(unicodedata.normalize("NFC", row[column].strip())), printable(row.get("voice", "").strip()))
+        file, seed = path.parent / row["path"].strip(), row.get("seed", "").strip()
+        if file in files:
+            raise DataError(f"{path}: rows {files[file]} and {number} name the same file {printable(file)}")
+        if (key, seed) in seen:
+            raise DataError(
+                f"{path}: rows {seen[key, seed]} and {number} are both {show_key(key)!r}"
+                + (f" with seed {seed!r}" if seed else "; a column seed tells repeats of one text apart")
+            )
+        seen[key, seed] = files[file] = number
+        renderings.append(Rendering(key, file, seed))
+    return Side(path, _sorted(renderings))
+
+
+def _sorted(renderings: Sequence[Rendering]) -> tuple[Rendering, ...]:
+    return tuple(sorted(renderings, key=lambda one: (one.key, one.seed)))
