@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import common
-from .show import number, print_json, print_table, say
+from .show import clean, number, print_json, print_table, say
 
 if TYPE_CHECKING:
     from ..comparison import Comparison, Pair
@@ -66,12 +66,12 @@ def show_comparison(found: Comparison) -> None:
     systems = f"{found.n_systems} systems, " if found.n_systems else ""
     print(f"{task['name']}/{task['split']} version {task['version']}, {found.level} level")
     if not task["human"]:
-        print(f"  {task['note']}")
+        print(clean(f"  {task['note']}"))
     source = {
         "predictions": "from the predictions of every clip",
         "systems": "from the per-system tables of the results (no predictions beside all of them)",
     }[found.source]
-    print(f"  {systems}{found.n_clips} clips; system truth: {task['system_truth']}; {source}")
+    print(clean(f"  {systems}{found.n_clips} clips; system truth: {task['system_truth']}; {source}"))
     for note in found.notes:
         say(f"  note: {note}")
     dimensions = len({pair.dimension for pair in found.pairs}) > 1
@@ -87,7 +87,7 @@ def show_comparison(found: Comparison) -> None:
         rows.append([*row, pair.better or ("-" if pair.p is None else "not shown")])
     print_table(header, rows, right=len(header) - (7 if with_williams else 6))
     for reason in dict.fromkeys(pair.reason for pair in found.pairs if pair.reason):
-        print(f"  {reason}")
+        print(clean(f"  {reason}"))
     _show_ranks(found, dimensions)
     for line in found.explanation:
         print(f"  {line}")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import DataError, UnknownName
+from .draws import keep_pages
 from .metrics import METRICS, RANK_DECIMALS, paired, why_undefined
 from .swap_forms import swap_statistic
 
@@ -26,8 +27,8 @@ RESAMPLES = 10_000
 TOLERANCE = 1e-12
 """Differences closer than this count as equal: the sign flip of a permutation must not be lost to rounding."""
 
-CELLS = 4_000_000
-"""Largest number of array cells that one block of permutations may need."""
+CELLS = 400_000
+"""Largest number of array cells that one block of permutations may need; more leave the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def system_swap_permutation(
     if total < 1:
         raise DataError(f"resamples is {resamples}; a permutation test needs at least 1")
     block = max(1, CELLS // (4 * y.size))
+    keep_pages()
     generator = np.random.default_rng(seed)
     extreme = 0
     for start in range(0, total, block):

@@ -141,3 +141,19 @@ def test_results_that_cannot_be_compared_end_in_2_and_name_the_difference(cli: C
     ):
         outcome = cli("compare", *wrong)
         assert outcome.code == 2 and message in outcome.err and "Traceback" not in outcome.err
+
+
+def test_names_and_notes_of_strangers_cannot_move_the_terminal(cli: Cli, repository: Path, tmp_path: Path) -> None:
+    source = repository / "leaderboards" / "results" / "demo" / "test"
+    for name in ("dsp", "nisqa"):
+        result = json.loads((source / name / "result.json").read_text())
+        result["name"] = f"{name}\x1b[2J\u202e"
+        result["task"]["note"] = "not human\x1b]0;x\x07"
+        result["systems"][0]["mos"] = None if name == "nisqa" else result["systems"][0]["mos"]
+        (tmp_path / f"{name}.json").write_text(json.dumps(result))
+    refused = cli("compare", tmp_path / "dsp.json", tmp_path / "nisqa.json")
+    assert refused.code == 2 and "nor a per-system table of mos" in refused.err
+    shown = cli("compare", tmp_path / "dsp.json", source / "nisqa_tts" / "result.json", "--resamples", 50)
+    assert shown.code == 0, shown.err
+    for outcome in (refused, shown):
+        assert not {"\x1b", "\x07", "\u202e"} & set(outcome.out + outcome.err)
