@@ -19,20 +19,30 @@ def draw_mask(
     width: int,
     columns: tuple[int, int] = COLUMNS,
     rows: tuple[int, int] = ROWS,
+    *,
+    blocks: tuple[int, int] = (0, 2),
+    skip: float = SKIP,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which columns and rows of a picture are blanked.
 
     Half of the pictures stay as they are; the others lose none or one block of columns and none or one block of rows.
     (The reference's probability is that of *not* masking.)
 
+    Args:
+        random: The generator.
+        height, width: Of the picture.
+        columns, rows: Bounds of a block's size, the upper one excluded.
+        blocks: Bounds of the number of blocks on each axis, the upper one excluded.
+        skip: Probability that the picture stays whole.
+
     Returns:
         Flags ``(width,)`` and ``(height,)``.
     """
     flags = np.zeros(width, bool), np.zeros(height, bool)
-    if random.rand() < SKIP:
+    if random.rand() < skip:
         return flags
     for stripe, (low, high) in zip(flags, (columns, rows), strict=True):
-        for _ in range(random.randint(0, 2)):
+        for _ in range(random.randint(*blocks)):
             size = random.randint(low, high)
             start = random.randint(0, stripe.size - size)
             stripe[start : start + size] = True

@@ -29,11 +29,13 @@ CHUNK, CHUNK_DEVICE = 1, 64
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # kept between calls, and training cannot use what was made in inference mode
 def _window(length: int, device: str) -> Tensor:
     return torch.from_numpy(hann(length).copy()).to(device)
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)
 def _bands(n_fft: int, n_mels: int, device: str) -> tuple[tuple[int, int, Tensor], ...]:
     """Groups of filters: first bin, one after the last bin, and their weights ``(bins, filters)``."""
     bank = mel_bank(SAMPLE_RATE, n_fft, n_mels, SAMPLE_RATE / 2)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.harness.conformance import speech_like
-from mosharness.predictors.utmosv2 import Utmosv2
+from mosharness.predictors.utmosv2 import Utmosv2, empty_weights
 
 
 def sharpen(predictor: Utmosv2, waves: list[Any], spread: float = 0.5) -> None:
@@ -35,21 +35,26 @@ def waves() -> list[Any]:
     ]
 
 
-@pytest.fixture
-def make_tiny(waves: list[Any]) -> Callable[..., Utmosv2]:
-    """``make_tiny(**config)``: the tiny network with the same weights each time."""
+@pytest.fixture(scope="session")
+def _tiny_state(waves: list[Any]) -> dict[str, Any]:
     import torch
 
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        base = Utmosv2({"size": "tiny"}, device="cpu")
+    sharpen(base, waves)
+    return base.tensors()
+
+
+@pytest.fixture
+def make_tiny(_tiny_state: dict[str, Any]) -> Callable[..., Utmosv2]:
+    """``make_tiny(**config)``: the tiny network with the same weights each time."""
+
     def make(**config: Any) -> Utmosv2:
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            base = Utmosv2({"size": "tiny"}, device="cpu")
-        sharpen(base, waves)
-        if not config:
-            return base
-        predictor = Utmosv2({"size": "tiny", **config}, device="cpu")
+        with empty_weights():
+            predictor = Utmosv2({"size": "tiny", **config}, device="cpu")
         for network in predictor.networks:
-            network.load_state_dict(base.network.state_dict())
+            network.load_state_dict(_tiny_state)
         predictor.weights_changed()
         return predictor
 
