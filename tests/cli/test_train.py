@@ -104,6 +104,7 @@ def test_stages_one_by_one_end_where_the_whole_recipe_ends(
     assert cli("train", *parts, "--stage", "tail").err.count('no stage in recipe plan called "tail"') == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toynet")
 def test_seeds_are_rows_of_their_own_with_mean_and_deviation(
     cli: Callable[..., Any], rated: Path, recipe: Path, tmp_path: Path

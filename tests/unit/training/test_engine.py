@@ -190,6 +190,7 @@ def test_unlabelled_audio_and_losses_of_the_predictor_train_without_labels(
     assert losses_on_dev[-1] < losses_on_dev[0] / 2
 
 
+@pytest.mark.slow
 def test_a_stored_data_set_trains_like_the_files_it_holds(
     rated: Path, tmp_path: Path, recipe: Callable[..., Any]
 ) -> None:
@@ -244,6 +245,7 @@ def test_global_generators_are_left_as_they_were(rated: Path, tmp_path: Path, re
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.slow
 def test_a_later_stage_can_start_from_any_earlier_one(rated: Path, tmp_path: Path, recipe: Callable[..., Any]) -> None:
     still = {"name": "again", "init": ["first"], "frozen": ["body.*"], "optimizer": {"lr": 1e-12}, "epochs": 1}
     plan = recipe(stages=[{"name": "first", "epochs": 1}, {"name": "second", "epochs": 1, "init": "fresh"}, still])

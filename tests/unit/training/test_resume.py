@@ -37,7 +37,7 @@ def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
 
 
 @pytest.mark.usefixtures("toynet")
-@pytest.mark.parametrize("die_at", [3, 6, 7, 10, 15])
+@pytest.mark.parametrize("die_at", [10, *(pytest.param(at, marks=pytest.mark.slow) for at in (3, 6, 7, 15))])
 def test_a_run_that_died_at_any_step_resumes_to_the_same_bits(
     rated: Path, tmp_path: Path, recipe: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, die_at: int
 ) -> None:
@@ -116,6 +116,7 @@ def test_resuming_with_another_recipe_says_what_differs(
         train_predictor("toynet", task, output=tmp_path, recipe=recipe({"epochs": 1}, 1), device="cpu", resume=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toynet")
 def test_one_stage_runs_alone_from_those_before_it(rated: Path, tmp_path: Path, recipe: Callable[..., Any]) -> None:
     task = load_task("folder", rated)
