@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 PUBLIC = {
     "MosharnessError": "mosharness.harness.core.errors",
+    "compare_results": "mosharness.harness.compare",
     "evaluate_predictions": "mosharness.harness.evaluate",
     "load_predictor": "mosharness.predictors",
     "load_task": "mosharness.tasks",
@@ -19,6 +20,7 @@ PUBLIC = {
 if TYPE_CHECKING:
     from ..predictors import load_predictor
     from ..tasks import load_task
+    from .compare import compare_results
     from .core.errors import MosharnessError
     from .evaluate import evaluate_predictions
     from .measure import measure_rows
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MosharnessError",
+    "compare_results",
     "evaluate_predictions",
     "load_predictor",
     "load_task",

@@ -8,38 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from ..harness.core.audio import Clip
 from ..harness.core.errors import AudioError, CheckpointError, UsageError
+from ..harness.core.lazy import LazyModule
 from .base import Predictor, check_tensors, load_tensors
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor, nn
 
+    from ..harness.core.audio import Clip
     from ..harness.training.recipe import Stage
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingClip(Clip):
-    """A clip with what training knows of it.
-
-    Attributes:
-        utterance_id: As in the task.
-        system_id, text: As in the task, may be empty.
-        domain: Name of the source of data: the task's unless the recipe names it otherwise.
-    """
-
-    utterance_id: str = ""
-    system_id: str = ""
-    text: str = ""
-    domain: str = ""
+else:
+    np = LazyModule("numpy")
 
 
 class Trainable(Predictor):
@@ -120,7 +106,7 @@ class Trainable(Predictor):
         """Like :meth:`prepare_clip`, with augmentation. Called from several threads.
 
         Args:
-            clip: A :class:`TrainingClip`.
+            clip: A :class:`~.training_clip.TrainingClip`.
             stage: The stage.
             generator: Keyed by seed, epoch and utterance; the only allowed source of randomness.
         """
@@ -339,8 +325,3 @@ def eval_where_frozen(network: nn.Module, prefixes: Iterable[str] | None = None)
                 module.eval()
         elif name in chosen:
             module.eval()
-
-
-def training_clip(clip: Clip, **known: str) -> TrainingClip:
-    """``clip`` as a :class:`TrainingClip` with the given fields."""
-    return TrainingClip(clip.samples, clip.sample_rate, clip.path, clip.findings, **known)

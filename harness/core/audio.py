@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from .checks import AudioLimits, ChannelStatistics, Finding, check_length, check_samples
 from .containers import declared_data, mp3_length, ogg_is_cut, suffix_mismatch
-from .decode import Decoder, OpenSource, open_decoder, open_source, printable
+from .decode import Decoder, OpenSource, open_decoder, open_source
 from .errors import AudioError
+from .printable import printable as printable
 
 __all__ = [
     "AudioError",

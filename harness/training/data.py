@@ -18,7 +18,7 @@ from .folds import make_folds
 from .recipe import Folds, Source, Stage
 
 if TYPE_CHECKING:
-    from ...predictors.trainable import TrainingClip
+    from ...predictors.training_clip import TrainingClip
     from ...tasks.base import MosTask, TaskSplit
     from ..core.audio import AudioLimits
 
@@ -77,7 +77,7 @@ class Example:
         Raises:
             AudioError: If it cannot be used.
         """
-        from ...predictors.trainable import training_clip
+        from ...predictors.training_clip import training_clip
 
         source = self.audio()
         clip: Clip

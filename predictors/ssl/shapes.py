@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-
 from ...harness.core.errors import UsageError
+from ...harness.core.lazy import LazyModule
 
 if TYPE_CHECKING:
+    import numpy as np
     from transformers import PreTrainedConfig
+else:
+    np = LazyModule("numpy")
 
 Kind = Literal["wav2vec2", "hubert", "wavlm"]
 Size = Literal["tiny", "tiny_large", "base", "large"]

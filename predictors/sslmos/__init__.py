@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-
 from ...harness.core.config import build_config
 from ...harness.core.errors import AudioError, UsageError
+from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
 from ..ssl.shapes import SAMPLE_RATE, SHORTEST, normalise
 from ..trainable import Trainable, eval_where_frozen, pad
 from .config import SslMosConfig, StageSettings
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from ...harness.core.audio import Clip
     from ...harness.training.recipe import Stage
     from .networks import SslMosNetwork
+else:
+    np = LazyModule("numpy")
 
 FRAME_LOSS = "frame_l1"
 

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...harness.core.errors import AudioError, CheckpointError, UnknownName, UsageError
 from ...harness.core.files import digest, file_sha256
+from ...harness.core.lazy import LazyModule
 from ..base import CheckpointInfo, PredictorCard
-from ..trainable import Trainable, TrainingClip
+from ..trainable import Trainable
 from .config import DOMAINS, SAMPLE_RATE, TASK_DOMAINS, Architecture, Utmosv2Config, Variant
 from .draws import Crops, content_generator, cut, draw
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from ...harness.core.audio import Clip
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ...harness.core.pipeline import Source
     from ...harness.training.recipe import Stage
     from .network import Scorer
+else:
+    np = LazyModule("numpy")
 
 __all__ = ["DOMAINS", "Detailed", "Utmosv2", "Utmosv2Config"]
 
@@ -371,7 +373,7 @@ class Utmosv2(Trainable):
 
     def _domain(self, clip: Clip) -> str:
         """The domain of a clip: that of its source, and ``predict_dataset`` where the network has none of that name."""
-        name = clip.domain if isinstance(clip, TrainingClip) else ""
+        name = getattr(clip, "domain", "")  # of a TrainingClip
         name = TASK_DOMAINS.get(name, name)
         return name if name in self.config.domains else self.config.predict_dataset
 

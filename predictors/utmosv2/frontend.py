@@ -61,7 +61,7 @@ def mel_power(crops: Tensor, spectrogram: Spectrogram) -> Tensor:
     spectrum = torch.fft.rfft(windows, n=spectrogram.n_fft)
     power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
     bands = _bands(spectrogram.n_fft, spectrogram.n_mels, device)
-    return torch.cat([power[..., low:high] @ weights for low, high, weights in bands], -1)
+    return torch.cat([power[..., low:high] @ weights.to(power.dtype) for low, high, weights in bands], -1)
 
 
 def normalised(power: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "torchaudio", "transformers", "datasets", "evaluate", "scipy", "pandas")
+HEAVY = ("torch", "torchaudio", "transformers", "datasets", "evaluate", "scipy", "pandas", "numpy")
 COMMANDS = (
     "import mosharness",
     "import mosharness.harness, mosharness.tasks, mosharness.predictors",

@@ -16,7 +16,7 @@ from mosharness.harness.training import train_predictor
 from mosharness.harness.training.losses import named_loss
 from mosharness.harness.training.recipe import Stage, read_recipe, recipe_names
 from mosharness.predictors import load_predictor
-from mosharness.predictors.trainable import training_clip
+from mosharness.predictors.training_clip import training_clip
 from mosharness.predictors.utmosv2 import DOMAINS, Utmosv2
 from mosharness.predictors.utmosv2.augment import draw_frames, draw_masks
 from mosharness.predictors.utmosv2.losses import total_loss

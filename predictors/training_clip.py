@@ -1,0 +1,28 @@
+"""A clip with what training knows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..harness.core.audio import Clip
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingClip(Clip):
+    """A clip with what training knows of it.
+
+    Attributes:
+        utterance_id: As in the task.
+        system_id, text: As in the task, may be empty.
+        domain: Name of the source of data: the task's unless the recipe names it otherwise.
+    """
+
+    utterance_id: str = ""
+    system_id: str = ""
+    text: str = ""
+    domain: str = ""
+
+
+def training_clip(clip: Clip, **known: str) -> TrainingClip:
+    """``clip`` as a :class:`TrainingClip` with the given fields."""
+    return TrainingClip(clip.samples, clip.sample_rate, clip.path, clip.findings, **known)
