@@ -21,7 +21,7 @@ from .checks import AudioLimits, ChannelStatistics, Finding, check_length, check
 from .containers import declared_data, mp3_length, ogg_is_cut, suffix_mismatch
 from .decode import Decoder, OpenSource, open_decoder, open_source
 from .errors import AudioError
-from .printable import printable as printable
+from .printable import printable
 
 __all__ = [
     "AudioError",
