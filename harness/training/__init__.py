@@ -92,7 +92,7 @@ def train_predictor(
         ready = recipe
     else:
         ready = read_recipe(recipe, name, task.card.name, config=config, overrides=overrides, seed=seed)
-    from .stage import global_generators_kept
+    from .randomness import global_generators_kept
 
     options: dict[str, Any] = {"init_from": init_from, "show": show, "tensorboard": tensorboard, "workers": workers}
     with global_generators_kept():

@@ -20,8 +20,9 @@ from .losses import LOSSES, check_loss
 from .monitor import check_monitor
 from .optimisers import NAMES
 from .plan import torch_seed
+from .randomness import global_generators_kept
 from .recipe import Recipe, Stage
-from .stage import STATE, StageRun, global_generators_kept
+from .stage import STATE, StageRun
 from .state import check_identity
 
 if TYPE_CHECKING:

@@ -12,10 +12,16 @@ import numpy as np
 
 from ..core.errors import ClipsFailed, UsageError
 from .data import DevSet
+from .feed import Feed
 from .losses import LOSSES, named_loss
+from .plan import plan_epoch, windows
+from .randomness import seed_everything
 from .recipe import Stage, Stop
+from .terms import as_dict, own_terms, total_loss
 
 if TYPE_CHECKING:
+    import torch
+
     from ...predictors.trainable import Trainable
 
 Figures = dict[str, float]
@@ -150,3 +156,51 @@ def _loss(stage: Stage, predicted: np.ndarray, targets: np.ndarray, dimensions: 
 
     scores, wanted = torch.tensor(predicted, dtype=torch.float32), torch.tensor(targets, dtype=torch.float32)
     return float(sum(term.weight * named_loss(term, scores, wanted, dimensions) for term in stage.losses))
+
+
+def loss_on_dev(
+    predictor: Trainable,
+    stage: Stage,
+    dev: Sequence[DevSet],
+    *,
+    seed: int,
+    device: torch.device,
+    failed: dict[str, str],
+    workers: int | None = None,
+) -> float:
+    """Mean of the stage's loss over dev in eval mode, with draws keyed per clip: for losses of the predictor's own.
+
+    Every process computes it on all clips, so nothing has to be shared.
+
+    Args:
+        predictor: In eval mode.
+        stage: The stage.
+        dev: Labelled or not.
+        seed: Of the run.
+        device: Where the network is.
+        failed: Unusable clips; added to.
+        workers: Decoding threads.
+    """
+    import torch
+
+    from ...predictors.trainable import autocast, to_device
+
+    total = count = 0.0
+    for group in dev:
+        feed = Feed(predictor, stage, group.examples, seed=seed, workers=workers)
+        feed.failed = failed
+        durations, rates = [one.duration_s for one in group.examples], [one.sample_rate for one in group.examples]
+        batches = plan_epoch(durations, rates, stage.batch, seed=seed, stage=stage.name, epoch=-1)
+        for (own,) in feed.windows("dev", windows(batches, 1)):
+            if not own.places:
+                continue
+            targets = torch.tensor([group.examples[own.batch[place]].targets for place in own.places])
+            seed_everything(seed, stage.name, "dev", own.batch)
+            with torch.no_grad():
+                batch = to_device(predictor.collate(own.items), device)
+                with autocast(device, stage.precision):
+                    outputs = as_dict(predictor.training_forward(batch, stage))
+                terms = own_terms(predictor, stage, outputs, targets.to(device, torch.float32))
+                total += float(total_loss(predictor, stage, terms)) * len(own.places)
+            count += len(own.places)
+    return total / count if count else math.nan

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import math
-import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.errors import DataError, PredictionError, UnknownName, UsageError
+from ..core.errors import DataError, PredictionError
 from .data import Example, StageData
 from .feed import Feed, Share
 from .log import TrainingLog, shown
-from .losses import LOSSES, named_loss
-from .monitor import Figures, Judgement, check_monitor, evaluate, judge
+from .monitor import Figures, Judgement, check_monitor, evaluate, judge, loss_on_dev
 from .optimisers import make_optimizer, rate_at
-from .plan import generator, plan_epoch, torch_seed, windows
-from .processes import from_main, gather_rows, share_object
+from .plan import generator, plan_epoch, windows
+from .processes import from_main, share_object
+from .randomness import global_generators_kept, seed_everything
 from .recipe import Stage
 from .state import Kept, Position, load_state, load_weights, save_state, save_weights
+from .terms import as_dict, batch_terms, total_loss
 
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
-    from torch import Tensor
 
     from ...predictors.trainable import Trainable
 
@@ -288,54 +287,16 @@ class StageRun:
             partners = targets[drawn]
         with autocast(device, stage.precision):
             outputs = self.model(batch)
-        outputs = {name: one.float() if one.is_floating_point() else one for name, one in _as_dict(outputs).items()}
-        terms = self._terms(outputs, targets, places)
+        outputs = {name: one.float() if one.is_floating_point() else one for name, one in as_dict(outputs).items()}
+        terms = batch_terms(self.predictor, stage, outputs, targets, places, self.rank)
         if partners is not None:
-            other = self._terms(outputs, partners, places)
+            other = batch_terms(self.predictor, stage, outputs, partners, places, self.rank)
             terms = {name: factor * terms[name] + (1.0 - factor) * other[name] for name in terms}
-        total = self._total(terms)
+        total = total_loss(self.predictor, stage, terms)
         if not math.isfinite(float(total.detach())):
             raise PredictionError(self._not_finite("loss", float(total.detach()), self._names(own)))
         self.accelerator.backward(self.scaler.scale(total * weight))
         return {**{name: float(one.detach()) for name, one in terms.items()}, "total": float(total.detach())}
-
-    def _terms(self, outputs: dict[str, Tensor], targets: Tensor, places: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-        """Every loss of a batch, each a mean over the clips of all processes."""
-        most, own = max(1, *map(len, places)), places[self.rank]
-        whole_targets = gather_rows(targets, places, most)
-        predictor = self.predictor
-        if predictor.global_losses:
-            whole = {name: gather_rows(one, places, most) for name, one in outputs.items()}
-            found = predictor.losses(_bare(whole), whole_targets, self.stage) or {}
-            scores = whole.get("scores")
-        else:
-            found = predictor.losses(_bare(outputs), targets, self.stage) or {}
-            part = len(own) * self.processes / sum(map(len, places))  # the average over processes is that over clips
-            found = {name: one * part for name, one in found.items()}
-            scores = gather_rows(outputs["scores"], places, most) if "scores" in outputs else None
-        for term in self.stage.losses:
-            if term.name not in found and term.name in LOSSES:
-                if scores is None:
-                    raise UsageError(
-                        f"stage {self.stage.name}: loss {term.name} is on scores, and {predictor.card.name} gives none"
-                    )
-                found[term.name] = named_loss(term, scores, whole_targets, predictor.dimensions)
-        return found
-
-    def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        chosen = self.stage.losses
-        if not chosen:
-            if not terms:
-                raise UsageError(
-                    f"stage {self.stage.name} has no losses: name some (losses:), {self.predictor.card.name} has none "
-                    "of its own"
-                )
-            return sum(terms.values(), start=next(iter(terms.values())) * 0)
-        missing = [term.name for term in chosen if term.name not in terms]
-        if missing:
-            raise UnknownName(f"loss of stage {self.stage.name}", missing[0], [*LOSSES, *terms])
-        parts = [term.weight * terms[term.name] for term in chosen]
-        return sum(parts[1:], start=parts[0])
 
     def _examples(self, own: Share) -> list[Example]:
         chosen = own.places or [0]  # a stand-in's label is not looked at
@@ -365,7 +326,15 @@ class StageRun:
             figures = evaluate(self.predictor, stage, self.data.dev, workers=self.workers)
         figures = from_main(figures)
         if stage.stop.monitor == "loss" and "loss" not in figures:
-            figures["loss"] = self._dev_loss()
+            figures["loss"] = loss_on_dev(
+                self.predictor,
+                stage,
+                self.data.dev,
+                seed=self.seed,
+                device=self.accelerator.device,
+                failed=self.feed.failed,
+                workers=self.workers,
+            )
         done = position.clips or None
         running = position.sums.get("total", 0.0) / done if done else position.train_loss
         figures["train_loss"] = running if running is not None else math.nan
@@ -399,41 +368,6 @@ class StageRun:
         position.best.insert(place, kept)
         if self.rank == 0:
             save_weights(self.folder / name, self.predictor.network)
-
-    def _dev_loss(self) -> float:
-        """Mean of the stage's loss over dev in eval mode, with draws keyed per clip: for losses of the predictor's own.
-
-        Every process computes it on all clips, so nothing has to be shared.
-        """
-        import torch
-
-        from ...predictors.trainable import autocast, to_device
-
-        total = count = 0.0
-        for group in self.data.dev:
-            feed = Feed(self.predictor, self.stage, group.examples, seed=self.seed, workers=self.workers)
-            feed.failed = self.feed.failed
-            durations, rates = [one.duration_s for one in group.examples], [one.sample_rate for one in group.examples]
-            batches = plan_epoch(durations, rates, self.stage.batch, seed=self.seed, stage=self.stage.name, epoch=-1)
-            for shares in feed.windows("dev", windows(batches, 1)):
-                own = shares[0]
-                if not own.places:
-                    continue
-                targets = torch.tensor([group.examples[own.batch[place]].targets for place in own.places])
-                seed_everything(self.seed, self.stage.name, "dev", own.batch)
-                device = self.accelerator.device
-                with torch.no_grad(), autocast(device, self.stage.precision):
-                    batch = to_device(self.predictor.collate(own.items), device)
-                    outputs = _as_dict(self.predictor.training_forward(batch, self.stage))
-                    outputs = {name: one.float() for name, one in outputs.items()}
-                    wanted = targets.to(device, torch.float32)
-                    found = self.predictor.losses(_bare(outputs), wanted, self.stage) or {}
-                    for term in self.stage.losses:
-                        if term.name not in found and term.name in LOSSES:
-                            found[term.name] = named_loss(term, outputs["scores"], wanted, self.predictor.dimensions)
-                    total += float(self._total(found)) * len(own.places)
-                    count += len(own.places)
-        return total / count if count else math.nan
 
     def _save_is_due(self) -> bool:
         stage = self.stage
@@ -505,41 +439,8 @@ def _step_module(predictor: Trainable, stage: Stage) -> Any:
     return Step()
 
 
-def _as_dict(outputs: Any) -> dict[str, Tensor]:
-    return dict(outputs) if isinstance(outputs, Mapping) else {"scores": outputs}
-
-
-def _bare(outputs: dict[str, Tensor]) -> Any:
-    """Outputs as the predictor gave them: a lone tensor is not wrapped."""
-    return outputs["scores"] if set(outputs) == {"scores"} else outputs
-
-
 def _optimizer_mode(optimizer: torch.optim.Optimizer, mode: str) -> None:
     """Schedule-free optimisers keep two sets of weights and are told which one is wanted."""
     switch = getattr(optimizer, mode, None)
     if callable(switch):
         switch()
-
-
-def seed_everything(*parts: object) -> None:
-    """Global generators, for dropout and whatever a network draws: keyed by the place in the run."""
-    import torch
-
-    seed = torch_seed(*parts)
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-
-
-@contextmanager
-def global_generators_kept() -> Iterator[None]:
-    """The caller's global generators are as they were afterwards."""
-    import torch
-
-    python, numbers = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numbers)
