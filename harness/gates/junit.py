@@ -55,8 +55,7 @@ def junit_xml(result: Mapping[str, Any]) -> str:
         result: As :func:`~mosharness.harness.gates.decide.decide` returns it.
     """
     seconds = float((result.get("seconds") or {}).get("all") or 0.0)
-    names = list(dict.fromkeys(entry["name"] for entry in result["predictors"]))
-    names += [floor["name"] for floor in result["floors"] if floor["name"] not in names]
+    names = dict.fromkeys(entry["name"] for entry in (*result["predictors"], *result["floors"]))
     suites = [_score_suite(name, result) for name in names]
     suites.append(_sanity_suite(result))
     root = ET.Element("testsuites", {"name": "mosharness gate", "time": f"{seconds:.3f}"})
@@ -89,7 +88,8 @@ def _suite(name: str) -> ET.Element:
 
 
 def _case(suite: ET.Element, name: str) -> ET.Element:
-    return ET.SubElement(suite, "testcase", {"classname": suite.get("name", ""), "name": line(name), "time": "0"})
+    attributes = {"classname": suite.get("name", ""), "name": line(name) or "unnamed", "time": "0"}
+    return ET.SubElement(suite, "testcase", attributes)
 
 
 def _score_suite(name: str, result: Mapping[str, Any]) -> ET.Element:

@@ -1,0 +1,164 @@
+"""Reports of a gate: JUnit XML, markdown, console."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mosharness.harness.gates.console import headline
+from mosharness.harness.gates.decide import decide
+from mosharness.harness.gates.junit import junit_xml, xml_text
+from mosharness.harness.gates.model import GateFinding, GateOptions, PerScore, Unit, parse_per_score
+from mosharness.harness.gates.summary import LARGEST_BYTES, summary_markdown
+
+ATTRIBUTES = {
+    "testsuites": {"name", "time", "tests", "failures", "errors"},
+    "testsuite": {"name", "time", "tests", "failures", "errors", "skipped"},
+    "testcase": {"name", "classname", "time"},
+    "property": {"name", "value"},
+    "failure": {"message", "type"},
+    "error": {"message", "type"},
+    "skipped": {"message"},
+    "properties": set[str](),
+    "system-out": set[str](),
+}
+CHILDREN = {
+    "testsuites": {"testsuite"},
+    "testsuite": {"properties", "testcase"},
+    "properties": {"property"},
+    "testcase": {"failure", "error", "skipped", "system-out"},
+}
+
+
+def check_structure(text: str) -> ET.Element:
+    """The common JUnit layout: elements, attributes, order, one outcome per case, counts that add up."""
+    root = ET.fromstring(text.encode())
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        assert set(element.attrib) <= ATTRIBUTES[element.tag], element.tag
+        assert {child.tag for child in element} <= CHILDREN.get(element.tag, set()), element.tag
+    for suite in root:
+        tags = [child.tag for child in suite]
+        assert tags == sorted(tags, key=("properties", "testcase").index) and tags.count("properties") <= 1
+        cases = suite.findall("testcase")
+        assert int(suite.attrib["tests"]) == len(cases)
+        for kind, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            assert int(suite.attrib[kind]) == sum(case.find(tag) is not None for case in cases)
+        for case in cases:
+            assert case.attrib["name"] and case.attrib["classname"]
+            assert sum(child.tag != "system-out" for child in case) <= 1
+    for kind in ("tests", "failures", "errors"):
+        assert int(root.attrib[kind]) == sum(int(suite.attrib[kind]) for suite in root)
+    return root
+
+
+def units(count: int, shift: float = 0.0, prefix: str = "t", voice: str = "") -> list[Unit]:
+    return [
+        Unit((f"{prefix}{at:05d}", voice), f"folder/{prefix}{at:05d}.wav", {"mos": 3 + (at * 7 % 11) / 10 + shift})
+        for at in range(count)
+    ]
+
+
+def result(
+    shift: float = 0.0, count: int = 24, options: GateOptions | None = None, findings: Sequence[GateFinding] = ()
+) -> dict[str, Any]:
+    new = [
+        Unit(unit.key, unit.source, {"mos": unit.scores["mos"] + 0.1 * (at % 3 - 1)})
+        for at, unit in enumerate(units(count, shift))
+    ]
+    return decide(units(count), new, ["mos"], options or GateOptions(), findings=findings)
+
+
+def test_a_pass_is_a_document_without_failures() -> None:
+    root = check_structure(junit_xml(result()))
+    assert root.attrib["failures"] == root.attrib["errors"] == "0" and root.attrib["tests"] == "2"
+    properties = {one.attrib["name"]: one.attrib["value"] for one in root.iter("property")}
+    assert properties["n"] == "24" and float(properties["mean_diff"]) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_failure_is_one_test_case_with_the_worst_utterances() -> None:
+    root = check_structure(junit_xml(result(-0.5)))
+    (failure,) = root.iter("failure")
+    assert failure.attrib["type"] == "fail" and "\n" not in failure.attrib["message"]
+    assert "worst utterances:" in (failure.text or "") and "t00000" in (failure.text or "")
+
+
+def test_inconclusive_is_a_failure_unless_it_is_allowed() -> None:
+    assert check_structure(junit_xml(result(-0.2))).attrib["failures"] == "1"
+    allowed = result(-0.2, options=GateOptions(allow_inconclusive=True))
+    assert allowed["exit_code"] == 0 and check_structure(junit_xml(allowed)).attrib["failures"] == "0"
+    assert "allowed by --allow-inconclusive" in headline(allowed)
+
+
+def test_floors_errors_and_skipped_files_have_cases_of_their_own() -> None:
+    findings = [GateFinding("error", "silent", "a.wav: silence", "candidate", "a", "a.wav")]
+    found = decide(
+        units(24), units(24), ["mos"], GateOptions(floor=parse_per_score(["9"], "--floor")), findings=findings,
+        skipped=[{"key": "b", "side": "candidate", "path": "b.wav", "reason": "empty: no bytes"}],
+    )  # fmt: skip
+    root = check_structure(junit_xml(found))
+    assert (root.attrib["failures"], root.attrib["errors"]) == ("1", "1")
+    assert [one.attrib["message"] for one in root.iter("skipped")] == ["empty: no bytes"]
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=60)
+def test_any_name_gives_a_document_that_is_read_back(name: str) -> None:
+    findings = [GateFinding("error", "silent", f"{name}: silence", "candidate", name, name)]
+    old = [Unit((f"{name}{at}", ""), name, {"mos": 3.0 + at}) for at in range(3)]
+    new = [Unit((f"{name}{at}", ""), name, {"mos": 1.0 + at * at}) for at in range(3)]
+    found = decide(old, new, ["mos"], GateOptions(min_n=3), findings=findings)
+    check_structure(junit_xml(found))
+    summary = summary_markdown(found)
+    assert all(line.count("|") - line.count("\\|") in (0, 6, 11) for line in summary.splitlines())
+
+
+def test_forbidden_characters_go_and_all_others_stay() -> None:
+    assert xml_text("".join(map(chr, range(32)))) == "\t\n\r"
+    assert xml_text("é漢\U0001f600\ufffd") == "é漢\U0001f600\ufffd"
+    assert xml_text("\ud800\ufffe\uffff") == ""
+
+
+def test_the_summary_of_ten_thousand_clips_stays_small() -> None:
+    long = "n" * 150
+    findings = [GateFinding("warning", "short", f"{long}{at}: short", path=f"{long}{at}") for at in range(10_000)]
+    found = result(-0.5, count=10_000, options=GateOptions(worst=10_000), findings=findings)
+    found["skipped"] = [{"key": "b", "side": "candidate", "path": long, "reason": "empty"}] * 10_000
+    found["floors"] = [
+        {"name": long, "kind": "utterance", "floor": 1, "bad": [long] * 9, "max_bad": 0, "verdict": "fail"}
+    ]
+    found["floors"] *= 10_000
+    text = summary_markdown(found)
+    assert len(text.encode()) < 200_000 < LARGEST_BYTES
+    assert "9950 more findings" in text and "9950 more files" in text and "9950 more floors" in text
+    check_structure(junit_xml(found))
+
+
+def test_a_summary_that_is_too_long_is_cut_at_a_line() -> None:
+    found = result()
+    found["worst"] = {f"mos{at}": found["worst"]["mos"] for at in range(50)}
+    for lists in found["worst"].values():
+        lists["by_diff"] = [lists["by_diff"][0] | {"key": "é" * 199, "candidate": "é" * 199}] * 50
+    text = summary_markdown(found)
+    assert len(text.encode()) < LARGEST_BYTES + 100 and text.endswith("The rest was cut; see gate.json\n")
+
+
+def test_every_voice_decides_and_the_pool_does_not() -> None:
+    old = units(24, voice="a") + units(24, voice="b")
+    new = units(24, voice="a") + units(24, -0.3, voice="b")
+    found = decide(old, new, ["mos"], GateOptions())
+    assert [(one["scope"], one["voice"], one["verdict"]) for one in found["predictors"]] == [
+        ("voice", "a", "pass"), ("voice", "b", "fail"), ("pooled", "", "pass"),
+    ]  # fmt: skip
+    assert found["verdict"] == "fail" and found["predictors"][2]["n"] == 24
+    assert headline(found) == "gate: FAIL (fail: mos, voice b)"
+    check_structure(junit_xml(found))
+
+
+def test_limits_by_name_go_before_the_one_for_all() -> None:
+    limits = parse_per_score(["0.2", "a=0.1"], "--margin")
+    assert limits == PerScore(0.2, {"a": 0.1}) and limits.of("a") == 0.1 and limits.of("b") == 0.2
