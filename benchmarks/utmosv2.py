@@ -30,7 +30,8 @@ from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.audio import read_audio
 from mosharness.harness.training.recipe import read_recipe
 from mosharness.predictors.mel import hann, mel_bank
-from mosharness.predictors.trainable import autocast, exact, to_device, training_clip
+from mosharness.predictors.trainable import autocast, exact, to_device
+from mosharness.predictors.training_clip import training_clip
 from mosharness.predictors.utmosv2 import Prepared, Utmosv2
 from mosharness.predictors.utmosv2.config import Spectrogram
 from mosharness.predictors.utmosv2.losses import total_loss

@@ -234,7 +234,7 @@ class Utmosv2(Trainable):
         return batch
 
     def draw_scores(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Every single score of a batch: float32 ``(clips, draws, domains)``."""
+        """Every single score of a batch: ``(clips, draws, domains)``, float32 also under autocast."""
         import torch
 
         networks = self._scoring_networks()
@@ -246,7 +246,8 @@ class Utmosv2(Trainable):
             parts = []
             for start in range(0, clips * repetitions, self.rows):
                 part = {name: values[start : start + self.rows] for name, values in rows.items()}
-                parts.append(network(part["wave"], self._pictures(part)).float())
+                scored = network(part["wave"], self._pictures(part))
+                parts.append(scored.to(torch.promote_types(scored.dtype, torch.float32)))
             columns.append(torch.cat(parts).reshape(clips, repetitions, -1))
         return torch.cat(columns, 1)
 
