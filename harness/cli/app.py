@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -25,6 +26,7 @@ EXIT_CODES = {
 }
 INTERRUPTED = 130
 SETTINGS = Path("mosharness.yaml")
+SETTING = re.compile(r"[A-Za-z_][\w.]*=")
 
 app = typer.Typer(
     name="mosharness",
@@ -97,10 +99,32 @@ def read_settings(path: Path, context: typer.Context) -> dict[str, Any]:
     return settings
 
 
+def spread_settings(arguments: list[str]) -> list[str]:
+    """``--set a=1 b=2`` as ``--set a=1 --set b=2``: words right behind a setting that are settings too.
+
+    A word that names an existing file stays a path.
+
+    Example:
+        >>> spread_settings(["predict", "x.wav", "--set", "folds=all", "repetitions=5", "-o", "y.csv"])
+        ['predict', 'x.wav', '--set', 'folds=all', '--set', 'repetitions=5', '-o', 'y.csv']
+    """
+    spread: list[str] = []
+    behind = False
+    for position, word in enumerate(arguments):
+        value = position > 0 and arguments[position - 1] == "--set"
+        if behind and not value and SETTING.match(word) and not Path(word).exists():
+            spread.append("--set")
+        elif not value:
+            behind = False
+        behind = behind or value
+        spread.append(word)
+    return spread
+
+
 def run_app(arguments: list[str]) -> int:
     """Run the application and return its exit code. Nothing but an internal error shows a traceback."""
     try:
-        outcome = app(arguments, prog_name="mosharness", standalone_mode=False)
+        outcome = app(spread_settings(arguments), prog_name="mosharness", standalone_mode=False)
         sys.stdout.flush()
         if outcome == INTERRUPTED:  # the command-line library turns Ctrl-C into a return value
             raise KeyboardInterrupt

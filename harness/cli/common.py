@@ -27,7 +27,7 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N
 Precision = Annotated[str, typer.Option("--precision", help="float32, bfloat16 or float16.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Setting key=value of the predictor, or task.key=value of the task; may repeat."),
+    typer.Option("--set", help="Settings key=value of the predictor, or task.key=value of the task; one or more."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on stdout, nothing else.")]
 AllowMissing = Annotated[
