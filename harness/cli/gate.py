@@ -11,7 +11,7 @@ import typer
 
 from ..core.errors import UsageError
 from . import common
-from .show import print_json, print_table, say
+from .show import clean, print_json, print_table, say
 
 Baseline = Annotated[
     str | None, typer.Option("--baseline", help="Folder, manifest (.csv), saved baseline (.json); a name of the table.")
@@ -376,7 +376,7 @@ def show(result: dict[str, Any], *, quiet: bool = False, as_json: bool = False) 
     print_table(COLUMNS, [entry_cells(entry) for entry in result["predictors"]], right=1)
     for line in [advice(entry) for entry in result["predictors"]] + [floor_line(one) for one in result["floors"]]:
         if line:
-            print("  " + line)
+            print("  " + clean(line))
     for name, lists in result["worst"].items():
         rows = [
             [one["key"], f"{one['score_baseline']:.3f}", f"{one['score_candidate']:.3f}", f"{one['diff']:+.3f}"]
@@ -385,4 +385,4 @@ def show(result: dict[str, Any], *, quiet: bool = False, as_json: bool = False) 
         if rows:
             print_table(["text", "baseline", "candidate", "difference"], rows, title=f"worst by {name}", right=1)
     print(result["limitation"])
-    print(headline(result))
+    print(clean(headline(result)))

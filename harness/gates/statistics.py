@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import UsageError
 from .power import power, sample_size
+from .ranks import signed_rank_p
 
 Method = Literal["paired-t", "bootstrap", "wilcoxon", "unpaired"]
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -156,7 +157,7 @@ def differences(baseline: NDArray[np.float64], candidate: NDArray[np.float64]) -
 def _paired(
     old: NDArray[np.float64], new: NDArray[np.float64], margin: float, alpha: float, method: Method, seed: int
 ) -> Comparison:
-    from scipy import stats
+    from scipy import special
 
     change = differences(old, new)
     n, mean = change.size, float(change.mean())
@@ -192,9 +193,9 @@ def _paired(
         lower, upper = (float(bound) for bound in np.quantile(resampled, [alpha, 1 - alpha]))
         p = (1 + int(np.count_nonzero(resampled <= -margin))) / (RESAMPLES + 1)
     else:
-        reach = float(stats.t.ppf(1 - alpha, n - 1)) * error
+        reach = float(special.stdtrit(n - 1, 1 - alpha)) * error
         lower, upper = mean - reach, mean + reach
-        p = float(stats.t.sf((mean + margin) / error, n - 1))
+        p = float(special.stdtr(n - 1, -(mean + margin) / error))
     return Comparison(**shared, **_judged(lower, upper, margin), p_noninf=p, notes=tuple(notes))
 
 
@@ -242,13 +243,8 @@ def _by_wilcoxon(
 
 
 def wilcoxon(change: NDArray[np.float64], margin: float, alternative: Literal["greater", "less"] = "greater") -> float:
-    """Signed-rank p of ``change + margin``, scipy's default method; NaN when all of ``change`` is 0."""
-    from scipy import stats
-
-    shifted = change + margin
-    if not change.any() or not shifted.any():
-        return math.nan
-    return float(stats.wilcoxon(shifted, alternative=alternative).pvalue)
+    """Signed-rank p of ``change + margin``; NaN when all of ``change`` is 0."""
+    return signed_rank_p(change + margin, alternative) if change.any() else math.nan
 
 
 def resampled_means(change: NDArray[np.float64], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
@@ -264,7 +260,7 @@ def resampled_means(change: NDArray[np.float64], seed: int, resamples: int = RES
 
 def _unpaired(old: NDArray[np.float64], new: NDArray[np.float64], margin: float, alpha: float) -> Comparison:
     """Welch's bounds on the difference of two independent means."""
-    from scipy import stats
+    from scipy import special
 
     means = {"mean_baseline": float(old.mean()), "mean_candidate": float(new.mean())}
     mean = means["mean_candidate"] - means["mean_baseline"]
@@ -283,10 +279,10 @@ def _unpaired(old: NDArray[np.float64], new: NDArray[np.float64], margin: float,
         shared |= {"power_delta0": 1.0, "n_for_90": 3}
         return _constant(shared, mean, margin, [*notes, "no spread on either side"])
     freedom = error**4 / (parts[0] ** 2 / (old.size - 1) + parts[1] ** 2 / (new.size - 1))
-    reach = float(stats.t.ppf(1 - alpha, freedom)) * error
+    reach = float(special.stdtrit(freedom, 1 - alpha)) * error
     shared["power_delta0"] = power(n, error * math.sqrt(n), margin, alpha, freedom=freedom)
     shared["n_for_90"] = sample_size(total, margin, alpha, 0.9, groups=2)
-    p = float(stats.t.sf((mean + margin) / error, freedom))
+    p = float(special.stdtr(freedom, -(mean + margin) / error))
     return Comparison(**shared, **_judged(mean - reach, mean + reach, margin), p_noninf=p, notes=tuple(notes))
 
 
@@ -297,13 +293,13 @@ def mean_lower_bound(scores: ArrayLike, alpha: float) -> float:
         >>> round(mean_lower_bound([3.0, 3.2, 3.1, 2.9], 0.05), 3)
         2.898
     """
-    from scipy import stats
+    from scipy import special
 
     values = _scores(scores, "candidate")
     if values.size == 1:
         return math.nan
     error = float(values.std(ddof=1)) / math.sqrt(values.size)
-    return float(values.mean()) - float(stats.t.ppf(1 - alpha, values.size - 1)) * error
+    return float(values.mean()) - float(special.stdtrit(values.size - 1, 1 - alpha)) * error
 
 
 def combine(verdicts: Sequence[Verdict]) -> Verdict:
