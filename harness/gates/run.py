@@ -160,7 +160,12 @@ def gate_audio(
         "candidate": printable(candidate),
         "predictor_details": describe(loaded),
         "sample_rate": rate or (sides.baseline[0].sample_rate if sides.baseline else None),
-        "seconds": {"listen": scored - listened, "score": time.perf_counter() - scored, "all": _since(started)},
+        "seconds": {
+            "load": listened - started,
+            "listen": scored - listened,
+            "score": time.perf_counter() - scored,
+            "all": _since(started),
+        },
     }
     return GateRun(result, sides.baseline, loaded, rate)
 

@@ -455,3 +455,41 @@ def test_real_weights_on_real_audio_meet_the_reference(cli: Cli, weights: Path) 
         code = 1 if "fail" in verdicts else 3 if "inconclusive" in verdicts else 0
         assert outcome.code == outcome.json["exit_code"] == code, candidate
     assert cli("gate", "--baseline", base, "--candidate", base, "--predictor", "nisqa").code == 2
+
+
+def test_a_saved_baseline_sets_the_rate_that_a_candidate_is_brought_to(
+    cli: Cli, sides: tuple[Path, Path], tmp_path: Path, write_wave: Write
+) -> None:
+    old, new = sides
+    saved = tmp_path / "base.json"
+    assert cli("gate", "--baseline", old, "--predictor", "toy", "--save-baseline", saved).code == 0
+    for at in range(22):
+        write_wave(new / f"t{at:02d}.wav", 0.6 + 0.01 * at, rate=8_000, seed=at)
+    assert "8000 Hz" in run(cli, saved, new).err
+    outcome = run(cli, saved, new, "--allow-mixed-rates", "--json")
+    assert outcome.json["sample_rate"] == 16_000  # the lowest rate is not to be had: the baseline's audio is gone
+    direct = run(cli, old, new, "--allow-mixed-rates", "--json", "--save-baseline", saved)
+    assert direct.json["sample_rate"] == 8_000
+    again = run(cli, saved, new, "--json", "--allow-mixed-rates")
+    assert again.json["sample_rate"] == 8_000
+    assert again.json["predictors"][0]["lower"] == pytest.approx(direct.json["predictors"][0]["lower"], abs=1e-6)
+
+
+def test_settings_of_an_audio_gate_come_from_the_file(
+    cli: Cli, sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mosharness.yaml").write_text(
+        f"gate:\n  baseline: {sides[0]}\n  predictor: [toy]\n  margin: [0.2, toy=0.15]\n  min-n: 10\n"
+    )
+    outcome = cli("gate", "--candidate", sides[1], "--json")
+    assert outcome.code == 0 and outcome.json["predictors"][0]["margin"] == 0.15
+    assert cli("gate", "plan", "--baseline", sides[0], "--rerender", sides[1], "--predictor", "toy").code == 0
+
+
+def test_unpaired_sides_need_no_common_texts(cli: Cli, sides: tuple[Path, Path]) -> None:
+    old, new = sides
+    for path in new.iterdir():
+        path.rename(new / f"x{path.name}")
+    outcome = run(cli, old, new, "--unpaired", "--json")
+    assert outcome.code == 0 and outcome.json["pairs"] == [] and outcome.json["predictors"][0]["n"] == 22
