@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-import re
-import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ...harness.core.errors import AudioError, CheckpointError, UnknownName, UsageError
-from ...harness.core.files import digest, file_sha256
+from ...harness.core.errors import AudioError, CheckpointError
 from ...harness.core.lazy import LazyModule
-from ..base import CheckpointInfo, PredictorCard
-from ..trainable import Trainable
+from ..base import PredictorCard
 from .config import DOMAINS, SAMPLE_RATE, TASK_DOMAINS, Architecture, Utmosv2Config, Variant
 from .draws import Crops, content_generator, cut, draw
+from .empty import empty_weights, is_empty
+from .items import Detailed, Prepared
+from .stages import StagedTraining
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from ...harness.core.audio import Clip
     from ...harness.core.hub import Download
     from ...harness.core.pipeline import Source
-    from ...harness.training.recipe import Stage
     from .network import Scorer
 else:
     np = LazyModule("numpy")
@@ -39,71 +33,9 @@ else:
 __all__ = ["DOMAINS", "Detailed", "Utmosv2", "Utmosv2Config"]
 
 WEIGHTS_VARIABLE = "MOSHARNESS_UTMOSV2_WEIGHTS"
-STAGE_SETTINGS = ("part", "wav2vec2", "imagenet", "mask_pictures", "mask_frames")
-
-_empty: ContextVar[bool] = ContextVar("utmosv2_empty", default=False)
 
 
-@contextmanager
-def empty_weights() -> Iterator[None]:
-    """Networks made in this context hold no values yet: a checkpoint replaces them, and drawing them takes seconds."""
-    token = _empty.set(True)
-    try:
-        yield
-    finally:
-        _empty.reset(token)
-
-
-@dataclass
-class Prepared:
-    """A clip ready to be scored or trained on.
-
-    Attributes:
-        crops: One per fold and repetition, folds changing slowest.
-        samples: The clip at 16 kHz instead, where the draws depend on the clips before.
-        extra: In training: pixels to keep, frames to mask, the domain vector.
-    """
-
-    crops: list[Crops] = field(default_factory=list)
-    samples: NDArray[np.float32] | None = None
-    extra: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Detailed:
-    """Every single score behind a prediction.
-
-    Attributes:
-        scores: float64 ``(clips, folds, repetitions, domains)``.
-        folds: Numbers of the folds.
-        domains: Names of the domains.
-        domain: The one that ``predict`` answers in.
-    """
-
-    scores: NDArray[np.float64]
-    folds: tuple[int, ...]
-    domains: tuple[str, ...]
-    domain: str
-
-    def mean(self, domain: str | None = None) -> NDArray[np.float64]:
-        """Scores as ``predict`` returns them, ``(clips,)``, in this or another domain."""
-        mean: NDArray[np.float64] = self._draws(domain).mean(1)
-        return mean
-
-    def spread(self, domain: str | None = None) -> NDArray[np.float64]:
-        """Standard deviation (n - 1) of a clip's single scores, ``(clips,)``; NaN where there is only one."""
-        draws = self._draws(domain)
-        spread: NDArray[np.float64] = draws.std(1, ddof=1) if draws.shape[1] > 1 else np.full(len(draws), np.nan)
-        return spread
-
-    def _draws(self, domain: str | None) -> NDArray[np.float64]:
-        if domain is not None and domain not in self.domains:
-            raise UnknownName("domain", domain, list(self.domains))
-        chosen = self.scores[..., self.domains.index(domain or self.domain)]
-        return chosen.reshape(len(chosen), -1)
-
-
-class Utmosv2(Trainable):
+class Utmosv2(StagedTraining):
     """The fusion model, or one of its branches alone; scores are linear outputs and can leave 1 to 5.
 
     A score is the mean over random crops: by default one draw with the weights of fold 0, as in the reference. Draws
@@ -146,7 +78,7 @@ class Utmosv2(Trainable):
     def build(self) -> None:
         primary = self.dimensions[0]
         self.dimensions = (primary, f"{primary}_spread") if self.config.n_draws > 1 else (primary,)
-        self.sizes: Architecture = self.config.sizes
+        self.sizes = self.config.sizes
         if self.config.rng == "official":
             self.parallel_score = False  # type: ignore[misc]  # one generator serves the whole set, in its order
         self.rows = 1 if self.device == "cpu" else self.max_clips  # on a CPU more at once only miss its caches
@@ -159,7 +91,7 @@ class Utmosv2(Trainable):
 
         from .network import make_network
 
-        empty = _empty.get()
+        empty = is_empty()
         config = self.config
         with torch.device("meta" if empty else "cpu"):
             networks = [make_network(config.variant, self.sizes, len(config.domains)) for _ in config.fold_numbers]
@@ -322,93 +254,6 @@ class Utmosv2(Trainable):
         scores = _AllScores(self).predict(inputs, sample_rates, workers=workers)
         return Detailed(scores.reshape(-1, *shape), config.fold_numbers, config.domains, config.predict_dataset)
 
-    # -- training -------------------------------------------------------------------------------------------------
-
-    def begin_stage(self, stage: Stage) -> None:
-        """Choose what is trained (``settings: part``), load the starts, freeze.
-
-        Settings of a stage: ``part`` (``fusion``, ``ssl_only`` or ``spec_only``: a branch alone gets a head of its
-        own), ``wav2vec2`` (pretrained weights: hub id, folder or file), ``imagenet`` (weights of all convolutional
-        bodies: hub id ``owner/name[@COMMIT]`` or file), ``mask_pictures`` and ``mask_frames`` (on unless ``false``).
-        """
-        from . import starts
-        from .network import Fusion
-
-        for name in stage.settings:
-            if name not in STAGE_SETTINGS:
-                raise UnknownName(f"setting of stage {stage.name}", name, STAGE_SETTINGS)
-        if self.config.n_draws > 1 or self.config.rng == "official":
-            raise UsageError(f"stage {stage.name}: train with one fold, one repetition and rng: content")
-        part = stage.settings.get("part", self.config.variant)
-        if isinstance(self.network, Fusion) and part in ("fusion", "ssl_only", "spec_only"):
-            self.network.use(part)
-        elif part != self.config.variant:
-            raise UsageError(f"stage {stage.name}: part {part!r} is not in variant {self.config.variant}")
-        starts.load_starts(self.networks[0], self.config.variant, stage.starts)
-        if stage.settings.get("wav2vec2"):
-            starts.load_wav2vec2(self.networks[0], str(stage.settings["wav2vec2"]))
-        if stage.settings.get("imagenet"):
-            starts.load_imagenet(self.networks[0], str(stage.settings["imagenet"]))
-        self.freeze(stage)
-        self.weights_changed()
-
-    def train_mode(self, stage: Stage) -> None:
-        """Training mode for everything: "frozen" parts of the reference keep their dropout and batch statistics too."""
-        self.weights_changed()
-        super().train_mode(stage)
-
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Prepared:
-        """Crops, blank stripes, masked frames and the domain of a clip."""
-        from .augment import draw_frames, draw_masks
-
-        random = np.random.RandomState(generator.integers(0, 2**32, 8, dtype=np.uint32))
-        item = Prepared([self._crops(self._samples(clip), random)])
-        sizes, domains = self.sizes, self.config.domains
-        item.extra["domain"] = np.eye(len(domains), dtype=np.float32)[domains.index(self._domain(clip))]
-        if stage.settings.get("mask_pictures", True):
-            count = sizes.frames * len(sizes.spectrograms)
-            item.extra["keep"] = draw_masks(random, count, sizes.height, sizes.width)
-        if stage.settings.get("mask_frames", True) and self.config.variant != "spec_only":
-            item.extra["masked"] = draw_frames(random, self._ssl_frames)
-        return item
-
-    def _domain(self, clip: Clip) -> str:
-        """The domain of a clip: that of its source, and ``predict_dataset`` where the network has none of that name."""
-        name = getattr(clip, "domain", "")  # of a TrainingClip
-        name = TASK_DOMAINS.get(name, name)
-        return name if name in self.config.domains else self.config.predict_dataset
-
-    @property
-    def _ssl_frames(self) -> int:
-        network: Any = self.networks[0]
-        encoder = network.ssl.encoder if hasattr(network, "ssl") else network.encoder
-        return int(encoder.n_frames(self.sizes.ssl_samples))
-
-    def training_forward(self, batch: Mapping[str, Any], stage: Stage) -> Tensor:
-        """Scores ``(clips, 1)`` with gradients, each in the domain of its clip."""
-        import torch
-
-        part = stage.settings.get("part", self.config.variant)
-        rows = {name: batch[name][:, 0] for name in ("wave", "first", "second", "factor")}
-        inputs: dict[str, torch.Tensor | None] = {"waves": rows["wave"], "pictures": None, "domain": batch["domain"]}
-        if part != "ssl_only":
-            with torch.no_grad():
-                inputs["pictures"] = self._pictures(rows)
-                if "keep" in batch:
-                    inputs["pictures"] = inputs["pictures"] * batch["keep"]
-        if "mix" in batch:
-            factor, permutation = batch["mix"]["factor"], batch["mix"]["permutation"].to(rows["wave"].device)
-            inputs = {
-                name: None if value is None else factor * value + (1 - factor) * value[permutation]
-                for name, value in inputs.items()
-            }
-        scores: Tensor = self.network(**inputs, masked=batch.get("masked"))
-        return scores
-
-    def mix(self, batch: Mapping[str, Any], factor: float, permutation: Tensor, stage: Stage) -> dict[str, Any]:
-        """Mix crops, pictures and domain vectors; done in :meth:`training_forward`, where there are pictures."""
-        return {**batch, "mix": {"factor": factor, "permutation": permutation}}
-
     # -- weights --------------------------------------------------------------------------------------------------
 
     def load_tensors(self, tensors: Mapping[str, Any]) -> None:
@@ -455,29 +300,9 @@ class Utmosv2(Trainable):
         Raises:
             CheckpointError: If the file is no such checkpoint, or of another fold than asked for.
         """
-        from ...harness.core.hub import fetch_file
-        from .convert import check_digest, download, filename
+        from .loading import from_official
 
-        known = check_digest(path)
-        named = re.match(r"fold([0-4])_", path.name)
-        fold = known if known is not None else int(named[1]) if named else None
-        settings = dict(config)
-        if "folds" not in settings and fold is not None:
-            settings["folds"] = fold
-        wanted = Utmosv2Config(**_folds(settings)).fold_numbers
-        if len(wanted) == 1:
-            if fold is not None and fold != wanted[0]:
-                raise CheckpointError(f"{path}: holds fold {fold}, not fold {wanted[0]}")
-            return cls._from_files({wanted[0]: path}, settings, options)
-        if fold is None:
-            raise CheckpointError(f"{path}: several folds are asked for, and the file does not say which one it is")
-        files = {}
-        for one in wanted:
-            beside = path if one == fold else path.with_name(filename(one))
-            if not beside.is_file() and path == download(fold).path:
-                beside = fetch_file(download(one))
-            files[one] = beside
-        return cls._from_files(files, settings, options)
+        return from_official(cls, path, config, options)
 
     @classmethod
     def from_folder(cls, folder: Path, config: Mapping[str, Any], **options: Any) -> Self:
@@ -485,40 +310,11 @@ class Utmosv2(Trainable):
         from .convert import filename
 
         if not (folder / "config.json").is_file() and any(folder.glob("fold[0-4]_*.pth")):
-            folds = Utmosv2Config(**_folds(config)).fold_numbers
-            return cls._from_files({fold: folder / filename(fold) for fold in folds}, config, options)
+            from .loading import folds_of, from_files
+
+            return from_files(cls, {fold: folder / filename(fold) for fold in folds_of(config)}, config, options)
         with empty_weights():
             return super().from_folder(folder, config, **options)
-
-    @classmethod
-    def _from_files(cls, files: Mapping[int, Path], config: Mapping[str, Any], options: Mapping[str, Any]) -> Self:
-        from .convert import check_digest, read_official
-
-        absent = [str(path) for path in files.values() if not path.is_file()]
-        if absent:
-            raise CheckpointError(f"{absent[0]}: no such file ({len(absent)} of {len(files)} fold files are absent)")
-        published = [check_digest(path) for path in files.values()]
-        states = [read_official(path) for path in files.values()]
-        settings = {"variant": _variant(states[0]), **config}
-        with empty_weights():
-            predictor = cls(settings, **options)
-        several = len(files) > 1
-        predictor.load_tensors(
-            {
-                f"fold{fold}.{name}" if several else name: value
-                for fold, state in zip(files, states, strict=True)
-                for name, value in state.items()
-            }
-        )
-        if None not in published:
-            predictor.trained_on = cls.card.trained_on
-        else:
-            unknown = next(path for path, fold in zip(files.values(), published, strict=True) if fold is None)
-            say(f"{unknown.name} is none of the published UTMOSv2 files; its training data is not known")
-        paths = list(files.values())
-        total = digest([file_sha256(path) for path in paths]) if several else file_sha256(paths[0])
-        predictor.checkpoint = CheckpointInfo("official", paths[0].parent.name if several else paths[0].name, total)
-        return predictor
 
 
 class _AllScores(Utmosv2):
@@ -539,21 +335,3 @@ class _AllScores(Utmosv2):
 
     def _combine(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         return scores.reshape(len(scores), -1)
-
-
-def _folds(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The setting ``folds`` as the configuration wants it, whatever else is set."""
-    folds = config.get("folds", 0)
-    return {"folds": tuple(folds) if isinstance(folds, list) else folds}
-
-
-def _variant(state: Mapping[str, Any]) -> str:
-    """Which network a state dict is of."""
-    if "ssl.weights" in state or "spec_long.weights" in state:
-        return "fusion"
-    return "spec_only" if any(name.startswith("backbones.") for name in state) else "ssl_only"
-
-
-def say(text: str) -> None:
-    """One line on stderr, where progress and notices go."""
-    print(f"mosharness: {text}", file=sys.stderr)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,24 @@ def download(fold: int) -> Download:
     )
 
 
+def sha256_of(path: Path) -> str:
+    """The file's digest, computed once per process while the file stays as it is."""
+    status = path.stat()
+    return _sha256_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _sha256_of(path: Path, size: int, modified: int) -> str:
+    return file_sha256(path)
+
+
 def check_digest(path: Path) -> int | None:
     """The fold whose published file this is, ``None`` for any other file.
 
     Raises:
         CheckpointError: For a file of the faulty first set.
     """
-    found = file_sha256(path).removeprefix("sha256:")
+    found = sha256_of(path).removeprefix("sha256:")
     if found.startswith(FAULTY):
         raise CheckpointError(
             f"{path}: refused, this is a file of the first published set (sha256 {found[:12]}…), which was trained "

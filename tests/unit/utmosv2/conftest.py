@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.harness.conformance import speech_like
-from mosharness.predictors.utmosv2 import Utmosv2, empty_weights
+from mosharness.predictors.utmosv2 import Utmosv2
+from mosharness.predictors.utmosv2.empty import empty_weights
 
 
 def sharpen(predictor: Utmosv2, waves: list[Any], spread: float = 0.5) -> None:
