@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.errors import DataError, UsageError
 from ..core.files import json_ready
+from .baseline import now
 from .model import SCHEMA_VERSION, GateFinding, GateOptions, Key, Unit, show_key
 from .statistics import Comparison, Verdict, combine, compare, mean_lower_bound
 
@@ -114,6 +115,7 @@ def decide(
         {
             "schema_version": SCHEMA_VERSION,
             "kind": "gate",
+            "time": now(),
             "verdict": outcome,
             "exit_code": 0 if outcome == "inconclusive" and options.allow_inconclusive else EXIT_CODES[outcome],
             "options": options.as_dict(),

@@ -1,8 +1,10 @@
 """A gate's result as JUnit XML for the test tab of a CI system.
 
 One suite per score and one for the sanity checks. Only the comparison itself and the floors can fail for scores: with
-40 utterances a test case each would fail by chance. The layout is the common subset of the published schemas:
-``testsuites/testsuite/(properties, testcase*)``, one ``failure``, ``error`` or ``skipped`` per test case.
+40 utterances a test case each would fail by chance. The layout is valid under both published schemas, that of Apache
+Ant (windyroad/JUnit-Schema, the strict one: no attributes on the root, host name and time stamp required) and that of
+Jenkins (junit-10.xsd): ``testsuites/testsuite/(properties, testcase*, system-out, system-err)``, at most one of
+``failure``, ``error`` and ``skipped`` per test case.
 """
 
 from __future__ import annotations
@@ -56,19 +58,18 @@ def junit_xml(result: Mapping[str, Any]) -> str:
     """
     seconds = float((result.get("seconds") or {}).get("all") or 0.0)
     names = dict.fromkeys(entry["name"] for entry in (*result["predictors"], *result["floors"]))
-    suites = [_score_suite(name, result) for name in names]
-    suites.append(_sanity_suite(result))
-    root = ET.Element("testsuites", {"name": "mosharness gate", "time": f"{seconds:.3f}"})
-    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
-    for suite in suites:
-        counts = _count(suite)
-        for kind, count in counts.items():
-            totals[kind] += count
-            suite.set(kind, str(count))
-        suite.set("time", f"{seconds if suite is suites[0] else 0.0:.3f}")
+    root = ET.Element("testsuites")
+    for number, suite in enumerate([*(_score_suite(name, result) for name in names), _sanity_suite(result)]):
+        attributes = {
+            "package": "mosharness.gate",
+            "id": str(number),
+            "timestamp": str(result["time"]).removesuffix("Z"),
+            "hostname": "localhost",  # the schema wants one; a report names no machine
+            **{kind: str(count) for kind, count in _count(suite).items()},
+            "time": f"{seconds if number == 0 else 0.0:.3f}",
+        }
+        suite.attrib.update(attributes)
         root.append(suite)
-    for kind in ("tests", "failures", "errors"):
-        root.set(kind, str(totals[kind]))
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -83,19 +84,26 @@ def _count(suite: ET.Element) -> dict[str, int]:
     }
 
 
-def _suite(name: str) -> ET.Element:
-    return ET.Element("testsuite", {"name": line(name)})
+def _suite(name: str) -> tuple[ET.Element, ET.Element]:
+    suite = ET.Element("testsuite", {"name": line(name) or "unnamed"})
+    return suite, ET.SubElement(suite, "properties")
+
+
+def _close(suite: ET.Element, lines: Sequence[str] = ()) -> ET.Element:
+    ET.SubElement(suite, "system-out").text = xml_text("\n".join(lines), 20_000)
+    ET.SubElement(suite, "system-err")
+    return suite
 
 
 def _case(suite: ET.Element, name: str) -> ET.Element:
-    attributes = {"classname": suite.get("name", ""), "name": line(name) or "unnamed", "time": "0"}
+    attributes = {"classname": f"gate.{suite.get('name')}", "name": line(name) or "unnamed", "time": "0"}
     return ET.SubElement(suite, "testcase", attributes)
 
 
 def _score_suite(name: str, result: Mapping[str, Any]) -> ET.Element:
-    suite = _suite(f"gate.{name}")
+    suite, properties = _suite(name)
+    output = []
     entries = [entry for entry in result["predictors"] if entry["name"] == name]
-    properties = ET.SubElement(suite, "properties")
     for entry in entries:
         prefix = {"voice": f"{entry['voice']}.", "pooled": "pooled."}.get(entry["scope"], "")
         for figure in FIGURES:
@@ -116,17 +124,17 @@ def _score_suite(name: str, result: Mapping[str, Any]) -> ET.Element:
             failure = ET.SubElement(case, "failure", {"message": line(message), "type": entry["verdict"]})
             failure.text = xml_text("\n".join([advice(entry), *_worst_lines(name, result)]), 20_000)
         else:
-            ET.SubElement(case, "system-out").text = xml_text(f"{entry['verdict']}: {_bounds(entry)}")
+            output.append(f"{entry_name(entry)}: {entry['verdict']}: {_bounds(entry)}")
     for floor in result["floors"]:
         if floor["name"] == name:
             case = _case(suite, f"{floor['kind']} floor of {name}")
             if floor["verdict"] != "pass":
                 ET.SubElement(case, "failure", {"message": line(floor_line(floor)), "type": "floor"})
-    return suite
+    return _close(suite, output)
 
 
 def _property(properties: ET.Element, name: str, value: object) -> None:
-    ET.SubElement(properties, "property", {"name": line(name), "value": line(value)})
+    ET.SubElement(properties, "property", {"name": line(name) or "unnamed", "value": line(value)})
 
 
 def _bounds(entry: Mapping[str, Any]) -> str:
@@ -150,7 +158,7 @@ def _worst_lines(name: str, result: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _sanity_suite(result: Mapping[str, Any]) -> ET.Element:
-    suite = _suite("gate.sanity")
+    suite, _ = _suite("sanity")
     errors = [finding for finding in result["findings"] if finding["level"] == "error"]
     for number, finding in enumerate(errors, start=1):
         case = _case(suite, finding["path"] or f"{finding['code']} {number}")
@@ -160,4 +168,4 @@ def _sanity_suite(result: Mapping[str, Any]) -> ET.Element:
         ET.SubElement(case, "skipped", {"message": line(entry["reason"])})
     if not errors:
         _case(suite, "no file of the candidate is broken or missing")
-    return suite
+    return _close(suite)
