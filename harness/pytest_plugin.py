@@ -134,12 +134,12 @@ def run_gate(
             return _load(predictors, device, settings or {}, {} if loaded is None else loaded)
 
         result = gate_audio(baseline, candidate, load, gate, audio).result
-    if report is not None:
-        write_report(Path(report), result)
     if history is not None:
         from .gates.baseline import append_history
 
         append_history(Path(history), result)
+    if report is not None:
+        write_report(Path(report), result, None if history is None else Path(history))
     return result
 
 

@@ -91,7 +91,7 @@ def gate(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", help="Folder for gate.json, junit.xml, summary.md; its parent must exist."),
+        typer.Option("--report", help="Folder for gate.json, junit.xml, summary.md, gate.html; its parent must exist."),
     ] = None,
     github: Annotated[
         bool, typer.Option("--github", help="Append the summary to the file that $GITHUB_STEP_SUMMARY names.")
@@ -187,12 +187,12 @@ def _write(result: dict[str, Any], report: Path | None, github: bool, history: P
     from ..gates.report import write_report
     from ..gates.summary import append_summary, github_target
 
-    if report is not None:
-        write_report(report, result)
-    if github:
-        append_summary(github_target(), result)
     if history is not None:
         append_history(history, result)
+    if report is not None:
+        write_report(report, result, history)
+    if github:
+        append_summary(github_target(), result)
 
 
 def _audio_options(

@@ -1,4 +1,4 @@
-"""The folder of a gate's report: ``gate.json``, ``junit.xml``, ``summary.md``."""
+"""The folder of a gate's report: ``gate.json``, ``junit.xml``, ``summary.md``, ``gate.html``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.files import atomic_write, write_json
+from .html import report_html
 from .junit import junit_xml
 from .summary import summary_markdown
 
@@ -47,13 +48,22 @@ def check_file(path: Path, option: str) -> None:
         raise UsageError(f"{option} {path}: cannot be written ({error.strerror})") from error
 
 
-def write_report(folder: Path, result: Mapping[str, Any]) -> list[Path]:
+def write_report(folder: Path, result: Mapping[str, Any], history: Path | None = None) -> list[Path]:
     """Write every file of the report, each whole or not at all.
+
+    Args:
+        folder: Exists.
+        result: What came of the gate.
+        history: File of earlier runs, plotted in ``gate.html``.
 
     Returns:
         The files.
     """
-    texts = {"junit.xml": junit_xml(result), "summary.md": summary_markdown(result)}
+    texts = {
+        "junit.xml": junit_xml(result),
+        "summary.md": summary_markdown(result),
+        "gate.html": report_html(result, history),
+    }
     write_json(folder / "gate.json", result)
     for name, text in texts.items():
         with atomic_write(folder / name) as stream:

@@ -291,7 +291,7 @@ def test_a_folder_that_cannot_be_written_is_refused(cli: Cli, sides: tuple[Path,
     assert run(cli, *sides, "--report", tmp_path / "closed").code == 2
 
 
-def test_the_report_has_three_files_that_agree(
+def test_the_report_has_four_files_that_agree(
     cli: Cli, sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "step.md"))
@@ -307,7 +307,8 @@ def test_the_report_has_three_files_that_agree(
     summary = (tmp_path / "out" / "summary.md").read_text()
     assert "gate: FAIL" in summary and "t05" in summary
     assert (tmp_path / "step.md").read_text() == "before\n\n" + summary
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["gate.json", "junit.xml", "summary.md"]
+    names = ["gate.html", "gate.json", "junit.xml", "summary.md"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     run(cli, *sides, "--history", tmp_path / "h.jsonl", "--quiet")
     lines = [json.loads(line) for line in (tmp_path / "h.jsonl").read_text().splitlines()]
     assert len(lines) == 2 and lines[0]["predictors"][0]["name"] == "toy"
