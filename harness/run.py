@@ -353,6 +353,8 @@ def resolve_predictor(
 ) -> Predictor:
     """Load a predictor for a task: ``--checkpoint``, else one trained here on this task, else the published default.
 
+    Published weights get the settings that suit the task (``Predictor.task_config``) unless ``config`` has them.
+
     Raises:
         CheckpointError: If there is none of these; the message names ``--train``.
     """
@@ -361,7 +363,10 @@ def resolve_predictor(
     local = checkpoint_folder(output, task, name)
     if checkpoint is None and (local / "config.json").is_file():
         checkpoint = str(local)
-    if checkpoint is None and PREDICTORS[name].default_weights(config) is None:
+    cls = PREDICTORS[name]
+    if checkpoint is None or not (Path(checkpoint) / "config.json").is_file():
+        config = {**cls.task_config(task), **config}
+    if checkpoint is None and cls.default_weights(config) is None and cls.local_weights(config) is None:
         command = f"mosharness run --task {task} --predictor {name} --train"
         raise CheckpointError(
             f"predictor {name} has no weights for task {task}: none were trained here ({local} does not exist) and "

@@ -171,6 +171,11 @@ class Predictor:
         return None
 
     @classmethod
+    def task_config(cls, task: str) -> dict[str, Any]:
+        """Settings that suit a task when published weights score it and the user says nothing else."""
+        return {}
+
+    @classmethod
     def published_training(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
         """The ``task/split`` names that the published default weights of this configuration have seen."""
         return cls.card.trained_on

@@ -30,7 +30,7 @@ def sentence(call: Callable[[], object]) -> str:
     start = time.monotonic()
     with pytest.raises(HubError) as caught:
         call()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 20  # 10 on a machine that has nothing else to do
     message = str(caught.value)
     assert "\n" not in message and message.endswith(".") and not re.search(r"[.!?] [A-Z]", message), message
     return message
