@@ -299,8 +299,7 @@ def test_offline_and_version(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_published_weights_get_the_settings_that_suit_the_task(
     run_toy: Callable[..., Any], toy: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        toy.Toy, "task_config", classmethod(lambda cls, task: {"gain": 3.0} if task == "folder" else {})
-    )
+    suited = classmethod(lambda cls, task: {"gain": 3.0} if task == "folder" else {})
+    monkeypatch.setattr(toy.Toy, "task_config", suited)
     assert run_toy("--json").json["predictor"]["config"]["gain"] == 3.0
     assert run_toy("--json", "--set", "gain=2.0").json["predictor"]["config"]["gain"] == 2.0
