@@ -121,9 +121,18 @@ def spread_settings(arguments: list[str]) -> list[str]:
     return spread
 
 
+def _is_plain_listing(arguments: list[str]) -> bool:
+    """``ls tasks`` and ``ls predictors`` need no parser, which takes as long to load as the rest of the listing."""
+    plain = arguments[:2] in (["ls", "tasks"], ["ls", "predictors"]) and set(arguments[2:]) <= {"--json"}
+    return plain and not SETTINGS.is_file()
+
+
 def run_app(arguments: list[str]) -> int:
     """Run the application and return its exit code. Nothing but an internal error shows a traceback."""
     try:
+        if _is_plain_listing(arguments):
+            ls.ls(arguments[1], as_json="--json" in arguments)
+            return 0
         outcome = app(spread_settings(arguments), prog_name="mosharness", standalone_mode=False)
         sys.stdout.flush()
         if outcome == INTERRUPTED:  # the command-line library turns Ctrl-C into a return value
