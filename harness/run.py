@@ -232,6 +232,7 @@ def predictor_part(predictor: Predictor) -> dict[str, Any]:
         "trained_on": list(predictor.trained_on),
         "license_weights": card.license_weights if predictor.checkpoint.kind == "official" else "",
         "dimensions": list(predictor.dimensions),
+        "stated": predictor.stated_settings(),
         "outside": False,
         "note": card.note,
     }
@@ -254,6 +255,7 @@ def outside_part(name: str, dimensions: Sequence[str], trained_on: Sequence[str]
         "name": name,
         "trained_on": list(trained_on) if trained_on is not None else None,
         "dimensions": list(dimensions),
+        "stated": "",
         "outside": True,
         "note": note,
     }

@@ -289,6 +289,10 @@ class Predictor:
             return batches
         return [run for batch in batches for run in _equal_runs(batch, durations)]
 
+    def stated_settings(self) -> str:
+        """Settings that a score must be quoted with, in words; shown beside every result. Empty when there are none."""
+        return ""
+
     # -- identity -------------------------------------------------------------------------------------------------
 
     def fingerprint(self) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def show_result(result: dict[str, Any]) -> None:
         f"{counts['warnings']} with warnings; systems: {len(result['systems'])}; system truth: {task['system_truth']}; "
         f"trained on: {'not stated' if trained is None else ', '.join(trained) or 'nothing of ours'}"
     )
+    if result["predictor"].get("stated"):
+        print(f"  scored with: {result['predictor']['stated']}")
     for found in result["findings"]:
         say(f"  note: {found['message']}")
     rows = []

@@ -265,6 +265,15 @@ class Utmosv2(StagedTraining):
             self.network.use(next((part for name, part in heads.items() if name in tensors), "fusion"))
         super().load_tensors(tensors)
 
+    def stated_settings(self) -> str:
+        """Folds, repetitions, domain and generator: a score of this predictor is a draw, and means little without."""
+        config = self.config
+        folds = ", ".join(map(str, config.fold_numbers))
+        return (
+            f"folds {folds}; {config.repetitions} repetition{'s' if config.repetitions > 1 else ''}; domain "
+            f"{config.predict_dataset}; rng {config.rng}, seed {config.seed}"
+        )
+
     @classmethod
     def task_config(cls, task: str) -> dict[str, Any]:
         """Settings that suit a task unless the user says otherwise: the domain of its scores."""

@@ -245,3 +245,10 @@ def test_sixteen_clips_of_sixteen_lengths_score_the_same_in_one_batch_and_alone(
             f"standard deviation of the scores {alone.std():.2f}"
         )
     assert difference <= max(1e-5, 2 * gap)
+
+
+def test_what_a_score_must_be_quoted_with_is_stated() -> None:
+    from mosharness.predictors.utmosv2 import Utmosv2
+
+    predictor = Utmosv2({"size": "tiny", "repetitions": 2, "predict_dataset": "bvcc"}, device="cpu")
+    assert predictor.stated_settings() == "folds 0; 2 repetitions; domain bvcc; rng content, seed 0"
