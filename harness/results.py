@@ -8,7 +8,8 @@
 ``task``        ``name version title split dimensions scale human note license system_truth digest n_utterances
                 n_systems primary_level primary_metric``
 ``predictor``   ``name title version config config_digest weights checkpoint deterministic trained_on license_weights
-                dimensions stated outside note``; ``stated`` is what a score must be quoted with; ``outside`` is true for predictions made elsewhere, then most are ``null``
+                dimensions stated outside note``; ``stated`` is what a score must be quoted with; ``outside`` is true
+                for predictions made elsewhere, then most are ``null``
 ``counts``      ``total scored missing failed warnings extra``
 ``metrics``     ``<level>.<dimension>.<metric>`` = ``{value, ci, method, resamples, seed}`` and a ``reason`` where a
                 value or interval is ``null``
