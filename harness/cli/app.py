@@ -22,7 +22,7 @@ EXIT_CODES = {
     3: "gate inconclusive",
     4: "finished, but more clips failed than --allow-failed",
     70: "internal error",
-    130: "interrupted; what was finished is kept, and the same command goes on",
+    130: "interrupted; what was finished is kept: the same command goes on, training with --resume",
 }
 INTERRUPTED = 130
 SETTINGS = Path("mosharness.yaml")
@@ -142,7 +142,7 @@ def run_app(arguments: list[str]) -> int:
         error_line(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        say("interrupted; what was finished is kept, and the same command goes on from there")
+        say("interrupted; what was finished is kept: the same command goes on from there (training: add --resume)")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
