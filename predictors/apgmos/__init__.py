@@ -1,0 +1,1 @@
+"""APG-MOS: auditory perception guided prediction of speech quality (arXiv 2504.20447)."""
