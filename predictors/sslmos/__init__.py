@@ -10,6 +10,7 @@ from ...harness.core.config import build_config
 from ...harness.core.errors import AudioError, UsageError
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
+from ..pooling import pooling_name
 from ..ssl.shapes import SAMPLE_RATE, SHORTEST, normalise
 from ..trainable import Trainable, eval_where_frozen, pad
 from .config import SslMosConfig, StageSettings
@@ -102,7 +103,7 @@ class SslMos(Trainable):
         state = read_official(path)
         known = {"backbone": f"wav2vec2-{size_of(state, path)}", "normalize": False}
         predictor = cls({**known, **config}, **options)
-        if predictor.config.head != "linear" or predictor.config.pooling != "mean":
+        if predictor.config.head != "linear" or pooling_name(predictor.config.pooling) != "average":
             raise UsageError(f"{path.name}: an official checkpoint has the head linear with the pooling mean")
         predictor.load_tensors(to_network(state, predictor.network, path))
         return predictor

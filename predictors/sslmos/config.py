@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ..pooling import POOLINGS
 from ..ssl.shapes import SIZES, Kind
 
 
@@ -18,7 +19,9 @@ class SslMosConfig:
         layers: Transformer layers to build, from the input; ``None`` for all.
         layer: States that are scored: ``last``, a number (0 enters the first layer), or ``weighted`` (a learnt sum of
             all).
-        pooling: How frames become one vector (``linear`` head only); names are in ``predictors/ssl/pooling.py``.
+        pooling: How frames become one vector (``linear`` head only); names are in ``predictors/pooling``, ``mean`` is
+            ``average``.
+        segment_size, num_heads: Of poolings that have segments or heads.
         head: ``linear``: pooling, then one linear layer (the original). ``frames``: a score per frame from two layers,
             and their mean (SHEET's "mean net").
         head_width, head_dropout: Of the ``frames`` head.
@@ -31,6 +34,8 @@ class SslMosConfig:
     layers: int | None = None
     layer: int | Literal["last", "weighted"] = "last"
     pooling: str = "mean"
+    segment_size: int = 4
+    num_heads: int = 4
     head: Literal["linear", "frames"] = "linear"
     head_width: int = 64
     head_dropout: float = 0.3
@@ -44,7 +49,7 @@ class SslMosConfig:
                 f"backbone = {self.backbone!r}: write KIND-SIZE with one of {', '.join(get_args(Kind))} and one of "
                 f"{', '.join(SIZES)}"
             )
-        if self.head == "frames" and self.pooling != "mean":
+        if self.head == "frames" and self.pooling not in ("average", *POOLINGS["average"].aliases):
             raise ValueError("head frames takes the mean of its scores; pooling is for the head linear")
 
     @property

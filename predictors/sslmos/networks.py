@@ -38,7 +38,8 @@ class SslMosNetwork(nn.Module):
                 nn.Linear(config.head_width, outputs),
             )
         else:
-            self.pooling = make_pooling(config.pooling, width)
+            settings = {"segment_size": config.segment_size, "num_heads": config.num_heads}
+            self.pooling = make_pooling(config.pooling, width, **settings)
             self.head = nn.Linear(int(self.pooling.output_channels), outputs)  # type: ignore[arg-type]
 
     def forward(self, waves: Tensor, lengths: Tensor | list[int] | None = None) -> Tensor:
