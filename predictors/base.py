@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..harness.core.audio import AudioLimits, Clip
     from ..harness.core.hub import Download
     from ..harness.core.pipeline import Source
+    from ..harness.inspection.model import Inspection
     from ..tasks.base import TaskSplit
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -113,6 +114,8 @@ class Predictor:
         parallel_score: Whether :meth:`score` may be called from several threads at once (class attribute). On the CPU
             such a predictor scores clip by clip in one thread per core, which needs no padding and leaves no core idle.
         needs_torch: ``False`` for a predictor that never imports torch; it then always runs on the CPU.
+        uses_text: Whether clips are given their text (``clip.text``) where it is known (class attribute).
+        extra_files: Files that :meth:`save_pretrained` writes beside the weights (class attribute).
     """
 
     card: ClassVar[PredictorCard]
@@ -121,6 +124,8 @@ class Predictor:
     max_batch_seconds: ClassVar[float] = 240.0
     parallel_score: ClassVar[bool] = False
     needs_torch: ClassVar[bool] = True
+    uses_text: ClassVar[bool] = False
+    extra_files: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, config: Mapping[str, Any] | None = None, *, device: str = "auto", precision: Precision = "float32"
@@ -202,6 +207,18 @@ class Predictor:
             f"splits, progress {show})"
         )
 
+    def inspect(self, clip: Clip) -> Inspection:
+        """What the predictor sees and does on one clip, for ``mosharness inspect``. Optional.
+
+        Args:
+            clip: As decoded, at its own sampling rate.
+
+        Raises:
+            AudioError: If this clip cannot be scored.
+            UsageError: By default: there is nothing to show.
+        """
+        raise UsageError(f"predictor {self.card.name} has nothing to show: it does not implement inspect")
+
     # -- scoring --------------------------------------------------------------------------------------------------
 
     def limits(self) -> AudioLimits:
@@ -235,6 +252,7 @@ class Predictor:
         inputs: Sequence[Source | np.ndarray],
         sample_rates: int | Sequence[int] | None = None,
         *,
+        texts: Sequence[str] | None = None,
         workers: int | None = None,
     ) -> np.ndarray:
         """Score clips.
@@ -243,6 +261,7 @@ class Predictor:
             inputs: Paths, encoded bytes, waves (arrays ``(samples,)`` or ``(samples, channels)``), or pairs of a wave
                 and its sampling rate.
             sample_rates: Sampling rate of the waves in Hz, one for all or one each; not used for paths.
+            texts: What each clip was made from, for predictors with ``uses_text``.
             workers: Decoding threads.
 
         Returns:
@@ -258,7 +277,11 @@ class Predictor:
         from ..harness.core.audio import printable
         from ..harness.core.pipeline import Item, score_batches
 
-        items = [Item(f"input {at}", source) for at, source in enumerate(_sources(inputs, sample_rates))]
+        sources = _sources(inputs, sample_rates)
+        known = [""] * len(sources) if texts is None else list(texts)
+        if len(known) != len(sources):
+            raise UsageError(f"{len(sources)} inputs but {len(known)} texts")
+        items = [Item(f"input {at}", *pair) for at, pair in enumerate(zip(sources, known, strict=True))]
         batches = self.plan(items)
         scores = np.empty((len(items), len(self.dimensions)))
         failures = []
