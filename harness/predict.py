@@ -67,7 +67,7 @@ def collect(paths: Sequence[str], listed: Sequence[str] = ()) -> Collected:
 
 
 def read_manifest(path: Path) -> list[Entry]:
-    """Read a manifest: a CSV with ``path`` and optionally ``utterance_id``.
+    """Read a manifest: a CSV with ``path`` and optionally ``utterance_id`` and ``text``.
 
     Relative paths are below the manifest's folder. Absolute ones are taken as they are: the manifest is the user's
     own list (our choice), unlike the label files of data sets.
@@ -88,7 +88,7 @@ def read_manifest(path: Path) -> list[Entry]:
         if name in seen:
             raise DataError(f"{path}: rows {seen[name]} and {number} are both called {name!r}")
         seen[name] = number
-        entries.append(Entry(path.parent / file, name))
+        entries.append(Entry(path.parent / file, name, record.get("text") or ""))
     return entries
 
 
@@ -137,7 +137,7 @@ def predict_entries(
     """
     from .engine.score import score_items
 
-    items = [Item(entry.utterance_id, entry.path) for entry in entries]
+    items = [Item(entry.utterance_id, entry.path, entry.text) for entry in entries]
     journal = output.with_name(f".{output.name}.progress.jsonl") if output is not None else None
     scores = score_items(
         predictor, items, journal=journal, use_cache=use_cache, workers=workers, show=show, title=predictor.card.name

@@ -123,7 +123,7 @@ def score_items_of(
     """Score the rows that have audio, with the journal in ``folder``."""
     from .engine.score import score_items
 
-    items = [Item(row["utterance_id"], row["audio_path"]) for row in rows]
+    items = [Item(row["utterance_id"], row["audio_path"], row["text"]) for row in rows]
     return score_items(
         predictor,
         items,

@@ -84,7 +84,7 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
     from ..harness.core.hub import fetch_snapshot
 
     repository, _, revision = name.partition("@")
-    files = dict.fromkeys(("config.json", "card.json", "model.safetensors"))
+    files = dict.fromkeys(("config.json", "card.json", "model.safetensors", *cls.extra_files))
     folder = fetch_snapshot(repository, revision=revision or "main", files=files, what=f"weights of {cls.card.name}")
     predictor = cls.from_folder(Path(folder), config, **options)
     predictor.checkpoint = CheckpointInfo("hub", name, predictor.checkpoint.sha256)

@@ -13,13 +13,12 @@ class TrainingClip(Clip):
 
     Attributes:
         utterance_id: As in the task.
-        system_id, text: As in the task, may be empty.
+        system_id: As in the task, may be empty; so may be the ``text`` of every clip.
         domain: Name of the source of data: the task's unless the recipe names it otherwise.
     """
 
     utterance_id: str = ""
     system_id: str = ""
-    text: str = ""
     domain: str = ""
 
 

@@ -73,12 +73,14 @@ class Clip:
         path: The file as it was given (it may hold undecodable characters: show it with :func:`printable`), or the
             name given to an array; ``""`` for bytes.
         findings: Warnings; the clip still scores.
+        text: What the audio was made from (a prompt); set for predictors that read it.
     """
 
     samples: NDArray[np.float32]
     sample_rate: int
     path: str = ""
     findings: tuple[Finding, ...] = ()
+    text: str = ""
 
     @property
     def duration_s(self) -> float:
@@ -99,6 +101,13 @@ class Clip:
         digest = hashlib.sha256(f"{self.sample_rate}\n".encode())
         digest.update(np.ascontiguousarray(self.samples, "<f4").data)
         return digest.hexdigest()
+
+    @property
+    def scored_sha256(self) -> str:
+        """What a score depends on: :attr:`content_sha256`, with the text digested after it where there is one."""
+        if not self.text:
+            return self.content_sha256
+        return hashlib.sha256(f"{self.content_sha256}\n{self.text}".encode()).hexdigest()
 
 
 def read_header(path: str | Path | bytes) -> Header:

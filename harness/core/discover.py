@@ -27,10 +27,12 @@ class Entry:
     Attributes:
         path: As reached from the argument; may hold any character (show it with :func:`printable`).
         utterance_id: Unique, printable, NFC-normalised, parts joined by ``/``.
+        text: What the audio was made from, where a manifest says so.
     """
 
     path: Path
     utterance_id: str
+    text: str = ""
 
 
 @dataclass

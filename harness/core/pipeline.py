@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,10 +27,11 @@ Source = str | Path | bytes | tuple[np.ndarray, int]
 
 @dataclass(frozen=True)
 class Item:
-    """One clip to score: its id and where its audio is."""
+    """One clip to score: its id, where its audio is, and the text it was made from where that is known."""
 
     utterance_id: str
     source: Source
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ClipScore:
         sample_rate: Native sampling rate in Hz; 0 when it could not be decoded.
         status: ``ok``, ``warning`` or ``failed``.
         reason: What was noticed; never empty unless ``ok``.
-        content: Digest of the decoded audio; empty when it could not be decoded.
+        content: Digest of the decoded audio (and text, where it counts); empty when it could not be decoded.
         cached: Whether the scores came from the prediction cache.
     """
 
@@ -142,9 +143,11 @@ def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | N
             clip = clip_from_array(item.source[0], item.source[1], name=item.utterance_id, limits=limits)
         else:
             clip = read_audio(item.source, limits)
+        if item.text and getattr(scorer, "uses_text", False):
+            clip = replace(clip, text=item.text)
         if content:
             _ = clip.content_sha256  # digested here, in the decoding thread; the clip keeps it
-        hit = cache.get(clip.content_sha256) if cache is not None else None
+        hit = cache.get(clip.scored_sha256) if cache is not None else None
         if hit is not None:
             return _Loaded(clip, cached=hit)
         return _Loaded(clip, scorer.prepare_clip(clip))
@@ -269,7 +272,7 @@ def _score_alone(scorer: Scorer, prepared: Any) -> tuple[float, ...] | str:
 def _row(item: Item, one: _Loaded, outcome: tuple[float, ...] | str, dimensions: int, with_content: bool) -> ClipScore:
     clip = one.clip
     duration, rate = (clip.duration_s, clip.sample_rate) if clip is not None else (math.nan, 0)
-    content = clip.content_sha256 if clip is not None and with_content else ""
+    content = clip.scored_sha256 if clip is not None and with_content else ""
     if not isinstance(outcome, str) and not all(map(math.isfinite, outcome)):
         outcome = f"not_finite: the predictor returned {', '.join(map(str, outcome))}"
     if isinstance(outcome, str):

@@ -69,7 +69,7 @@ def score_items(
     batches = predictor.plan(items, durations)
     identity = {
         "fingerprint": predictor.fingerprint(),
-        "items": [[item.utterance_id, _identity(item)] for item in items],
+        "items": [[item.utterance_id, _identity(item), *([item.text] if item.text else [])] for item in items],
         "batches": [list(batch) for batch in batches],
     }
     book = Journal(journal, digest(identity), {}) if journal is not None else None

@@ -123,7 +123,7 @@ def _evaluate_set(predictor: Trainable, stage: Stage, dev: DevSet, workers: int 
     from ..engine.score import score_items
     from ..stats import describe
 
-    items = [Item(one.name, one.audio()) for one in dev.examples]
+    items = [Item(one.name, one.audio(), one.text) for one in dev.examples]
     headers = {one.name: one.header for one in dev.examples if one.header is not None}
     rows = score_items(predictor, items, headers=headers, use_cache=False, workers=workers).rows
     failed = [row for row in rows if row.status == "failed"]
