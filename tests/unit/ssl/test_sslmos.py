@@ -109,7 +109,7 @@ def test_settings_are_checked() -> None:
         with pytest.raises(UsageError, match=message):
             SslMos(config, device="cpu")
     with pytest.raises(UnknownName, match="pooling"):
-        SslMos({"backbone": "wav2vec2-tiny", "pooling": "average"}, device="cpu")
+        SslMos({"backbone": "wav2vec2-tiny", "pooling": "averaged"}, device="cpu")
     with pytest.raises(UsageError, match="float16 needs a GPU"):
         SslMos({"backbone": "wav2vec2-tiny"}, device="cpu", precision="float16")
 
