@@ -105,7 +105,7 @@ class Training:
         if stage is not None:
             recipe.stage(stage)
         predictor = self._start()
-        plans = [(one, stage_data(one, recipe.folds, predictor.dimensions, self.tasks)) for one in recipe.stages]
+        plans = self._plans(predictor)
         for one, data in plans:
             self._check(one, data, predictor)
             self.notes += [note for note in data.notes if note not in self.notes]
@@ -125,7 +125,28 @@ class Training:
         names = dict.fromkeys([*predictor.trained_on, *(name for _, data in plans for name in data.trained_on)])
         return Outcome(predictor, len(reports) == len(plans), reports, tuple(names), self.notes)
 
+    def survey(self) -> dict[str, dict[str, Any]]:
+        """What the weights of every stage depend on, without training: the name of a stage to its facts.
+
+        Facts are those that resuming compares (predictor, settings, seed, folds, start, the recipe up to the stage,
+        data); ``trained_on`` names the data. Stages with equal facts have equal weights.
+
+        Raises:
+            MosharnessError: If the data of a stage is absent or not as it must be.
+        """
+        predictor = self._start()
+        common = self._identity(predictor)
+        return {
+            one.name: {**common, **self._stage_identity(number, data), "trained_on": list(data.trained_on)}
+            for number, (one, data) in enumerate(self._plans(predictor))
+        }
+
     # -- the parts ------------------------------------------------------------------------------------------------
+
+    def _plans(self, predictor: Trainable) -> list[tuple[Stage, StageData]]:
+        """Every stage with its clips."""
+        recipe = self.recipe
+        return [(one, stage_data(one, recipe.folds, predictor.dimensions, self.tasks)) for one in recipe.stages]
 
     def _start(self) -> Trainable:
         """A predictor with fresh weights drawn by the seed, or that of ``--init-from``."""
