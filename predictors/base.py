@@ -23,7 +23,7 @@ from ..harness.core.files import digest, file_sha256, read_json, write_json
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..harness.core.audio import AudioLimits, Clip
+    from ..harness.core.audio import AudioLimits, Clip, Finding
     from ..harness.core.hub import Download
     from ..harness.core.pipeline import Source
     from ..harness.inspection.model import Inspection
@@ -155,6 +155,10 @@ class Predictor:
     def score(self, batch: Sequence[Any]) -> np.ndarray:
         """Score prepared clips: float array ``(len(batch), len(self.dimensions))``; no score depends on the others."""
         raise PredictionError(f"predictor {self.card.name} does not implement score ({len(batch)} clips)")
+
+    def findings(self, clip: Clip) -> Sequence[Finding]:
+        """What this predictor notices about a clip that it scores: warnings beside those of the reader."""
+        return ()
 
     def tensors(self) -> dict[str, Any]:
         """All weights and buffers by name, as torch tensors or numpy arrays."""

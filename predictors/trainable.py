@@ -84,6 +84,13 @@ class Trainable(Predictor):
             self.load_tensors(load_tensors(Path(folder) / "model.safetensors"))
         self.freeze(stage)
 
+    def check_stage(self, stage: Stage) -> None:
+        """Refuse what a stage cannot do; called for every stage before the first one begins. The default accepts all.
+
+        Raises:
+            MosharnessError: What is wrong, and what to do.
+        """
+
     def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
         """Called before :meth:`begin_stage` with the labels ``(n, dimensions)`` of the stage (NaN: not rated).
 

@@ -247,8 +247,18 @@ def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded
     rows = []
     for at, (item, one) in enumerate(zip(items, loaded, strict=True)):
         outcome = one.failure or (one.cached if one.cached is not None else results[at])
-        rows.append(_row(item, one, outcome, len(scorer.dimensions), content))
+        row = _row(item, one, outcome, len(scorer.dimensions), content)
+        rows.append(_with_findings(row, scorer, one.clip))
     return rows
+
+
+def _with_findings(row: ClipScore, scorer: Scorer, clip: Clip | None) -> ClipScore:
+    """What the predictor itself notices about a clip that it scored, as a warning."""
+    find = getattr(scorer, "findings", None)
+    found = find(clip) if find is not None and clip is not None and row.status != "failed" else ()
+    if not found:
+        return row
+    return replace(row, status="warning", reason="; ".join(filter(None, [row.reason, *map(str, found)])))
 
 
 def _checked(scorer: Scorer, prepared: list[Any]) -> np.ndarray:

@@ -176,6 +176,7 @@ class Training:
         from ...predictors.trainable import Trainable
 
         check_monitor(stage, data.dev)
+        predictor.check_stage(stage)
         own_losses = type(predictor).losses is not Trainable.losses
         if not stage.losses and not own_losses:
             raise UsageError(f"stage {stage.name} has no losses; name some of {', '.join(LOSSES)}")
