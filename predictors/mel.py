@@ -22,13 +22,13 @@ def mel_to_hertz(mel: Any) -> Any:
     return np.where(mel < 15.0, mel * 200.0 / 3.0, 1000.0 * np.exp((np.maximum(mel, 15.0) - 15.0) * np.log(6.4) / 27.0))
 
 
-def mel_bank(sample_rate: int, n_fft: int, n_mels: int, fmax: float) -> NDArray[np.float32]:
-    """Triangular filters of equal area (``2 / bandwidth`` high), from 0 Hz to ``fmax``; shape ``(bins, n_mels)``.
+def mel_bank(sample_rate: int, n_fft: int, n_mels: int, fmax: float, fmin: float = 0.0) -> NDArray[np.float32]:
+    """Triangular filters of equal area (``2 / bandwidth`` high), from ``fmin`` to ``fmax``; shape ``(bins, n_mels)``.
 
     ``fmax`` may lie above half the sampling rate: the filters up there are zero, as the reference intends.
     """
     bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
-    edges = mel_to_hertz(np.linspace(0.0, hertz_to_mel(fmax), n_mels + 2))
+    edges = mel_to_hertz(np.linspace(hertz_to_mel(fmin), hertz_to_mel(fmax), n_mels + 2))
     rise = (bins[:, None] - edges[:-2]) / np.diff(edges)[:-1]
     fall = (edges[2:] - bins[:, None]) / np.diff(edges)[1:]
     triangles = np.maximum(0.0, np.minimum(rise, fall)) * (2.0 / (edges[2:] - edges[:-2]))
