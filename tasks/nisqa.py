@@ -7,9 +7,11 @@ ratings, only means, deviations and numbers of votes. An eighth sub-set, NISQA_T
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from ..harness.core.errors import DataError
+from ..harness.core.errors import DataError, UsageError
 from .base import MosTask, Row, SplitInfo, TaskCard
 from .lists import (
     AudioFiles,
@@ -42,7 +44,11 @@ class NisqaCorpus(MosTask):
     sub-set's own table ``<sub-set>_file.csv``, else from ``NISQA_corpus_file.csv``. A system is a condition, written
     ``<sub-set>/<condition>`` because condition names restart in every sub-set. ``train`` is both training sub-sets,
     told apart by the column ``subset``; the reported splits are one sub-set each.
+
+    Option ``train_part`` (``all``, ``sim``, ``live``): which sub-sets ``train`` is made of.
     """
+
+    options: ClassVar[Mapping[str, str]] = {"train_part": "all"}
 
     card = TaskCard(
         name="nisqa",
@@ -83,7 +89,7 @@ class NisqaCorpus(MosTask):
         """Rows of one split; see :meth:`MosTask.build`."""
         files = AudioFiles(root)
         rows: list[Row] = []
-        for subset in SUBSETS[split]:
+        for subset in self._subsets(split):
             path, records = self._records(root, subset, "file")
             part = [self._row(record, subset, path) for record in records]
             if audio:
@@ -98,10 +104,17 @@ class NisqaCorpus(MosTask):
                 row["utterance_id"] = f"{row['subset']}/{row['utterance_id']}"
         return rows
 
+    def _subsets(self, split: str) -> tuple[str, ...]:
+        parts = {"all": SUBSETS[split], "sim": SUBSETS[split][:1], "live": SUBSETS[split][1:]}
+        chosen = self.option["train_part"]
+        if chosen not in parts:
+            raise UsageError(f"task nisqa: train_part {chosen!r}: use one of {', '.join(parts)}")
+        return parts[chosen] if split == "train" else SUBSETS[split]
+
     def build_system_truth(self, root: Path, split: str) -> dict[str, dict[str, float]]:
         """Condition scores of ``<sub-set>_con.csv`` (or the corpus table), by dimension."""
         truth: dict[str, dict[str, float]] = {dimension: {} for dimension in self.card.dimensions}
-        for subset in SUBSETS[split]:
+        for subset in self._subsets(split):
             path, records = self._records(root, subset, "con")
             clips, labels = self._records(root, subset, "file")
             systems = {_condition(record, subset, clips) for record in labels}

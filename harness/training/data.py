@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.audio import Clip, Header, clip_from_array, read_audio, read_header
-from ..core.discover import find_audio
 from ..core.errors import AudioError, DataError, UsageError
 from ..core.files import digest
+from ..core.unlabelled import unlabelled_clips
 from .folds import make_folds
 from .recipe import Folds, Source, Stage
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ...predictors.training_clip import TrainingClip
     from ...tasks.base import MosTask, TaskSplit
     from ..core.audio import AudioLimits
+
+EMBEDDED = "embedded"
+"""As ``audio:``, the clean speech that is part of the package."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +153,9 @@ class Tasks:
             if plain and self.given is not None and source.task == self.given.card.name:
                 task = self.given
             else:
-                task = load_task(source.task, source.data_root or None, **source.options)
+                same = self.given is not None and source.task == self.given.card.name
+                root = source.data_root or (self.given.data_root if same and self.given is not None else None)
+                task = load_task(source.task, root or None, **source.options)
             self._opened[name] = (task, {})
         return self._opened[name]
 
@@ -250,19 +255,9 @@ def _examples(source: Source, dimensions: Sequence[str], tasks: Tasks, absent: l
 
 
 def _unlabelled(source: Source, dimensions: int) -> list[Example]:
-    folder = Path(source.audio).expanduser()
-    if not folder.is_dir():
-        raise UsageError(
-            f"audio: {source.audio} is no folder. Name a folder of audio files or of a Hugging Face data set "
-            "(save_to_disk, or parquet files); a data set of a hub must be downloaded first"
-        )
-    known: list[tuple[str, Any]]
-    if (folder / "dataset_info.json").is_file() or any(folder.rglob("*.parquet")):
-        known = _dataset_clips(folder)
-    else:
-        known = [(entry.utterance_id, str(entry.path)) for entry in find_audio([folder]).entries]
+    known = embedded_speech() if source.audio == EMBEDDED else unlabelled_clips(source.audio)
     nothing = (math.nan,) * dimensions
-    domain = source.domain or folder.name
+    domain = source.domain or Path(source.audio).expanduser().name
 
     def one(item: tuple[str, Any]) -> Example:
         name, audio = item
@@ -275,29 +270,16 @@ def _unlabelled(source: Source, dimensions: int) -> list[Example]:
         return list(pool.map(one, known))
 
 
-def _dataset_clips(folder: Path) -> list[tuple[str, Callable[[], Any]]]:
-    """Clips of a stored Hugging Face data set: its ``audio`` column, undecoded until it is needed."""
-    import datasets
+def embedded_speech() -> list[tuple[str, Callable[[], bytes]]]:
+    """The embedded clean clips, those of the demo task's train speakers alone, so that its dev and test stay unseen."""
+    from importlib.resources import files
 
-    if (folder / "dataset_info.json").is_file():
-        table = datasets.load_from_disk(str(folder))
-    else:
-        files = sorted(str(path) for path in folder.rglob("*.parquet"))
-        table = datasets.Dataset.from_parquet(files)
-    columns = [name for name, kind in table.features.items() if isinstance(kind, datasets.Audio)]
-    if len(columns) != 1:
-        raise DataError(f"{folder}: a data set with one audio column is needed, this one has {len(columns)}")
-    name = columns[0]
-    table = table.select_columns([name]).cast_column(name, datasets.Audio(decode=False))
+    from ...tasks.demo.rows import clips
+    from ...tasks.demo.systems import PACKAGE, SPLITS
 
-    def reader(at: int) -> Callable[[], Any]:
-        def read() -> Any:
-            value = table[at][name]
-            return value["bytes"] if value["bytes"] is not None else value["path"]
-
-        return read
-
-    return [(f"{at:08d}", reader(at)) for at in range(len(table))]
+    folder = files(PACKAGE) / "clips"
+    names = [clip["clip"] for clip in clips() if clip["speaker"] in SPLITS["train"][0]]
+    return [(name, (folder / f"{name}.flac").read_bytes) for name in names]
 
 
 def _cut(

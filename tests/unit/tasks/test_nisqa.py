@@ -10,7 +10,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 from layout_nisqa import CONDITIONS, DIMENSIONS, clips, write_nisqa, write_table
-from mosharness.harness.core.errors import DataError, DataMissing
+from mosharness.harness.core.errors import DataError, DataMissing, UsageError
 from mosharness.tasks import load_task
 from mosharness.tasks.base import TaskSplit
 
@@ -205,3 +205,14 @@ def test_votes_may_be_absent(tmp_path: Path) -> None:
     rows = [{name: text for name, text in row.items() if name != "votes"} for row in clips("NISQA_TEST_FOR")]
     write_table(corpus / "NISQA_TEST_FOR" / "NISQA_TEST_FOR_file.csv", rows)
     assert {row["n_ratings"] for row in load(tmp_path, "test_for").rows} == {-1}
+
+
+def test_train_can_be_the_simulated_part_alone(tmp_path: Path) -> None:
+    corpus = write_nisqa(tmp_path)
+    every = load_task("nisqa", corpus).open("train", audio=False)
+    parts = [load_task("nisqa", corpus, train_part=part).open("train", audio=False) for part in ("sim", "live")]
+    assert {row["subset"] for row in parts[0].rows} == {"NISQA_TRAIN_SIM"}
+    assert [len(part.rows) for part in parts] == [3, 2] and len(every.rows) == 5
+    assert len(load_task("nisqa", corpus, train_part="sim").open("dev_live", audio=False).rows) == 2
+    with pytest.raises(UsageError, match="use one of all, sim, live"):
+        load_task("nisqa", corpus, train_part="both").open("train", audio=False)
