@@ -23,6 +23,7 @@ class VqOrigin:
         sha256: Digest of that file.
         hubert: Name of the HuBERT weights under the codebook; with GPT-SoVITS what the user gave, which must be its
             own Chinese HuBERT to mean anything.
+        hubert_sha256: Digest of these weights' tensors, where the codebook is tied to them by us.
         layer: HuBERT layer whose output is quantised.
         corpus: What a k-means codebook was trained on.
         clusters, frames, seed: Of k-means: codes, 25 Hz frames seen, seed of every draw.
@@ -34,6 +35,7 @@ class VqOrigin:
     file: str = ""
     sha256: str = ""
     hubert: str = ""
+    hubert_sha256: str = ""
     layer: int | None = None
     corpus: str = ""
     clusters: int | None = None
