@@ -1,4 +1,4 @@
-"""``mosharness ls``: tasks, predictors, results. Lists without loading anything heavy."""
+"""``mosharness ls``: tasks, predictors, studies, results. Lists without loading anything heavy."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ def register(app: typer.Typer) -> None:
 
 
 def ls(
-    what: Annotated[str, typer.Argument(help="tasks, predictors or results")],
+    what: Annotated[str, typer.Argument(help="tasks, predictors, studies or results")],
     output: Annotated[Path, typer.Option("--output", help="Folder of results, for `ls results`.")] = Path("results"),
     as_json: common.AsJson = False,
 ) -> None:
-    """List tasks, predictors or stored results."""
-    common.check_choice(what, ("tasks", "predictors", "results"), "ls")
+    """List tasks, predictors, studies or stored results."""
+    common.check_choice(what, ("tasks", "predictors", "studies", "results"), "ls")
     if what == "tasks":
         _tasks(as_json)
     elif what == "predictors":
         _predictors(as_json)
+    elif what == "studies":
+        _studies(as_json)
     else:
         _results(output, as_json)
 
@@ -75,6 +77,30 @@ def _predictors(as_json: bool) -> None:
         for name, card in cards.items()
     ]
     print_table(["predictor", "dimensions", "trainable", "licence of the published weights", "what"], rows)
+
+
+def _studies(as_json: bool) -> None:
+    from ..study import read_study, study_names
+
+    studies = [read_study(name) for name in study_names()]
+    if as_json:
+        print_json(
+            {
+                one.name: {
+                    "title": one.title,
+                    "source": one.source,
+                    "predictors": sorted({row.predictor for row in one.rows}),
+                    "rows": [row.name for row in one.rows],
+                }
+                for one in studies
+            }
+        )
+        return
+    rows = [
+        [one.name, ", ".join(sorted({row.predictor for row in one.rows})), len(one.rows), one.title, one.source]
+        for one in studies
+    ]
+    print_table(["study", "predictors", "rows", "what", "source"], rows)
 
 
 def _results(output: Path, as_json: bool) -> None:

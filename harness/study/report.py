@@ -1,0 +1,304 @@
+"""A study's outcome as markdown, CSV, JSON and console tables. Every form says what was trained, and on what terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..boards.markdown import markdown_text, readable, table
+from ..core.files import atomic_write, write_csv, write_json
+from ..provenance import provenance
+from .execute import RowRun
+from .figures import Figures
+from .model import Study
+from .tables import AVERAGE, Block, Cell, Gathered, gather, make_blocks
+
+SCHEMA = "mosharness.study/1"
+COLUMNS = (
+    "study", "task", "split", "dimension", "level", "row", "label", "metric", "value", "ci_low", "ci_high", "sd",
+    "seeds", "published", "difference", "comparable", "status", "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the tables show.
+
+    Attributes:
+        study: The study.
+        task: ``name title dimensions human note`` of the task.
+        runs: Of all rows.
+        figures: Split to published figures.
+        changed: Settings of the command line that differ from the recipes, as given.
+        limit: Clips that were scored at most, or ``None``.
+    """
+
+    study: Study
+    task: dict[str, Any]
+    runs: list[RowRun]
+    figures: Mapping[str, Figures]
+    changed: Sequence[str] = ()
+    limit: int | None = None
+    blocks: list[Block] = field(default_factory=list)
+
+    @classmethod
+    def make(
+        cls,
+        study: Study,
+        task: dict[str, Any],
+        runs: list[RowRun],
+        figures: Mapping[str, Figures],
+        *,
+        changed: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> Report:
+        """With its tables."""
+        blocks = make_blocks(runs, [row.name for row in study.rows], task["dimensions"], figures)
+        return cls(study, task, runs, figures, changed, limit, blocks)
+
+    @property
+    def rows(self) -> list[Gathered]:
+        """The rows that were asked for, in the study's order."""
+        order = [row.name for row in self.study.rows]
+        return sorted(gather(self.runs), key=lambda row: order.index(row.name))
+
+    @property
+    def reservations(self) -> list[str]:
+        """Why measured columns must not be held against published ones; empty where nothing speaks against it."""
+        found = []
+        if self.changed:
+            found.append("settings differ from the recipes: " + ", ".join(self.changed))
+        if self.limit is not None:
+            found.append(f"only the first {self.limit} clips of each split were scored")
+        if not self.task["human"]:
+            found.append("the labels of this task are no human ratings")
+        foreign = dict.fromkeys(name for figures in self.figures.values() for name in figures.foreign)
+        if foreign:
+            found.append(f"the published figures are of other data ({', '.join(foreign)})")
+        return found
+
+    def headlines(self) -> list[str]:
+        """Sentences above the tables."""
+        study, seeds = self.study, max((len(row.runs) for row in self.rows), default=1)
+        shown = ", ".join(self.figures)
+        lines = [f"Task {self.task['name']} ({shown}). Rows: {study.source or 'our own'}."]
+        if not self.task["human"]:
+            lines.append(self.task["note"])
+        if self.reservations:
+            lines.append("NOT COMPARABLE WITH THE PUBLISHED COLUMN: " + "; ".join(self.reservations) + ".")
+        problems = dict.fromkeys(figures.problem for figures in self.figures.values() if figures.problem)
+        lines += [f"Published column: {problem}." for problem in problems]
+        sources = dict.fromkeys(name for figures in self.figures.values() for name in figures.sources)
+        if sources:
+            lines.append("Published figures as printed in " + "; ".join(sources) + "; none was measured here.")
+        if seeds > 1:
+            lines.append(f"Measured: mean ± standard deviation over {seeds} seeds.")
+        else:
+            lines.append("Measured: value [95 % bootstrap interval], one training run; its seed is part of the result.")
+        if study.note:
+            lines.append(study.note)
+        return lines
+
+    def what_was_trained(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows of the table of trainings."""
+        header = ["variant", "status", "weights", "recipe", "stages: clips x epochs (steps)", "parameters", "seeds"]
+        return header, [_training_row(row) for row in self.rows]
+
+    def notes(self) -> list[str]:
+        """Sentences below the tables: failures, then remarks."""
+        lines = []
+        for row in self.rows:
+            for one in row.runs:
+                where = f"{row.name}, seed {one.seed}" if len(row.runs) > 1 else row.name
+                if one.reason:
+                    lines.append(f"{where} failed: {one.reason}")
+                lines += [f"{where}: {note}" for note in one.notes]
+            if row.runs[0].planned.row.note:
+                lines.append(f"{row.name}: {row.runs[0].planned.row.note}")
+        for block in self.blocks:
+            for name, cells in block.rows.items():
+                reasons = dict.fromkeys(cell.reason for cell in cells.values() if cell.reason)
+                lines += [f"{name}, {block.level} {block.dimension}: {reason}" for reason in reasons]
+        return list(dict.fromkeys(lines))
+
+    def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
+        """Title, header and rows of every table of figures."""
+        return [_figures_table(block, self.rows, self.figures[block.split]) for block in self.blocks]
+
+
+def _training_row(row: Gathered) -> list[str]:
+    first = next((one for one in row.runs if one.how), row.runs[0])
+    facts = first.facts
+    stages = ", ".join(
+        f"{one['stage']}: {one['clips']} x {one['epochs']} ({one['steps']})" for one in facts.get("stages", [])
+    )
+    reused = facts.get("reused", {})
+    if reused:
+        stages = ", ".join([f"{stage} of {source}" for stage, source in reused.items()] + ([stages] if stages else []))
+    states = dict.fromkeys(one.status for one in row.runs)
+    count = facts.get("parameters")
+    seeds = ", ".join(str(one.seed) for one in row.runs)
+    shown = f"{count:,}" if count is not None else "-"
+    return [row.name, ", ".join(states), first.how or "-", facts.get("recipe") or "-", stages or "-", shown, seeds]
+
+
+def _figures_table(block: Block, rows: Sequence[Gathered], figures: Figures) -> tuple[str, list[str], list[list[str]]]:
+    title = f"{block.split}, {block.dimension}, {block.level} level"
+    if block.dimension == AVERAGE:
+        title = f"{block.split}, average over the dimensions, {block.level} level"
+    header = ["variant"]
+    beside = {
+        metric: any(cells[metric].published is not None for cells in block.rows.values()) for metric in block.metrics
+    }
+    for metric in block.metrics:
+        header += [metric.upper(), *(["published (difference)"] if beside[metric] else [])]
+    lines = []
+    for row in rows:
+        cells = block.rows.get(row.name)
+        line = [row.name]
+        for metric in block.metrics:
+            if cells is None:
+                status = dict.fromkeys(one.status for one in row.runs)
+                published = figures.value(row.name, block.dimension, block.primary, block.level, metric)
+                line += [", ".join(status), *([_number(published)] if beside[metric] else [])]
+                continue
+            line += [shown(cells[metric]), *([_beside(cells[metric])] if beside[metric] else [])]
+        lines.append(line)
+    return title, header, lines
+
+
+def shown(cell: Cell) -> str:
+    """``0.930 [0.909, 0.947]``, ``0.930 ± 0.004``, or ``-``."""
+    if cell.value is None:
+        return "-"
+    if cell.sd is not None:
+        return f"{cell.value:.3f} ± {cell.sd:.3f}"
+    return f"{cell.value:.3f}" + (f" [{cell.ci[0]:.3f}, {cell.ci[1]:.3f}]" if cell.ci else "")
+
+
+def _beside(cell: Cell) -> str:
+    if cell.published is None:
+        return "-"
+    return f"{cell.published:.3f}" + (f" ({cell.difference:+.3f})" if cell.difference is not None else "")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+# -- forms --------------------------------------------------------------------------------------------------------
+
+
+def markdown(report: Report) -> str:
+    """The whole report as a markdown page."""
+    parts = [f"# {markdown_text(report.study.title or report.study.name)}"]
+    for line in report.headlines():
+        bold = line.startswith("NOT COMPARABLE")
+        parts.append(f"**{markdown_text(line, 2000)}**" if bold else markdown_text(line, 2000))
+    for title, header, rows in report.tables():
+        cells = [[markdown_text(row[0]), *(readable(cell) for cell in row[1:])] for row in rows]
+        parts += [f"## {markdown_text(title)}", table(header, cells, right=range(1, len(header)))]
+    header, rows = report.what_was_trained()
+    parts += ["## What was trained", table(header, [[markdown_text(cell, 500) for cell in row] for row in rows], (5,))]
+    notes = report.notes()
+    if notes:
+        parts += ["## Notes", "\n".join(f"- {markdown_text(note, 1000)}" for note in notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def csv_rows(report: Report) -> list[list[Any]]:
+    """One row a figure, columns as :data:`COLUMNS`; rows that failed have one line without a figure."""
+    comparable = "no" if report.reservations else "yes"
+    lines: list[list[Any]] = []
+    common = [report.study.name, report.task["name"]]
+    labels = {row.name: row.runs[0].planned.label for row in report.rows}
+    seeds = {row.name: " ".join(str(one.seed) for one in row.runs) for row in report.rows}
+    for block in report.blocks:
+        for name, cells in block.rows.items():
+            for metric, cell in cells.items():
+                low, high = cell.ci or (None, None)
+                lines.append([
+                    *common, block.split, block.dimension, block.level, name, labels[name], metric, cell.value, low,
+                    high, cell.sd, seeds[name], cell.published, cell.difference, comparable, "done", cell.reason,
+                ])  # fmt: skip
+    for row in report.rows:
+        for one in row.runs:
+            if one.status != "done":
+                empty = [None] * 7
+                values = [*common, "", "", "", row.name, one.label, "", *empty[:4], str(one.seed), None, None]
+                lines.append([*values, comparable, one.status, one.reason])
+    return lines
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The whole report in JSON types, schema ``mosharness.study/1``."""
+    return {
+        "schema": SCHEMA,
+        "study": report.study.name,
+        "title": report.study.title,
+        "source": report.study.source,
+        "task": report.task,
+        "splits": list(report.figures),
+        "settings": list(report.changed),
+        "limit": report.limit,
+        "comparable": not report.reservations,
+        "reservations": report.reservations,
+        "published": {
+            split: {"sources": one.sources, "problem": one.problem, "other_data": one.foreign}
+            for split, one in report.figures.items()
+        },
+        "rows": [
+            {
+                "row": row.name,
+                "label": row.runs[0].planned.label,
+                "predictor": row.runs[0].planned.row.predictor,
+                "runs": [
+                    {
+                        "seed": one.seed,
+                        "label": one.label,
+                        "status": one.status,
+                        "reason": one.reason,
+                        "weights": one.how,
+                        "trained": one.facts,
+                        "notes": one.notes,
+                    }
+                    for one in row.runs
+                ],
+            }
+            for row in report.rows
+        ],
+        "tables": [
+            {
+                "split": block.split,
+                "dimension": block.dimension,
+                "level": block.level,
+                "rows": {
+                    name: {
+                        metric: {
+                            "value": cell.value,
+                            "ci": list(cell.ci) if cell.ci else None,
+                            "sd": cell.sd,
+                            "values": list(cell.values),
+                            "published": cell.published,
+                            "difference": cell.difference,
+                            "reason": cell.reason,
+                        }
+                        for metric, cell in cells.items()
+                    }
+                    for name, cells in block.rows.items()
+                },
+            }
+            for block in report.blocks
+        ],
+        "provenance": provenance(),
+    }
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write ``study.md``, ``study.csv`` and ``study.json`` into ``folder``."""
+    with atomic_write(folder / "study.md") as stream:
+        stream.write(markdown(report))
+    write_csv(folder / "study.csv", COLUMNS, csv_rows(report))
+    write_json(folder / "study.json", as_json(report))
