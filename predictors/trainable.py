@@ -97,6 +97,12 @@ class Trainable(Predictor):
         For predictors that keep label statistics. The default does nothing.
         """
 
+    def see_listeners(self, listeners: Sequence[tuple[str, str]], stage: Stage) -> None:
+        """Called before :meth:`begin_stage` with ``(domain, listener)`` of every rating of the stage's train data.
+
+        For predictors that model listeners. The default does nothing.
+        """
+
     def train_mode(self, stage: Stage) -> None:
         """Switch the network to training; a predictor may keep parts in eval mode (see :func:`eval_where_frozen`)."""
         self.network.train()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..harness.core.audio import Clip
 
@@ -15,13 +16,17 @@ class TrainingClip(Clip):
         utterance_id: As in the task.
         system_id: As in the task, may be empty; so may be the ``text`` of every clip.
         domain: Name of the source of data: the task's unless the recipe names it otherwise.
+        ratings: Single ratings in the predictor's first dimension; empty where only means are known.
+        listeners: Who gave them, in the same order; empty where that is not known.
     """
 
     utterance_id: str = ""
     system_id: str = ""
     domain: str = ""
+    ratings: tuple[float, ...] = ()
+    listeners: tuple[str, ...] = ()
 
 
-def training_clip(clip: Clip, **known: str) -> TrainingClip:
+def training_clip(clip: Clip, **known: Any) -> TrainingClip:
     """``clip`` as a :class:`TrainingClip` with the given fields."""
     return TrainingClip(clip.samples, clip.sample_rate, clip.path, clip.findings, **known)

@@ -35,7 +35,7 @@ class Example:
         origin: Name of the source (``task/split``); with the id and ``copy`` it tells clips apart.
         source: A path, encoded bytes, ``(samples, sample_rate)``, or a function that gives one of these.
         targets: One score per dimension of the predictor, NaN where not rated.
-        system_id, text, domain: As ``TrainingClip`` has them.
+        system_id, text, domain, ratings, listeners: As ``TrainingClip`` has them.
         header: Of the audio; ``None`` where it cannot be read (the reader says why when the clip's turn comes).
         copy: Which repetition within an epoch.
     """
@@ -47,6 +47,8 @@ class Example:
     system_id: str = ""
     text: str = ""
     domain: str = ""
+    ratings: tuple[float, ...] = ()
+    listeners: tuple[str, ...] = ()
     header: Header | None = None
     copy: int = 0
 
@@ -88,7 +90,8 @@ class Example:
             clip = clip_from_array(source[0], source[1], name=self.utterance_id, limits=limits)
         else:
             clip = read_audio(source, limits)
-        known = {"system_id": self.system_id, "text": self.text, "domain": self.domain}
+        names = ("system_id", "text", "domain", "ratings", "listeners")
+        known = {name: getattr(self, name) for name in names}
         return training_clip(clip, utterance_id=self.utterance_id, **known)
 
 
@@ -235,7 +238,7 @@ def _examples(source: Source, dimensions: Sequence[str], tasks: Tasks, absent: l
             f"{dimensions[0]}"
         )
     found = []
-    for row in loaded.rows:
+    for row, ratings in zip(loaded.rows, loaded.ratings(dimensions[0]), strict=True):
         if not row["audio_path"]:
             absent.append(f"{source.name}: {row['utterance_id']}")
             continue
@@ -248,6 +251,8 @@ def _examples(source: Source, dimensions: Sequence[str], tasks: Tasks, absent: l
                 system_id=row["system_id"],
                 text=row["text"],
                 domain=source.domain or source.task,
+                ratings=tuple(map(float, ratings)),
+                listeners=tuple(row["listeners"]),
                 header=loaded.headers.get(row["utterance_id"]),
             )
         )

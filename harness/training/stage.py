@@ -112,6 +112,7 @@ class StageRun:
         predictor.network.train(False)
         if any(math.isfinite(value) for one in self.data.train for value in one.targets):
             predictor.see_targets(np.array([one.targets for one in self.data.train]), stage)
+        predictor.see_listeners([(one.domain, name) for one in self.data.train for name in one.listeners], stage)
         predictor.begin_stage(stage)
         predictor.network.to(self.accelerator.device)
         predictor.weights_changed()

@@ -8,8 +8,8 @@ record other states from version to version; and its WavLM attention materialise
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,18 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from ...harness.core.errors import UsageError
 from .norm import group_norm_by_length
-from .shapes import SHORTEST, Kind, Size, frame_counts, transformers_config
+from .shapes import SAMPLE_RATE, SHORTEST, Kind, Size, frame_counts, needed_frames, transformers_config
 
 Layer = int | Literal["last", "weighted"]
+
+
+@runtime_checkable
+class FirstLayer(Protocol):
+    """A first convolution for any rate (``predictors/sfi/conv.py`` has one): ``(n, 1, samples)`` to frames."""
+
+    def __call__(self, waves: Tensor, sample_rate: int) -> Tensor: ...
+    def frame_counts(self, lengths: Iterable[int], sample_rate: int) -> list[int]: ...
+    def geometry(self, sample_rate: int) -> Any: ...
 
 
 class SslBackbone(nn.Module):
@@ -70,12 +79,16 @@ class SslBackbone(nn.Module):
 
     # -- forward --------------------------------------------------------------------------------------------------
 
-    def forward(self, waves: Tensor, lengths: Tensor | Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, waves: Tensor, lengths: Tensor | Sequence[int] | None = None, sample_rate: int = SAMPLE_RATE
+    ) -> tuple[Tensor, Tensor]:
         """States of the chosen layer.
 
         Args:
-            waves: Shape ``(n, samples)`` at 16 kHz, padded at the end with anything finite.
-            lengths: True samples per clip, at least :data:`SHORTEST`; ``None`` when nothing is padded.
+            waves: Shape ``(n, samples)``, padded at the end with anything finite.
+            lengths: True samples per clip, at least :data:`SHORTEST` at 16 kHz; ``None`` when nothing is padded.
+            sample_rate: Of all clips, in Hz; 16 kHz unless the first layer takes others
+                (:meth:`replace_first_layer`).
 
         Returns:
             States ``(n, frames, channels)``, meaningless behind each clip's end, and the valid frames per clip
@@ -88,48 +101,59 @@ class SslBackbone(nn.Module):
             wanted = {self.n_layers}
         else:
             wanted = set(range(self.n_layers + 1)) if self.layer == "weighted" else {self.layer}
-        states, counts = self._run(waves, lengths, wanted)
+        states, counts = self._run(waves, lengths, wanted, sample_rate)
         if self.layer_weights is None:
             return states[max(wanted)], counts
         weights = self.layer_weights.softmax(0)
         return torch.stack([weights[at] * states[at] for at in sorted(states)]).sum(0), counts
 
-    def states(self, waves: Tensor, lengths: Tensor | Sequence[int] | None = None) -> tuple[list[Tensor], Tensor]:
+    def states(
+        self, waves: Tensor, lengths: Tensor | Sequence[int] | None = None, sample_rate: int = SAMPLE_RATE
+    ) -> tuple[list[Tensor], Tensor]:
         """All ``n_layers + 1`` states (see :meth:`forward`): the input of the first layer, then every layer's output.
 
         In models of large size the last one is behind the closing layer norm, the others are before any norm.
         """
-        states, counts = self._run(waves, lengths, set(range(self.n_layers + 1)))
+        states, counts = self._run(waves, lengths, set(range(self.n_layers + 1)), sample_rate)
         return [states[at] for at in range(self.n_layers + 1)], counts
 
     def _run(
-        self, waves: Tensor, lengths: Tensor | Sequence[int] | None, wanted: set[int]
+        self, waves: Tensor, lengths: Tensor | Sequence[int] | None, wanted: set[int], sample_rate: int
     ) -> tuple[dict[int, Tensor], Tensor]:
-        samples = waves.shape[-1]
+        samples, shortest = waves.shape[-1], self.shortest(sample_rate)
         if lengths is None:
             known = [samples] * len(waves)
         else:
             known = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
-        if len(known) != len(waves) or max(known) > samples or min(known) < SHORTEST:
+        if len(known) != len(waves) or max(known) > samples or min(known) < shortest:
             raise UsageError(
                 f"{len(known)} clips of {min(known)} to {max(known)} samples in a batch of {tuple(waves.shape)}: "
-                f"each needs {SHORTEST} samples or more, and room in the batch"
+                f"each needs {shortest} samples or more, and room in the batch"
             )
-        features = self._convolutions(waves.to(self.dtype), known).transpose(1, 2)
-        projected = self.model.feature_projection(features)
+        features, valid_frames = self._convolutions(waves.to(self.dtype), known, sample_rate)
+        projected = self.model.feature_projection(features.transpose(1, 2))
         hidden = projected[0] if isinstance(projected, tuple) else projected
         frames = hidden.shape[1]
-        counts = torch.tensor(frame_counts(known), device=hidden.device)
+        counts = torch.tensor(valid_frames, device=hidden.device)
         valid = None
         if min(known) < samples:
             valid = torch.arange(frames, device=hidden.device) < counts[:, None]
             hidden = hidden.masked_fill(~valid[..., None], 0.0)  # the positional convolution sees past the end
         return self._transformer(hidden, valid, wanted), counts
 
-    def _convolutions(self, waves: Tensor, lengths: Sequence[int]) -> Tensor:
-        """``(n, samples)`` to ``(n, conv_channels, frames)``."""
+    def _convolutions(self, waves: Tensor, lengths: Sequence[int], sample_rate: int) -> tuple[Tensor, list[int]]:
+        """``(n, samples)`` to ``(n, conv_channels, frames)``, and the valid frames per clip."""
         hidden, counts = waves[:, None], list(lengths)
         for layer in self.model.feature_extractor.conv_layers:
+            if isinstance(layer.conv, FirstLayer):
+                hidden = layer.conv(hidden, sample_rate)
+                counts = layer.conv.frame_counts(counts, sample_rate)
+                norm = layer.layer_norm
+                if isinstance(norm, nn.GroupNorm):
+                    hidden = layer.activation(group_norm_by_length(hidden, counts, norm))
+                else:
+                    hidden = layer.activation(norm(hidden.transpose(1, 2)).transpose(1, 2))
+                continue
             norm = getattr(layer, "layer_norm", None)
             if isinstance(norm, nn.GroupNorm):
                 hidden = layer.conv(hidden)
@@ -138,7 +162,7 @@ class SslBackbone(nn.Module):
             else:
                 hidden = layer(hidden)
                 counts = frame_counts(counts, layer.conv.kernel_size, layer.conv.stride)
-        return hidden
+        return hidden, counts
 
     def _transformer(self, hidden: Tensor, valid: Tensor | None, wanted: set[int]) -> dict[int, Tensor]:
         encoder = self.model.encoder
@@ -167,6 +191,25 @@ class SslBackbone(nn.Module):
         """Type of the weights."""
         dtype: torch.dtype = self.model.encoder.layer_norm.weight.dtype
         return dtype
+
+    # -- other sampling rates -------------------------------------------------------------------------------------
+
+    def replace_first_layer(self, layer: FirstLayer) -> None:
+        """Put a convolution that is told the sampling rate in the place of the first one; its norm stays."""
+        self.model.feature_extractor.conv_layers[0].conv = layer
+
+    def shortest(self, sample_rate: int = SAMPLE_RATE) -> int:
+        """Samples under which no frame comes out.
+
+        Raises:
+            UsageError: If the first layer takes no other rate than 16 kHz.
+        """
+        first = self.model.feature_extractor.conv_layers[0].conv
+        if isinstance(first, FirstLayer):
+            return first.geometry(sample_rate).shortest(needed_frames())
+        if sample_rate != SAMPLE_RATE:
+            raise UsageError(f"a batch at {sample_rate} Hz: the first layer of this model takes {SAMPLE_RATE} Hz only")
+        return SHORTEST
 
     # -- training -------------------------------------------------------------------------------------------------
 

@@ -114,6 +114,19 @@ def frame_counts(
     return counts
 
 
+def needed_frames(kernels: Iterable[int] = KERNELS[1:], strides: Iterable[int] = STRIDES[1:]) -> int:
+    """Frames of the first convolution that one frame of the last one needs.
+
+    Example:
+        >>> needed_frames()
+        79
+    """
+    frames = 1
+    for kernel, stride in zip(reversed(list(kernels)), reversed(list(strides)), strict=True):
+        frames = (frames - 1) * stride + kernel
+    return frames
+
+
 def normalise(samples: np.ndarray) -> np.ndarray:
     """A clip with zero mean and unit variance, as ``(x - mean) / sqrt(variance + 1e-7)``.
 

@@ -1,0 +1,1 @@
+"""SFI-SSL: one self-supervised model for every sampling rate."""
