@@ -21,7 +21,7 @@ TENSORS, FACTS = "vq.safetensors", "vq.json"
 
 
 def pair_mean(channels: int) -> Tensor:
-    """The fixed ``ssl_proj.weight`` of a substitute: the mean of two consecutive frames, ``(channels, channels, 2)``."""
+    """A fixed ``ssl_proj.weight`` ``(channels, channels, 2)``: the mean of two consecutive frames."""
     return (torch.eye(channels) / 2)[..., None].repeat(1, 1, 2)
 
 

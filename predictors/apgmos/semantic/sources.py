@@ -101,8 +101,8 @@ def load_semantics(model: SemanticDistortion, *, hubert: str, vq_source: VqSourc
         tied = weights.origin.hubert_sha256
         if tied and tied != hubert_digest(model):
             raise CheckpointError(
-                f"{vq}: this codebook was made from {weights.origin.hubert or 'another HuBERT'}, not from the weights in "
-                f"{hubert}; its codes would mean nothing there"
+                f"{vq}: this codebook was made from {weights.origin.hubert or 'another HuBERT'}, not from the weights "
+                f"in {hubert}; its codes would mean nothing there"
             )
         origin = replace(
             weights.origin, hubert=weights.origin.hubert or name, layer=weights.origin.layer or model.hubert.n_layers
