@@ -15,6 +15,7 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
     "predictor",
     {
         "dsp": "mosharness.predictors.dsp:Dsp",
+        "jsqa": "mosharness.predictors.jsqa:Jsqa",
         "nisqa": "mosharness.predictors.nisqa:Nisqa",
         "nisqa_tts": "mosharness.predictors.nisqa:NisqaTts",
         "sslmos": "mosharness.predictors.sslmos:SslMos",
