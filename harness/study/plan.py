@@ -73,7 +73,7 @@ def plan_rows(study: Study, task: str, names: Sequence[str], choices: Choices) -
     """Resolve the chosen rows and those they depend on, each behind the row it depends on.
 
     Raises:
-        MosharnessError: If no row at all can be trained, or ``--set train.`` names a stage of no row.
+        MosharnessError: If no row at all can be trained, say because ``--set train.`` names a stage of no row.
     """
     chosen = pick_rows(study, names)
     ordered: list[StudyRow] = []
@@ -86,9 +86,9 @@ def plan_rows(study: Study, task: str, names: Sequence[str], choices: Choices) -
     shown = {row.name for row in chosen}
     planned = [_plan(study, row, task, choices, stages, row.name in shown) for row in ordered]
     planned = [_with_first_seed(one, planned) for one in planned]
-    problems = [one.problem for one in planned]
-    if all(problem is not None for problem in problems):
-        raise problems[0]  # type: ignore[misc]
+    problems = [one.problem for one in planned if not one.row.weights]
+    if problems and problems[0] is not None and None not in problems:
+        raise problems[0]
     return planned
 
 
