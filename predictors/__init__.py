@@ -14,6 +14,8 @@ from .base import CheckpointInfo, Predictor, PredictorCard, resolve_device
 PREDICTORS: Registry[type[Predictor]] = Registry(
     "predictor",
     {
+        "apgmos": "mosharness.predictors.apgmos:Apgmos",
+        "audiobox": "mosharness.predictors.audiobox:Audiobox",
         "dsp": "mosharness.predictors.dsp:Dsp",
         "jsqa": "mosharness.predictors.jsqa:Jsqa",
         "nisqa": "mosharness.predictors.nisqa:Nisqa",

@@ -1,0 +1,35 @@
+"""The group norm of the first convolution, with the statistics of zeros that are not computed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ZeroPaddedGroupNorm(nn.GroupNorm):
+    """A group norm over rows that zeros would fill up to a fixed length.
+
+    For models that were trained on clips padded to one length, with the padding masked in the attention only: it is in
+    the statistics of this norm. It takes part there as a count, because the convolution before it has no bias and
+    gives zeros for zeros. Under the names of the module that it replaces.
+
+    Args:
+        norm: What it replaces: one group per channel.
+        steps: Length of the padded rows.
+    """
+
+    def __init__(self, norm: nn.GroupNorm, steps: int) -> None:
+        super().__init__(norm.num_groups, norm.num_channels, norm.eps)
+        self.load_state_dict(norm.state_dict())
+        self.steps = steps
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Shape ``(n, channels, some)`` to the same; from each clip's end on it must be zero."""
+        absent = self.steps - values.shape[-1]
+        if not absent:
+            return super().forward(values)
+        wide = values if values.dtype == torch.float64 else values.float()
+        mean = wide.sum(-1, keepdim=True) / self.steps
+        squares = (wide - mean).square().sum(-1, keepdim=True) + absent * mean.square()
+        scale = self.weight[:, None] / (squares / self.steps + self.eps).sqrt()
+        return torch.addcmul(self.bias[:, None] - mean * scale, wide, scale).to(values.dtype)
