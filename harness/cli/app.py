@@ -12,7 +12,22 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import MosharnessError, UnknownName, UsageError
-from . import check, compare, doctor, evaluate, gate, leaderboard, ls, predict, prepare, run, study, train, verify
+from . import (
+    check,
+    codebook,
+    compare,
+    doctor,
+    evaluate,
+    gate,
+    leaderboard,
+    ls,
+    predict,
+    prepare,
+    run,
+    study,
+    train,
+    verify,
+)
 from .show import error_line, say
 
 EXIT_CODES = {
@@ -38,7 +53,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (run, train, study, predict, evaluate, compare, gate, leaderboard, prepare, ls, check, verify, doctor):
+for _verb in (
+    run,
+    train,
+    study,
+    predict,
+    evaluate,
+    compare,
+    gate,
+    leaderboard,
+    prepare,
+    codebook,
+    ls,
+    check,
+    verify,
+    doctor,
+):
     _verb.register(app)
 
 

@@ -1,0 +1,137 @@
+"""``mosharness codebook``: a substitute for GPT-SoVITS's codebook, from clean speech by k-means (predictor apgmos)."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import ClipsFailed, UsageError
+from . import common
+from .show import print_json, say
+
+if TYPE_CHECKING:
+    from ..core.discover import Entry
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("codebook")(codebook)
+
+
+def codebook(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the codebook; made if absent.")],
+    hubert: Annotated[
+        str,
+        typer.Option("--hubert", help="Weights of HuBERT: a folder, a file, a hub id owner/name[@commit], or random."),
+    ],
+    audio: Annotated[
+        list[str] | None, typer.Option("--audio", help="Clean speech: folders, files, manifests; may repeat.")
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Take the clips of a task instead of --audio.")] = None,
+    split: Annotated[str, typer.Option("--split", help="Split of the task; never an evaluation split.")] = "train",
+    system: Annotated[
+        list[str] | None,
+        typer.Option("--system", help="Only systems of the task with this id (* and ? match); may repeat."),
+    ] = None,
+    data_root: common.DataRoot = None,
+    corpus: Annotated[
+        str | None, typer.Option("--corpus", help="Name of the audio for the record; else of the task or folder.")
+    ] = None,
+    size: Annotated[str, typer.Option("--size", help="Size of HuBERT: base, or tiny for tests.")] = "base",
+    clusters: Annotated[int, typer.Option("--clusters", min=1, help="Codes.")] = 1024,
+    frames: Annotated[
+        int, typer.Option("--frames", min=1, help="Frames (25 a second) to use at most; a good codebook takes 500000.")
+    ] = 500_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every draw.")] = 0,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Frames per step.")] = 10_000,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the frames at most.")] = 100,
+    patience: Annotated[
+        int, typer.Option("--patience", min=1, help="Steps without improvement after which to stop.")
+    ] = 100,
+    starts: Annotated[int, typer.Option("--starts", min=1, help="k-means++ starts to choose from.")] = 20,
+    device: common.Device = "auto",
+    workers: common.Workers = None,
+    allow_failed: common.AllowFailed = 0,
+    as_json: common.AsJson = False,
+) -> None:
+    """Cluster HuBERT frames of clean speech into a codebook for the predictor apgmos (vq_source: kmeans).
+
+    A substitute: the paper took GPT-SoVITS's codebook. Every score made with it says so. Interrupted, the same command
+    goes on where it was.
+    """
+    from ...predictors import resolve_device
+    from ...predictors.apgmos.semantic.kmeans import KMeansSettings
+    from ...predictors.apgmos.semantic.make_codebook import ENOUGH, CodebookSettings, make_codebook
+
+    common.check_choice(size, ("base", "tiny"), "--size")
+    if bool(audio) == bool(task):
+        raise UsageError("name either --audio (files, folders) or --task")
+    if system and not task:
+        raise UsageError("--system chooses systems of a --task")
+    entries, name = _task_entries(task, split, data_root, system) if task else _audio_entries(audio or [])
+    settings: Any = CodebookSettings(
+        hubert,
+        corpus or name,
+        size,  # type: ignore[arg-type]
+        frames,
+        KMeansSettings(clusters, batch, epochs, patience, starts, seed),
+    )
+    facts = make_codebook(entries, settings, output, device=resolve_device(device), workers=workers, show=not as_json)
+    used, failed = facts["origin"]["frames"], facts["clips"]["failed"]
+    if as_json:
+        print_json(facts)
+    else:
+        print(f"{facts['label']}")
+        print(
+            f"  {facts['clips']['used']} clips, {used} frames ({used / 25 / 3600:.2f} h); {facts['kmeans']['steps']} "
+            f"steps; mean squared distance {facts['origin']['inertia']:.4g}; {facts['kmeans']['unused']} codes unused"
+        )
+        print(f"  stored in {output}; a recipe of apgmos takes it with vq_source: kmeans, vq: {output}")
+    if used < min(frames, ENOUGH):
+        say(
+            f"note: {used} frames are fewer than the {min(frames, ENOUGH)} that were asked for: all there are were used"
+        )
+    for one in failed[:5]:
+        say(f"  {one['utterance_id']}: {one['reason']}")
+    if len(failed) > allow_failed:
+        raise ClipsFailed(
+            f"the codebook is stored, but {len(failed)} clips could not be used ({allow_failed} allowed); mend them "
+            f"and name a new -o, or pass --allow-failed {len(failed)}"
+        )
+
+
+def _audio_entries(paths: list[str]) -> tuple[list[Entry], str]:
+    from ..core.printable import printable
+    from ..predict import collect
+
+    collected = collect(paths)
+    if collected.passed_over:
+        say(f"note: passed over {collected.passed_over}")
+    return list(collected.entries), ", ".join(printable(Path(path).resolve().name) for path in paths)
+
+
+def _task_entries(task: str, split: str, data_root: Path | None, systems: list[str] | None) -> tuple[list[Entry], str]:
+    """The clips of one split, refusing those that results are reported on."""
+    from ...tasks import load_task
+    from ..core.discover import Entry
+    from ..core.errors import DataError
+
+    loaded = load_task(task, data_root)
+    names = loaded.resolve_split(split)
+    if split.startswith("test") or set(names) & set(loaded.card.test_splits):
+        raise UsageError(
+            f"--split {split}: results of {task} are reported on it; a codebook that has seen it would make them "
+            "worthless. Take the train split"
+        )
+    rows = [row for name in names for row in loaded.open(name).rows if row["audio_path"]]
+    if systems:
+        rows = [row for row in rows if any(fnmatchcase(row["system_id"], pattern) for pattern in systems)]
+    if not rows:
+        chosen = f" of the systems {', '.join(systems)}" if systems else ""
+        raise DataError(f"{task}/{split}: no clips with audio{chosen}")
+    entries = [Entry(Path(row["audio_path"]), row["utterance_id"]) for row in rows]
+    label = f"{task}/{split}" + (f" ({', '.join(systems)})" if systems else "")
+    return entries, label

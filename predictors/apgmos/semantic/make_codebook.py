@@ -1,0 +1,194 @@
+"""The substitute for GPT-SoVITS's codebook: frames of clean speech, clustered (``mosharness codebook``)."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ....harness.core.config import config_dict
+from ....harness.core.discover import Entry
+from ....harness.core.errors import CheckpointError, DataError, UsageError
+from ....harness.core.files import digest, read_json
+from ....harness.core.progress import progress_bar
+from ...ssl.shapes import Size
+from ...trainable import exact
+from .codebook_file import FACTS, TENSORS, make_tensors, write_codebook
+from .distortion import SemanticDistortion
+from .frames import FrameStore, extract
+from .kmeans import KMeansSettings, KMeansState, assign, fit, most_steps
+from .origin import VqOrigin
+from .sources import RANDOM, hubert_digest, load_hubert
+
+WORK = ".work"
+SAVE_SECONDS = 20.0
+ENOUGH = 500_000
+"""Frames of 25 Hz that a good codebook takes: about six hours."""
+
+
+@dataclass(frozen=True)
+class CodebookSettings:
+    """What to make.
+
+    Attributes:
+        hubert: Weights of HuBERT (see ``sources.py``).
+        corpus: Name of the audio, for the record.
+        size: HuBERT's size.
+        frames: Frames to use; all where there are fewer.
+        kmeans: How to cluster.
+    """
+
+    hubert: str
+    corpus: str
+    size: Size = "base"
+    frames: int = ENOUGH
+    kmeans: KMeansSettings = field(default_factory=KMeansSettings)
+
+
+def make_codebook(
+    entries: Sequence[Entry],
+    settings: CodebookSettings,
+    output: Path,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    show: bool = False,
+) -> dict[str, Any]:
+    """Extract, cluster, store. Interrupted, the same call goes on; finished, it returns what is there.
+
+    Args:
+        entries: Clips of clean natural speech, never of an evaluation split.
+        settings: What to make.
+        output: Folder of the codebook.
+        device: As resolved: ``cpu`` or ``cuda``.
+        workers: Decoding threads; never change the result.
+        show: Show progress on stderr.
+
+    Returns:
+        What ``vq.json`` holds.
+
+    Raises:
+        CheckpointError: If HuBERT's weights do not fit.
+        DataError: If there are too few frames.
+        UsageError: If the folder holds a codebook of other settings.
+    """
+    model, name = _hubert(settings, device)
+    tied = "" if settings.hubert == RANDOM else hubert_digest(model)
+    clips = sorted((entry.utterance_id, _size(entry.path)) for entry in entries)
+    source = {"hubert": tied or name, "size": settings.size, "frames": settings.frames, "clips": clips}
+    key = digest({**source, "seed": settings.kmeans.seed})
+    recipe = digest({"frames": key, "kmeans": config_dict(settings.kmeans), "corpus": settings.corpus})
+    finished = _finished(output, recipe)
+    if finished is not None:
+        return finished
+    order = np.random.default_rng(settings.kmeans.seed).permutation(len(entries))
+    ordered = sorted(entries, key=lambda entry: entry.utterance_id)
+    with exact(device), FrameStore(output / WORK, key, model.channels) as store:
+        with progress_bar("frames", total=settings.frames, done=store.total, show=show) as advance:
+            extract(store, [ordered[at] for at in order], model, settings.frames, device=device, workers=workers,
+                    on_clip=advance)  # fmt: skip
+        frames = store.read()
+        _check(store, settings)
+        state = _cluster(frames, settings.kmeans, output / WORK / f"{recipe[7:23]}.npz", device, show)
+        sizes, inertia = assign(frames, state.centres, device)
+        failed = [{"utterance_id": clip, "reason": reason} for clip, _, reason in store.clips if reason]
+        used = len(store.clips) - len(failed)
+    origin = VqOrigin(
+        "kmeans",
+        hubert=name,
+        hubert_sha256=tied,
+        layer=model.hubert.n_layers,
+        corpus=settings.corpus,
+        clusters=settings.kmeans.clusters,
+        frames=len(frames),
+        seed=settings.kmeans.seed,
+        inertia=inertia,
+    )
+    facts = {
+        "recipe": recipe,
+        "kmeans": {**config_dict(settings.kmeans), "steps": state.step, "unused": int((sizes == 0).sum())},
+        "clips": {"given": len(entries), "used": used, "failed": failed},
+        "label": origin.label,
+    }
+    write_codebook(output, make_tensors(torch.from_numpy(state.centres), torch.from_numpy(sizes)), origin, facts)
+    del frames
+    shutil.rmtree(output / WORK)
+    stored: dict[str, Any] = read_json(output / FACTS)
+    return stored
+
+
+def _hubert(settings: CodebookSettings, device: str) -> tuple[SemanticDistortion, str]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.kmeans.seed)  # fresh weights, if any, are those of the seed
+        model = SemanticDistortion(settings.size, codebook_size=1)
+    name = load_hubert(model, settings.hubert)
+    return model.to(device), name
+
+
+def _finished(output: Path, recipe: str) -> dict[str, Any] | None:
+    if (output / FACTS).is_file():
+        facts = read_json(output / FACTS)
+        if isinstance(facts, dict) and facts.get("recipe") == recipe:
+            return facts
+        raise UsageError(f"{output}: holds a codebook of other audio or settings; name another -o, or remove it")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output}: this is a file; -o names a folder")
+    if output.is_dir() and any(path.name not in (WORK, TENSORS) for path in output.iterdir()):
+        raise UsageError(f"{output}: this folder holds other things; name an empty or new one")
+    return None
+
+
+def _check(store: FrameStore, settings: CodebookSettings) -> None:
+    clusters = settings.kmeans.clusters
+    if store.total >= clusters:
+        return
+    failed = [f"{clip}: {reason}" for clip, _, reason in store.clips if reason]
+    unusable = f" ({len(failed)} of {len(store.clips)} clips cannot be used, first {failed[0]})" if failed else ""
+    raise DataError(
+        f"{settings.corpus}: {store.total} frames for {clusters} clusters{unusable}: give more audio (25 frames a "
+        f"second; {ENOUGH} frames are good) or fewer --clusters"
+    )
+
+
+def _cluster(
+    frames: np.ndarray[Any, np.dtype[np.float32]], settings: KMeansSettings, path: Path, device: str, show: bool
+) -> KMeansState:
+    state = None
+    if path.is_file():
+        try:
+            state = KMeansState.load(path)
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise CheckpointError(f"{path}: not the state of a run ({error}); remove it") from error
+    last, saved = state, time.monotonic()
+    total = settings.starts + most_steps(len(frames), settings)
+    done = 0 if state is None else settings.starts + state.step
+    with progress_bar("k-means", total=total, done=done, show=show) as advance:
+
+        def on_step(now: KMeansState) -> None:
+            nonlocal last, saved
+            last = replace(now)  # arrays are never changed in place, so this stays whole whenever a signal comes
+            advance(1)
+            if now.step == 1 or time.monotonic() - saved > SAVE_SECONDS:
+                last.save(path)
+                saved = time.monotonic()
+
+        try:
+            return fit(frames, settings, state=state, device=device, on_start=lambda _: advance(1), on_step=on_step)
+        except KeyboardInterrupt:
+            if last is not None:
+                last.save(path)
+            raise
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
