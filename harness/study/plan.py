@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MosharnessError, UsageError
@@ -171,10 +170,3 @@ def _stage_names(row: StudyRow, task: str, choices: Choices) -> list[str]:
 def _first(name: str) -> str:
     first, _, rest = name.partition(".")
     return first if rest else ""
-
-
-def result_folders(output: Path, task: str, splits: Sequence[str], label: str) -> list[Path]:
-    """Where the results of a row lie."""
-    from ..results import result_folder
-
-    return [result_folder(output, task, split, label) for split in splits]
