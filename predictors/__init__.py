@@ -20,6 +20,7 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
         "jsqa": "mosharness.predictors.jsqa:Jsqa",
         "nisqa": "mosharness.predictors.nisqa:Nisqa",
         "nisqa_tts": "mosharness.predictors.nisqa:NisqaTts",
+        "sfissl": "mosharness.predictors.sfissl:SfiSsl",
         "sslmos": "mosharness.predictors.sslmos:SslMos",
         "utmosv2": "mosharness.predictors.utmosv2:Utmosv2",
     },

@@ -1,0 +1,75 @@
+"""Checkpoints of other implementations, as far as they can be read without guessing.
+
+No official code was found. A public evaluation platform runs checkpoints called ``checkpoint_BVCC.pkl`` and
+``checkpoint_SOMOS.pkl``, and much of the paper reads as SHEET does, whose files are pickles of ``{"model": state dict,
+"optimizer": ..., "steps": ..., "epochs": ...}``. That wrapper is read here; names inside are taken only if they are
+exactly ours, and everything that differs is listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...harness.core.errors import CheckpointError
+from ..checkpoints import load_torch
+
+if TYPE_CHECKING:
+    from . import Apgmos
+
+P = TypeVar("P", bound="Apgmos")
+SHOWN = 40
+
+
+def from_official(cls: type[P], path: Path, config: Mapping[str, Any], options: Mapping[str, Any]) -> P:
+    """A predictor from a SHEET-style file, or from a bare state dict.
+
+    Raises:
+        CheckpointError: If the file is none of these, or any name or shape differs; the message lists what.
+    """
+    state = read_state(path)
+    predictor = cls(config, **options)
+    own = predictor.network.state_dict()
+    problems = differences(own, state)
+    if problems:
+        listed = "\n  ".join(problems[:SHOWN])
+        more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise CheckpointError(
+            f"{path}: {len(problems)} of its tensors or ours do not match, and nothing is guessed:\n  {listed}{more}\n"
+            "  If this is an official file, its layout is not known here: please report these names"
+        )
+    predictor.load_tensors({name: state.get(name, own[name]) for name in own})
+    return predictor
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state dict of a file, under ``model`` or bare.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    content = load_torch(path)
+    state = content.get("model", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not state or not all(hasattr(value, "shape") for value in state.values()):
+        held = ", ".join(sorted(map(str, content))[:8]) if isinstance(content, dict) else type(content).__name__
+        raise CheckpointError(
+            f"{path}: no state dict under 'model' (it holds: {held}); pass a file as SHEET saves them, or a folder "
+            "written by save_pretrained"
+        )
+    return {str(name): value for name, value in state.items()}
+
+
+def differences(own: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Lines about every name that only one side has, and every shape that differs.
+
+    The digest of the semantic branch is ours alone and may be absent.
+    """
+    from .network import DIGEST
+
+    lines = [f"missing: {name} {tuple(own[name].shape)}" for name in own if name not in given and name != DIGEST]
+    lines += [f"not known: {name} {tuple(value.shape)}" for name, value in given.items() if name not in own]
+    for name, value in given.items():
+        if name in own and tuple(own[name].shape) != tuple(value.shape):
+            lines.append(f"another shape: {name} {tuple(value.shape)}, ours {tuple(own[name].shape)}")
+    return lines

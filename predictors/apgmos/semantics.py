@@ -1,0 +1,142 @@
+"""Weights of frozen and pretrained parts: what recipes name, and the semantic branch in checkpoint folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...harness.core.errors import CheckpointError, MosharnessError, UsageError
+from ...harness.core.files import read_json, write_json
+from ..base import check_tensors, load_tensors, save_tensors, tensors_digest
+from .config import CODES, ApgmosConfig, StageSettings
+from .semantic.origin import VqOrigin
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..ssl.backbone import SslBackbone
+    from .semantic.distortion import SemanticDistortion
+
+WEIGHTS, FACTS = "semantics.safetensors", "semantics.json"
+RANDOM = "random"
+
+
+def read_wav2vec2(config: ApgmosConfig, settings: StageSettings, stage: str) -> SslBackbone | None:
+    """wav2vec 2.0 with the weights that a stage starts from; ``None`` for fresh ones.
+
+    Raises:
+        UsageError, CheckpointError, HubError: If they are not named, not there, or do not fit; says what to do.
+    """
+    from ..ssl.backbone import SslBackbone
+    from ..ssl.pretrained import load_pretrained
+
+    if settings.wav2vec2 == RANDOM or (not settings.wav2vec2 and config.size == "tiny"):
+        return None
+    if not settings.wav2vec2:
+        raise UsageError(
+            f"stage {stage}: settings.wav2vec2 names no start weights: set it to facebook/wav2vec2-base, a folder or a "
+            f"file (--set train.{stage}.settings.wav2vec2=...), or to random"
+        )
+    backbone = SslBackbone("wav2vec2", config.size)
+    try:
+        load_pretrained(backbone, settings.wav2vec2)
+    except MosharnessError as error:
+        raise _in_stage(error, stage, "wav2vec2") from error
+    return backbone
+
+
+def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) -> SemanticDistortion:
+    """The semantic branch with the weights that a stage names.
+
+    Without a name of its own, HuBERT is ``facebook/hubert-base-ls960`` under a k-means codebook. Random weights are
+    always the same ones.
+
+    Raises:
+        UsageError, CheckpointError, HubError: If they are not named, not there, or do not fit; says what to do.
+    """
+    import torch
+
+    from .semantic.distortion import SemanticDistortion
+    from .semantic.sources import load_semantics, read_vq
+
+    hubert, codes, rate = settings.hubert, CODES[config.size], "25hz"
+    if not hubert and settings.vq_source != "gptsovits":
+        hubert = RANDOM if settings.vq_source == RANDOM else "facebook/hubert-base-ls960"
+    try:
+        if settings.vq_source != RANDOM:
+            weights = read_vq(settings.vq_source, settings.vq)
+            codes, rate = weights.codebook_size, weights.frame_rate
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            semantic = SemanticDistortion(config.size, codes, frame_rate=rate)  # type: ignore[arg-type]
+        load_semantics(semantic, hubert=hubert, vq_source=settings.vq_source, vq=settings.vq)
+    except MosharnessError as error:
+        raise _in_stage(error, stage, "vq" if not settings.vq else "hubert") from error
+    return semantic
+
+
+def _in_stage(error: MosharnessError, stage: str, name: str) -> MosharnessError:
+    kind: type[MosharnessError] = UsageError if isinstance(error, UsageError) else CheckpointError
+    where = f"(--set train.{stage}.settings.{name}=...; docs/predictors/apgmos.md says what fits)"
+    return kind(
+        f"stage {stage}: settings.{error} {where}" if str(error).startswith(name) else f"stage {stage}: {error} {where}"
+    )
+
+
+def semantic_digest(semantic: SemanticDistortion) -> Tensor:
+    """The branch's weights as 32 bytes, which are kept with what is trained on its output."""
+    import torch
+
+    text = tensors_digest(semantic.state_dict()).removeprefix("sha256:")
+    return torch.tensor(list(bytes.fromhex(text)), dtype=torch.uint8)
+
+
+def save_semantics(folder: Path, semantic: SemanticDistortion | None, origin: VqOrigin | None) -> None:
+    """Write the branch beside the weights, in a file of its own that pruned scoring never opens; and where it is from.
+
+    Args:
+        folder: Of the checkpoint.
+        semantic: ``None`` writes no weights and leaves a file that is there.
+        origin: ``None``: nothing semantic took part in training.
+    """
+    if semantic is not None:
+        save_tensors(folder / WEIGHTS, semantic.state_dict())
+    facts = {"origin": origin.to_dict() if origin is not None else None}
+    if semantic is not None:
+        facts |= {"codes": len(semantic.codebook.embed), "frame_rate": semantic.frame_rate}  # type: ignore[dict-item]
+    elif (folder / FACTS).is_file() and origin is not None:
+        facts = {**read_json(folder / FACTS), **facts}
+    write_json(folder / FACTS, facts)
+
+
+def read_origin(folder: Path) -> VqOrigin | None:
+    """Where the semantic branch of a checkpoint's training came from; ``None``: there was none."""
+    facts = read_json(folder / FACTS) if (folder / FACTS).is_file() else {}
+    origin = facts.get("origin") if isinstance(facts, dict) else None
+    return VqOrigin.from_dict(origin, f"{folder / FACTS}: origin") if isinstance(origin, dict) else None
+
+
+def load_semantics_from(folder: Path, config: ApgmosConfig) -> SemanticDistortion:
+    """The branch of a checkpoint folder.
+
+    Raises:
+        CheckpointError: If it is not there or does not fit.
+    """
+    import torch
+
+    from .semantic.distortion import SemanticDistortion
+
+    if not (folder / WEIGHTS).is_file() or not (folder / FACTS).is_file():
+        raise CheckpointError(
+            f"{folder}: no {WEIGHTS}, which queries: {config.queries} of {config.variant} needs: the branch was left "
+            "out when this checkpoint was copied, or took no part in its training. queries: pruned does without"
+        )
+    facts = read_json(folder / FACTS)
+    if not isinstance(facts, dict) or not isinstance(facts.get("codes"), int):
+        raise CheckpointError(f"{folder / FACTS}: does not describe {WEIGHTS}")
+    semantic = SemanticDistortion(config.size, facts["codes"], frame_rate=facts.get("frame_rate", "25hz"))
+    tensors = load_tensors(folder / WEIGHTS)
+    check_tensors(semantic.state_dict(), tensors, str(folder / WEIGHTS))
+    semantic.load_state_dict({name: torch.as_tensor(value) for name, value in tensors.items()})
+    semantic.origin = read_origin(folder) or VqOrigin()
+    return semantic
