@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import importlib.util
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mosharness.harness.training.recipe import Loss, Stage
 from mosharness.predictors.sfi.conv import SfiConv1d
 from mosharness.predictors.sfi.filters import AnalogFilters, GammatoneFilters, ModulatedGaussianFilters
 from mosharness.predictors.sfi.geometry import Base
 from mosharness.predictors.sfi.neural import NeuralAnalogFilters
+from mosharness.predictors.sfissl import SfiSsl
+from mosharness.predictors.sfissl.config import SfiSslConfig
+from mosharness.predictors.sfissl.convert import config_of, to_network
+from mosharness.predictors.sfissl.distill import distillation
+from mosharness.predictors.sfissl.items import Prepared
+from mosharness.predictors.sfissl.networks import make_backbone
+from mosharness.predictors.ssl.shapes import KERNELS, SIZES, STRIDES
 
 STEM = "sfi_conv"
 
@@ -38,10 +48,10 @@ class Golden:
         state = module.state_dict()
         for key, initial in state.items():
             if torch.is_floating_point(initial):
-                state[key] = self._filled(prefix + key, initial)
+                state[key] = self.filled(prefix + key, initial)
         module.load_state_dict(state)
 
-    def _filled(self, key: str, initial: torch.Tensor) -> torch.Tensor:
+    def filled(self, key: str, initial: torch.Tensor) -> torch.Tensor:
         rule = next(one for one in self.manifest["fill"]["rules"] if fnmatch.fnmatchcase(key, one["keys"]))
         values = self.rules.sinfill_tensor(key, tuple(initial.shape))
         scaled = rule["offset"] + rule["gain"] * values
@@ -68,10 +78,6 @@ def _load(path: Path) -> ModuleType:
 @pytest.fixture(scope="module")
 def golden(parity_dir: Path) -> Golden:
     return Golden(parity_dir)
-
-
-def each(check: Callable[[], None], names: str) -> None:
-    """Nothing: keeps the signature of parametrised checks in one place."""
 
 
 # -- the layer --------------------------------------------------------------------------------------------------------
@@ -124,14 +130,8 @@ def make_layer(golden: Golden, case: dict[str, Any]) -> SfiConv1d:
     return layer.train(case["mode"] == "train")
 
 
-def conv_cases(parity: Path) -> list[str]:
-    return [case["name"] for case in json.loads((parity / f"{STEM}.json").read_text())["conv_cases"]]
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per case of the manifest, with its stem in the id."""
-    import os
-
     root = Path(__file__).resolve().parents[2].parent / "shared" / "parity"
     manifest = Path(os.environ.get("MOSHARNESS_PARITY", root)) / f"{STEM}.json"
     known = json.loads(manifest.read_text()) if manifest.is_file() else None
@@ -155,9 +155,123 @@ def test_kernels_and_outputs_are_the_reference_s(golden: Golden, case: dict[str,
         with torch.no_grad():
             golden.compare(run["kernel_array"], layer.kernels(rate)[0])
             if run["output_array"]:
-                golden.compare(run["output_array"], layer(self_batch(golden, run), rate)[0])
+                golden.compare(run["output_array"], layer(golden.wave(run["input"])[None, None], rate)[0])
 
 
-def self_batch(golden: Golden, run: dict[str, Any]) -> torch.Tensor:
-    """The input of a run as a batch of one."""
-    return golden.wave(run["input"])[None, None]
+# -- student, head and losses -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The manifest's model as a size of backbone, and the settings that make its first layer."""
+    given = golden.manifest["tiny_models"]
+    shapes = given["hubert_config"]
+    assert (tuple(shapes["conv_kernel"]), tuple(shapes["conv_stride"])) == (KERNELS, STRIDES)
+    own = ("conv_kernel", "conv_stride", "attn_implementation", "layerdrop")
+    monkeypatch.setitem(SIZES, "manifest", {name: value for name, value in shapes.items() if name not in own})
+    layer = given["sfi_first_layer"]
+    bank = layer["filter_params"]
+    return {
+        "backbone": "hubert-manifest",
+        "stride": "floor",
+        "points": layer["n_samples"],
+        "highest": float(bank["max_freq"]),
+        "features": bank["n_RFFs"],
+        "widths": tuple(bank["ch_list"]),
+    }
+
+
+def filled(golden: Golden, names: dict[str, list[int]], own: dict[str, Any], prefix: str, ours: str) -> dict[str, Any]:
+    """Official tensors by the manifest's rules; what the rules keep is that of ``own``, where names begin otherwise."""
+    state = {}
+    for key, shape in names.items():
+        initial = own.get(key.replace(prefix, ours, 1), torch.zeros(shape))
+        assert list(initial.shape) == shape, key
+        state[key] = golden.filled(key, initial)
+    return state
+
+
+def test_student_and_head_are_the_reference_s(golden: Golden, tiny: dict[str, Any], scored: dict[str, Any]) -> None:
+    given = golden.manifest["mos"]
+    names = dict(given["state_dict_no_rate_embedding"])
+    if scored["condition_on_rate"]:
+        names |= given["extra_key_with_rate_embedding"]
+    rates = tuple(int(rate) for rate in sorted(given["rate_ids"], key=given["rate_ids"].__getitem__))
+    settings = {**tiny, "rate_embedding": scored["condition_on_rate"], "rates": rates}
+    settings["listener_rows"] = names["listenr_embedding.weight"][0]
+    network = SfiSsl(settings, device="cpu").network
+    state = filled(golden, names, network.state_dict(), "ssl_model.", "backbone.model.")
+    network.load_state_dict(to_network(state, network.state_dict(), Path("manifest")))
+    waves, rate = [golden.wave(recipe) for recipe in scored["inputs"]], scored["rate"]
+    listeners = torch.tensor(scored["listener_ids"])
+    with torch.no_grad():
+        scores = []
+        for wave, row in zip(waves, listeners, strict=True):
+            frames, counts = network.frames(wave[None], None, rate)
+            scores.append(network.judge(frames, counts, row[None])[0])
+        golden.compare(scored["score_array"], torch.stack(scores))
+        if scored["last_hidden_state_array"]:
+            states = network.backbone(waves[0][None], None, rate)[0]
+            golden.compare(scored["last_hidden_state_array"], states[0])
+
+
+def test_the_loss_of_a_padded_batch_is_the_reference_s(
+    golden: Golden, tiny: dict[str, Any], scored: dict[str, Any]
+) -> None:
+    given = golden.manifest["mos"]
+    names = dict(given["state_dict_no_rate_embedding"])
+    if scored["condition_on_rate"]:
+        names |= given["extra_key_with_rate_embedding"]
+    rates = tuple(int(rate) for rate in sorted(given["rate_ids"], key=given["rate_ids"].__getitem__))
+    settings = {**tiny, "rate_embedding": scored["condition_on_rate"], "rates": rates}
+    predictor = SfiSsl({**settings, "listener_rows": names["listenr_embedding.weight"][0]}, device="cpu")
+    state = filled(golden, names, predictor.tensors(), "ssl_model.", "backbone.model.")
+    predictor.load_tensors(to_network(state, predictor.tensors(), Path("manifest")))
+    stage = Stage("finetune", epochs=1, losses=(Loss("ratings"),), settings={"padding": "zeros"})
+    rate = scored["rate"]
+    items = [
+        Prepared(golden.wave(recipe).numpy(), rate, rate, (row,), (target,))
+        for recipe, row, target in zip(scored["inputs"], scored["listener_ids"], scored["targets"], strict=True)
+    ]
+    with torch.no_grad():
+        outputs = predictor.training_forward(predictor.collate(items), stage)
+        losses = predictor.losses(outputs, torch.tensor(scored["targets"])[:, None], stage)
+    assert losses is not None
+    golden.compare(scored["padded_batch_loss_array"], losses["ratings"])
+
+
+def test_the_loss_of_a_distillation_is_the_reference_s(
+    golden: Golden, tiny: dict[str, Any], distilled: dict[str, Any]
+) -> None:
+    names = golden.manifest["distill"]["state_dict"]
+    student = make_backbone(SfiSslConfig(**tiny)).eval()
+    teacher = make_backbone(SfiSslConfig(**{**tiny, "first_layer": "conv"})).eval()
+    for backbone, prefix in ((student, "student_model."), (teacher, "teacher_model.")):
+        own = {key: shape for key, shape in names.items() if key.startswith(prefix)}
+        state = filled(golden, own, backbone.model.state_dict(), prefix, "")
+        backbone.model.load_state_dict({key.removeprefix(prefix): value for key, value in state.items()})
+    rates = {recipe["sample_rate"] for recipe in distilled["inputs"]}
+    waves = torch.nn.utils.rnn.pad_sequence([golden.wave(recipe) for recipe in distilled["inputs"]], batch_first=True)
+    with torch.no_grad():
+        errors = distillation(
+            student,
+            teacher,
+            waves,
+            torch.tensor([waves.shape[1]] * len(waves)),
+            source_rate=rates.pop(),
+            student_rate=distilled["student_rate"],
+            teacher_rate=distilled["teacher_rate"],
+            masked=False,
+        )
+    golden.compare(distilled["loss_array"], errors.mean())
+
+
+def test_the_official_layout_is_read(golden: Golden) -> None:
+    layout = golden.manifest["official_checkpoint_layout"]["keys"]
+    own = SfiSsl({"backbone": "hubert-tiny", "rate_embedding": True}, device="cpu").tensors()
+    theirs = {name.partition(" ")[0]: torch.empty(shape, device="meta") for name, shape in layout.items()}
+    config = config_of(theirs, Path("layout"))
+    assert (config["backbone"], config["first_layer"]) == ("hubert-base", "sfi")
+    assert (config["widths"], config["features"]) == (SfiSslConfig().widths, SfiSslConfig().features)
+    small = [name for name in theirs if not re.search(r"encoder\.layers\.([2-9]|1\d)\.", name)]
+    assert set(to_network(dict.fromkeys(small), own, Path("layout"))) == set(own)

@@ -1,0 +1,28 @@
+"""One clip as SFI-SSL takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A clip ready for a batch.
+
+    Attributes:
+        wave: float32 ``(samples,)``.
+        sample_rate: Of ``wave``, in Hz.
+        native_rate: Of the clip, in Hz.
+        rows: Rows of the listeners who rated it; in training only.
+        ratings: What they said.
+    """
+
+    wave: np.ndarray
+    sample_rate: int
+    native_rate: int
+    rows: tuple[int, ...] = field(default=())
+    ratings: tuple[float, ...] = field(default=())
