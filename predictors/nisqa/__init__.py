@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ...harness.core.audio import AudioLimits, Clip
     from ...harness.core.hub import Download
+    from ...harness.inspection.model import Inspection
     from .networks import Network
 
 WEIGHTS_VARIABLE = "MOSHARNESS_NISQA_WEIGHTS"
@@ -91,6 +92,29 @@ class Nisqa(Predictor):
             rate = self.config.sample_rate
             samples = resample(samples, clip.sample_rate, rate, self.card.resampler).samples
         return mel_picture(samples, rate, self.config, printable(clip.path))
+
+    def inspect(self, clip: Clip) -> Inspection:
+        """The mel picture that the network sees, and the scores."""
+        import numpy as np
+
+        from ...harness.inspection.model import Inspection, Panel
+        from ..mel import hertz_to_mel, mel_to_hertz
+
+        picture = self.prepare(clip)
+        rate = self.config.sample_rate or clip.sample_rate
+        hop_s = int(rate * self.config.hop_s) / rate
+        top = float(self.config.fmax or rate / 2)
+        centres = mel_to_hertz(np.linspace(0.0, hertz_to_mel(top), self.config.n_mels + 2))[1:-1]
+        panel = Panel(
+            "mel picture, the input of NISQA",
+            "mel_db",
+            y_label="frequency (Hz)",
+            x_extent=(-0.5 * hop_s, (len(picture) - 0.5) * hop_s),  # frames are centred on multiples of the hop
+            y_centres="mel_hz",
+            colour_label="dB",
+        )
+        scores = dict(zip(self.dimensions, map(float, self.score([picture])[0]), strict=True))
+        return Inspection({"mel_db": picture.T, "mel_hz": centres}, [panel], values=scores)
 
     def score(self, batch: Sequence[np.ndarray]) -> np.ndarray:
         import torch
