@@ -146,7 +146,10 @@ class Training:
     def _plans(self, predictor: Trainable) -> list[tuple[Stage, StageData]]:
         """Every stage with its clips."""
         recipe = self.recipe
-        return [(one, stage_data(one, recipe.folds, predictor.dimensions, self.tasks)) for one in recipe.stages]
+        return [
+            (one, stage_data(one, recipe.folds if one.folds else None, predictor.dimensions, self.tasks))
+            for one in recipe.stages
+        ]
 
     def _start(self) -> Trainable:
         """A predictor with fresh weights drawn by the seed, or that of ``--init-from``."""

@@ -164,6 +164,7 @@ class Stage:
         init: Where the weights come from: empty goes on with those of the stage before; ``fresh``; names of earlier
             stages or checkpoint folders, which the predictor loads in ``begin_stage``.
         settings: For the predictor.
+        folds: Whether the recipe's folds cut this stage's data; with ``False`` it has dev sets of its own.
         allow_failed: How many clips may be unusable before training stops.
         keep: How many of the best weights are kept on disk while training.
         save_steps, save_seconds: Training state is saved at each evaluation and after so many steps or seconds
@@ -190,6 +191,7 @@ class Stage:
     mixup: float = 0.0
     init: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    folds: bool = True
     allow_failed: int = 0
     keep: int = 1
     save_steps: int = 0
