@@ -212,7 +212,7 @@ class ApgmosNetwork(nn.Module):
             assert queries is not None
             mask = None
             if longest or len(frames) > 1:
-                mask = self._mask(tokens, counts, frame_counts, longest, frames.shape[1])
+                mask = self.mask(tokens, counts, frame_counts, longest, frames.shape[1])
             fusion: Any = self.fusion
             states = fusion(queries, frames, mask)
             return Positions(self.decode("decoder", states), auditory, other, torch.zeros_like(valid))
@@ -226,7 +226,7 @@ class ApgmosNetwork(nn.Module):
             torch.cat([none, inside], 1),
         )
 
-    def _mask(self, tokens: int, counts: Tensor, frame_counts: Tensor, longest: int, width: int) -> Tensor:
+    def mask(self, tokens: int, counts: Tensor, frame_counts: Tensor, longest: int, width: int) -> Tensor:
         """The band mask, as wide as the tensors are."""
         mask = band_mask(tokens, counts, frame_counts, self.config.tau)
         rows, columns = tokens + longest - mask.shape[1], width - mask.shape[2]
