@@ -16,6 +16,7 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
     {
         "apgmos": "mosharness.predictors.apgmos:Apgmos",
         "audiobox": "mosharness.predictors.audiobox:Audiobox",
+        "drasp": "mosharness.predictors.drasp:Drasp",
         "dsp": "mosharness.predictors.dsp:Dsp",
         "jsqa": "mosharness.predictors.jsqa:Jsqa",
         "nisqa": "mosharness.predictors.nisqa:Nisqa",

@@ -175,7 +175,7 @@ def official_state(path: Path) -> dict[str, Any]:
     names = [str(name).removeprefix("module.") for name in state] if isinstance(state, dict) else []
     if any(name.startswith("audio_branch.") for name in names):
         raise CheckpointError(
-            f"{path}: this is CLAP alone, without heads for scores; train from it (--set train.settings.pretrained=FILE)"
+            f"{path}: this is CLAP alone, without heads; train from it (--set train.settings.pretrained=FILE)"
         )
     if not isinstance(state, dict) or not any(name.startswith(UPSTREAM) for name in names):
         raise CheckpointError(f"{path}: no state dict of MusicEval's or DRASP's scripts (no tensors named {UPSTREAM}*)")

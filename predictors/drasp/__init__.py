@@ -1,0 +1,230 @@
+"""DRASP (arXiv 2508.21407): dual-resolution attentive statistics pooling, on CLAP and on AudioBox-Aesthetics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from ...harness.core.errors import UsageError
+from ...harness.core.files import atomic_write
+from ...harness.core.lazy import LazyModule
+from ..audiobox import DIMENSIONS as AES
+from ..audiobox import Audiobox
+from ..base import PredictorCard
+from ..clap.mos import ClapMos, official_settings
+from ..trainable import Trainable
+from .config import DraspConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from ...harness.core.audio import Clip, Finding
+    from ...harness.training.recipe import Stage
+else:
+    np = LazyModule("numpy")
+
+TOKENIZER = "tokenizer.json"
+CLAP_TASKS = ("musiceval",)
+"""Tasks that DRASP scores with CLAP."""
+AUDIOBOX_TASKS = ("aes_natural",)
+
+
+class Drasp(Trainable):
+    """A backbone, one of the poolings, heads; which backbone is a setting that follows the task.
+
+    No weights of DRASP were published, nor of MusicEval's baseline: train (``predictors/recipes/drasp-*.yaml``), or
+    pass a checkpoint of ours or a state dict of the authors' scripts. Published CLAP and AudioBox weights are what
+    training starts from; alone they give no scores of this model.
+
+    Attributes:
+        inner: The model of the backbone; it does all the work on the network that both share.
+    """
+
+    card: ClassVar[PredictorCard] = PredictorCard(
+        name="drasp",
+        title="DRASP: dual-resolution attentive statistics pooling on CLAP or AudioBox-Aesthetics",
+        dimensions=("mi", "ta"),
+        scale=(1.0, 5.0),
+        paper="https://arxiv.org/abs/2508.21407",
+        resampler="soxr_hq",
+        stages=("train",),
+        batching="padded",
+        note="No weights were published; train it. On CLAP clips are by default brought to 16 kHz and fed as 48 kHz, "
+        "as for the published figures, and their first 30 s count. On AudioBox the scale is 0 to 10 and resampling is "
+        "torchaudio's.",
+    )
+    config_class: ClassVar[type[Any]] = DraspConfig
+    parallel_score = True
+    takes_dimensions = True
+    uses_text = True
+    extra_files = (TOKENIZER,)
+
+    config: DraspConfig
+    inner: Trainable
+
+    # -- the model ------------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Make the network; fresh ones on AudioBox have the axes of AES."""
+        if self.config.backbone == "audiobox" and self.dimensions == self.card.dimensions:
+            self.dimensions = AES
+        super().build()
+        self.dimensions = self._built_for = self.inner.dimensions  # without those that need a text, if it is off
+
+    def make_network(self) -> nn.Module:
+        settings = self.config.for_backbone()
+        options: dict[str, Any] = {"device": self.device, "precision": self.precision}
+        if self.config.backbone == "clap":
+            self.inner = ClapMos(settings, dimensions=self.dimensions, **options)
+        else:
+            self.inner = Audiobox(settings, **options)
+            if self.inner.dimensions != self.dimensions:
+                self.inner.dimensions = self.dimensions
+                self.inner.build()
+        return self.inner.network
+
+    def prepare_clip(self, clip: Clip) -> Any:
+        """As the backbone's model does it, resampling included."""
+        return self.inner.prepare_clip(clip)
+
+    def plan(self, items: Sequence[Any], durations: Sequence[float] | None = None) -> list[tuple[int, ...]]:
+        return self.inner.plan(items, durations)
+
+    def findings(self, clip: Clip) -> Sequence[Finding]:
+        return self.inner.findings(clip)
+
+    def collate(self, items: Sequence[Any]) -> Any:
+        return self.inner.collate(items)
+
+    def forward(self, batch: Any) -> Tensor:
+        return self.inner.forward(batch)
+
+    def score(self, batch: Sequence[Any]) -> np.ndarray:
+        return self.inner.score(batch)
+
+    def weights_changed(self) -> None:
+        super().weights_changed()
+        self.inner.weights_changed()
+
+    def stated_settings(self) -> str:
+        """Backbone and pooling; and how CLAP hears the clips, which moves every score."""
+        config = self.config
+        segmented = config.pooling in ("drasp", "dual_resolution_attentive") or config.pooling.startswith("segmental")
+        segments = f", segments of {config.segment_size}" if segmented else ""
+        heard = f", input {config.clap_input}" if config.backbone == "clap" else ""
+        return f"{config.backbone}, {config.pooling} pooling{segments}{heard}"
+
+    @classmethod
+    def task_config(cls, task: str) -> dict[str, Any]:
+        """CLAP for MusicEval, AudioBox for AES-Natural."""
+        if task in CLAP_TASKS:
+            return {"backbone": "clap"}
+        return {"backbone": "audiobox"} if task in AUDIOBOX_TASKS else {}
+
+    # -- weights --------------------------------------------------------------------------------------------------
+
+    def fingerprint(self) -> dict[str, Any]:
+        """With the tokenizer, where there is one."""
+        known = super().fingerprint()
+        tokenizer = getattr(self.inner, "tokenizer", None)
+        if tokenizer is not None:
+            known["tokenizer"] = tokenizer.digest
+        return known
+
+    def load_tensors(self, tensors: Mapping[str, Any]) -> None:
+        """As in the base class; where texts are off, what belongs to them is left out."""
+        if self.dimensions != self._built_for:
+            self.build()
+        if self.config.backbone == "clap" and not self.config.text:
+            own = self.network.state_dict()
+            of_text = ("backbone.model.text_", "backbone.model.logit_scale", "heads.ta.")
+            tensors = {name: one for name, one in tensors.items() if name in own or not name.startswith(of_text)}
+        super().load_tensors(tensors)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """As in the base class, with the tokenizer beside the weights."""
+        folder = super().save_pretrained(folder)
+        tokenizer = getattr(self.inner, "tokenizer", None)
+        if tokenizer is not None:
+            with atomic_write(folder / TOKENIZER) as stream:
+                stream.write(tokenizer.text)
+        return folder
+
+    @classmethod
+    def from_folder(cls, folder: Path, config: Mapping[str, Any], **options: Any) -> Self:
+        predictor = super().from_folder(folder, config, **options)
+        if isinstance(predictor.inner, ClapMos) and predictor.inner.network.reads_text:
+            if (folder / TOKENIZER).is_file():
+                predictor.inner.set_tokenizer(folder)
+            predictor._fingerprint = None
+        return predictor
+
+    @classmethod
+    def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
+        """Load a state dict of the authors' training scripts; its dimensions and pooling are read from its tensors.
+
+        Raises:
+            CheckpointError: If the file is none. A bare CLAP or AudioBox checkpoint has no heads or pooling of this
+                model: name it as ``pretrained`` or ``released`` in a recipe instead.
+        """
+        settings = dict(config)
+        if settings.get("backbone", cls.config_class().backbone) == "audiobox":
+            return cls._from_fork(path, settings, **options)
+        from ..clap.networks import from_mos_predictor, official_dimensions, official_state
+
+        state = official_state(path)
+        predictor = cls({**official_settings(state, settings, str(path)), **settings}, **options)
+        found = official_dimensions(state)
+        if predictor.dimensions != found:
+            predictor.dimensions = found
+            predictor.build()
+        network: Any = predictor.network
+        predictor.load_tensors(from_mos_predictor(state, network, str(path)))
+        return predictor
+
+    @classmethod
+    def _from_fork(cls, path: Path, settings: dict[str, Any], **options: Any) -> Self:
+        """What the authors' fork of AudioBox-Aesthetics saves; the pooling is that of the settings."""
+        from ..audiobox.convert import read_official, to_network
+
+        official = read_official(path)
+        projection = "pooling_proj.weight" in official.state
+        predictor = cls({"projection": projection, "rms_normalize": False, **settings}, **options)
+        network: Any = predictor.network
+        predictor.load_tensors(to_network(official, network, str(path)))
+        return predictor
+
+    # -- training -------------------------------------------------------------------------------------------------
+
+    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
+        self.inner.see_targets(targets, stage)
+
+    def check_stage(self, stage: Stage) -> None:
+        self.inner.check_stage(stage)
+
+    def begin_stage(self, stage: Stage) -> None:
+        """As the backbone's model does it; a start brings its tokenizer."""
+        self.inner.checkpoint = self.checkpoint
+        if isinstance(self.inner, ClapMos) and self.inner.network.reads_text:
+            for folder in stage.starts.values():
+                if (Path(folder) / TOKENIZER).is_file():
+                    self.inner.set_tokenizer(folder)
+        self.inner.begin_stage(stage)
+        if self.inner.network is not self.network:
+            raise UsageError(f"stage {stage.name}: the start is of other dimensions")
+        self._fingerprint = None
+
+    def train_mode(self, stage: Stage) -> None:
+        self.inner.train_mode(stage)
+
+    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
+        return self.inner.prepare_training(clip, stage, generator)
+
+    def training_forward(self, batch: Any, stage: Stage) -> Tensor | dict[str, Tensor]:
+        return self.inner.training_forward(batch, stage)
+
+    def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
+        """``aes`` on AudioBox (see there); on CLAP the recipe's named losses are all there is."""
+        return self.inner.losses(outputs, targets, stage)
