@@ -118,17 +118,30 @@ def read_settings(path: Path, context: typer.Context) -> dict[str, Any]:
     for verb, values in settings.items():
         if verb not in commands:
             raise UnknownName(f"verb in {path}", verb, commands)
-        if not isinstance(values, dict):
-            raise UsageError(f"{path}: {verb} must be a mapping of options to values")
-        names = {option.name: option for option in commands[verb].params}
-        for key in list(values):
-            name = str(key).replace("-", "_")
-            if name not in names:
-                raise UnknownName(f"option of {verb} in {path}", str(key), [one.replace("_", "-") for one in names])
-            values[name] = values.pop(key)
-            if names[name].multiple and not isinstance(values[name], list):
-                values[name] = [values[name]]
+        settings[verb] = _verb_settings(commands[verb], values, path, verb)
     return settings
+
+
+def _verb_settings(command: Any, values: Any, path: Path, verb: str) -> dict[str, Any]:
+    """Settings of a verb by parameter name; a verb within it has its own below its name, and those of both apply."""
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: {verb} must be a mapping of options to values")
+    names = {option.name: option for option in command.params}
+    within: dict[str, Any] = getattr(command, "commands", {})
+    ready: dict[str, Any] = {}
+    for key, value in values.items():
+        name = str(key).replace("-", "_")
+        if key in within:
+            continue
+        if name not in names:
+            known = [*(one.replace("_", "-") for one in names), *within]
+            raise UnknownName(f"option of {verb} in {path}", str(key), known)
+        ready[name] = [value] if names[name].multiple and not isinstance(value, list) else value
+    for name, inner in within.items():
+        own = _verb_settings(inner, values.get(name) or {}, path, f"{verb} {name}")
+        shared = {one.name: ready[one.name] for one in inner.params if one.name in ready}
+        ready[name] = {**shared, **own}
+    return ready
 
 
 def spread_settings(arguments: list[str]) -> list[str]:

@@ -490,6 +490,36 @@ def test_settings_of_an_audio_gate_come_from_the_file(
     assert cli("gate", "plan", "--baseline", sides[0], "--rerender", sides[1], "--predictor", "toy").code == 0
 
 
+def test_plan_and_approve_take_settings_of_their_own_and_those_of_the_gate(
+    cli: Cli, sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = f"gate:\n  predictor: toy\n  margin: 0.02\n  min-n: 10\n  baseline: {sides[0]}\n"
+    Path("mosharness.yaml").write_text(shared + f"  plan: {{rerender: {sides[1]}, alpha: 0.1}}\n")
+    plan = cli("gate", "plan", "--json")
+    assert plan.code == 0, plan.err
+    assert plan.json["alpha"] == 0.1 and plan.json["scores"][0]["margin"] == 0.02
+    given = cli("gate", "plan", "--json", "--margin", "0.3", "--alpha", "0.2")
+    assert given.json["alpha"] == 0.2 and given.json["scores"][0]["margin"] == 0.3
+    assert cli("gate", "--candidate", sides[1], "--json").json["options"]["alpha"] == 0.05  # its own, not the plan's
+
+    assert cli("gate", "--save-baseline", "base.json").code == 0
+    Path("mosharness.yaml").write_text(
+        f"gate:\n  predictor: [toy]\n  approve: {{baseline: base.json, candidate: {sides[1]}, reason: from the file}}\n"
+    )
+    assert cli("gate", "approve").code == 0
+    assert [one["reason"] for one in json.loads(Path("base.json").read_text())["history"]] == ["from the file"]
+
+    for wrong, words in (
+        ("gate: {plan: {rerendr: x}}", 'no option of gate plan in mosharness.yaml called "rerendr". Did you mean'),
+        ("gate: {plan: 3}", "gate plan must be a mapping"),
+        ("gate: {pln: {}}", 'no option of gate in mosharness.yaml called "pln". Did you mean "plan"'),
+    ):
+        Path("mosharness.yaml").write_text(wrong)
+        outcome = cli("gate", "plan")
+        assert outcome.code == 2 and words in outcome.err
+
+
 def test_unpaired_sides_need_no_common_texts(cli: Cli, sides: tuple[Path, Path]) -> None:
     old, new = sides
     for path in new.iterdir():
