@@ -19,6 +19,7 @@
 ``systems``     one entry per system: ``system_id n_utterances`` and per dimension ``<dim>`` (mean prediction),
                 ``<dim>_truth`` (the truth that was used); with ``spread`` = ``{dim: {mean, sd}}`` of the scored
                 utterances' predictions, this is enough to recompute and to compare the system level
+``multirate``   only of tasks whose clips have several sampling rates: ``rates``, ``drift`` (see ``multirate.py``)
 ``findings``    ``[{code, message}]`` of the loader
 ``options``     what the user chose: ``seed precision limit system_truth allow_missing allow_failed interval ...``
 ``provenance``  ``mosharness commit dirty python packages device``

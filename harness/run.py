@@ -14,6 +14,7 @@ from .core.errors import CheckpointError, DataError, UsageError
 from .core.files import check_name, digest, file_sha256
 from .core.pipeline import ClipScore, Item
 from .measure import MeasureOptions, SystemTruth, measure_rows
+from .multirate import rate_report
 from .predictions import Scored, read_system_truth, write_predictions
 from .provenance import provenance
 from .results import SCHEMA, Result, result_folder, write_result
@@ -285,6 +286,7 @@ def make_result(
     measured = measure_rows(
         table, dimensions, system_truth=truth, ratings=ratings, listeners=listeners, options=options.measure
     )
+    by_rate = rate_report(loaded.rows, table, dimensions, options.measure) if len(card.sample_rates) > 1 else None
     return {
         "schema": SCHEMA,
         "name": check_name(name, "--name"),
@@ -312,6 +314,7 @@ def make_result(
         "ceiling": measured.ceiling,
         "systems": measured.systems,
         "spread": measured.spread,
+        **({"multirate": by_rate} if by_rate is not None else {}),
         "findings": [asdict(found) for found in loaded.findings],
         "options": {
             "system_truth": convention,

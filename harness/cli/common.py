@@ -10,6 +10,7 @@ import typer
 
 from ..core.config import parse_assignments
 from ..core.errors import UsageError
+from .multirate import show_rates
 from .show import number, print_table, say, with_interval
 
 Tasks = Annotated[list[str], typer.Option("--task", help="Task; may repeat. `mosharness ls tasks` lists them.")]
@@ -95,6 +96,8 @@ def show_result(result: dict[str, Any]) -> None:
     }
     for reason in sorted(reasons):
         print(reason)
+    if "multirate" in result:
+        show_rates(result["multirate"])
     print(
         f"  [..] 95 % interval, {result['options']['resamples']} bootstrap resamples of "
         f"{result['options']['interval']}; ceiling: correlation a perfect predictor would reach"
