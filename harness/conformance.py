@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -30,6 +30,9 @@ TOLERANCE = 1e-5
 
 LENGTHS_S = (1.3, 4.1, 2.2, 0.9, 3.0, 1.7)
 RATES = (8_000, 16_000, 22_050, 44_100, 48_000)
+
+TEXT = "a calm voice over soft music"
+"""What all sounds are said to be made from, for predictors that read texts."""
 
 Wave = NDArray[np.float32]
 
@@ -83,19 +86,27 @@ class _Subject:
         """Every wave on its own: the reference for everything else."""
         return np.concatenate([self.predict([wave]) for wave in self.waves])
 
-    def predict(self, waves: Sequence[Wave], rate: int | None = None, **options: Any) -> np.ndarray:
-        return self.predictor.predict(waves, rate or self.rate, **options)
+    def predict(self, waves: Sequence[Any], rate: int | None = None, **options: Any) -> np.ndarray:
+        return _predict(self.predictor, waves, rate or self.rate, **options)
 
     def score_together(self, waves: Sequence[Wave]) -> np.ndarray:
         """One batch, whatever the plan would have made of it."""
         clips = [clip_from_array(wave, self.rate, limits=self.predictor.limits()) for wave in waves]
+        if self.predictor.uses_text:
+            clips = [replace(clip, text=TEXT) for clip in clips]
         return np.asarray(self.predictor.score([self.predictor.prepare_clip(clip) for clip in clips]), np.float64)
 
     def rows(self, waves: Sequence[Wave], rate: int) -> list[ClipScore]:
         """A row per clip, also for those that fail."""
-        items = [Item(f"clip {at}", (wave, rate)) for at, wave in enumerate(waves)]
+        items = [Item(f"clip {at}", (wave, rate), TEXT) for at, wave in enumerate(waves)]
         batches = [(at,) for at in range(len(items))]
         return [row for done in score_batches(self.predictor, items, batches) for row in done]
+
+
+def _predict(predictor: Predictor, waves: Sequence[Any], rate: int, **options: Any) -> np.ndarray:
+    """Scores of some waves or files, all of which were made from :data:`TEXT` as far as the predictor asks."""
+    texts = [TEXT] * len(waves) if predictor.uses_text else None
+    return predictor.predict(waves, rate, texts=texts, **options)
 
 
 def check_predictor(predictor: Predictor, *, device: str | None = None) -> list[CheckResult]:
@@ -271,7 +282,7 @@ def _bad_neighbour(subject: _Subject) -> str:
 def _input(subject: _Subject) -> str:
     wave = subject.waves[0].copy()
     subject.predict([wave])
-    clip = clip_from_array(wave, subject.rate, limits=subject.predictor.limits())
+    clip = replace(clip_from_array(wave, subject.rate, limits=subject.predictor.limits()), text=TEXT)
     subject.predictor.prepare_clip(clip)
     if not np.array_equal(wave, subject.waves[0]) or not np.array_equal(clip.samples, subject.waves[0]):
         raise Fault("the samples that were passed in are changed; copy before writing")
@@ -284,12 +295,12 @@ def _path(subject: _Subject) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.wav")
         soundfile.write(path, subject.waves[0], subject.rate, subtype="FLOAT")
-        return _same(subject.predictor.predict([path]), subject.scores[:1], "from a file instead of an array")
+        return _same(subject.predict([path]), subject.scores[:1], "from a file instead of an array")
 
 
 def _round_trip(subject: _Subject) -> str:
     predictor = subject.predictor
-    wanted = predictor.predict(subject.waves, subject.rate)
+    wanted = subject.predict(subject.waves)
     with tempfile.TemporaryDirectory() as folder:
         predictor.save_pretrained(folder)
         again = type(predictor).from_folder(Path(folder), {}, device=subject.device, precision=predictor.precision)
@@ -299,7 +310,7 @@ def _round_trip(subject: _Subject) -> str:
             raise Fault(f"{name} changes from {before} to {after} by saving and loading")
     if again.trained_on != predictor.trained_on:
         raise Fault(f"trained_on changes from {predictor.trained_on} to {again.trained_on} by saving and loading")
-    found = again.predict(subject.waves, subject.rate)
+    found = _predict(again, subject.waves, subject.rate)
     return _same(found, wanted, "after saving and loading", 0.0 if subject.device == predictor.device else 1e-3)
 
 
