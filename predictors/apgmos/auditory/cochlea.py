@@ -28,7 +28,9 @@ __all__ = ["Cochlea", "erbspace"]
 
 BLOCK, OVERLAP = 16_384, 4096  # samples at 16 kHz
 ROWS = 16  # blocks at once on a GPU: 128 MiB per buffer at 128 channels in float32
+BLOCKS_AT_ONCE = 80  # of a stream: a minute of frames is handed out together
 CHANNELS_AT_ONCE = 32  # on the CPU: what one block of them takes fits into the cache of a core
+FLOORS = {torch.float32: 1e-36, torch.float64: 1e-300}  # smaller filter outputs count as none
 
 
 class Segment(NamedTuple):
@@ -42,6 +44,22 @@ class Segment(NamedTuple):
 
     start: int
     edges: NDArray[np.int64] | int
+
+
+class Work(NamedTuple):
+    """Buffers that every block reuses: fresh ones between small results would leave holes in the heap, and the memory
+    of a long clip would grow after all."""
+
+    spectrum: Tensor
+    values: Tensor
+
+    def shaped(self, rows: int, channels: int, block: int) -> tuple[Tensor, Tensor]:
+        """Room for the spectrum and the samples of so many filters."""
+        bins, count = block // 2 + 1, rows * channels
+        return (
+            self.spectrum[: count * bins].view(rows, channels, bins),
+            self.values[: count * block].view(rows, channels, block),
+        )
 
 
 class Cochlea(FrontEnd):
@@ -124,17 +142,20 @@ class Cochlea(FrontEnd):
         todo = [
             (clip, first, segment) for clip, length in enumerate(given) for first, segment in self._segments(length)
         ]
-        rows = 1 if waves.device.type == "cpu" else ROWS
+        rows = 1 if waves.device.type == "cpu" else min(ROWS, len(todo))
+        work = self._work(rows)
         for at in range(0, len(todo), rows):
             group = todo[at : at + rows]
             pieces = torch.stack([self._piece(waves[clip], segment.start) for clip, _, segment in group])
-            for (clip, first, _), pooled in zip(group, self._pooled(pieces, [one[2] for one in group]), strict=True):
+            for (clip, first, _), pooled in zip(
+                group, self._pooled(pieces, [one[2] for one in group], work), strict=True
+            ):
                 frames[clip, first : first + len(pooled)] = pooled
         return frames, torch.tensor(counts, device=frames.device)
 
     @torch.no_grad()
     def stream(self, chunks: Iterable[Tensor | NDArray[Any]], rms: float | None = None) -> Iterator[Tensor]:
-        """The same frames of one clip of any length, from pieces of it, in the memory of one block.
+        """The same frames of one clip of any length, in the memory of one block and a minute of frames.
 
         Args:
             chunks: Consecutive samples, each ``(samples,)``; how they are cut makes no difference.
@@ -151,9 +172,11 @@ class Cochlea(FrontEnd):
             raise UsageError("adaptive bins depend on the length of the clip: it cannot be streamed, use blocks")
         if self.config.rms_db is not None and rms is None:
             raise UsageError("rms_db needs the level of the whole clip: give stream() its root mean square")
-        gain = self._gain(rms or 0.0)
+        gain, total = self._gain(rms or 0.0), 0
         piece = torch.zeros(self.block, dtype=self.dtype, device=self.device)
-        history, filled, total = self.block - self.hop, 0, 0
+        history, filled = self.block - self.hop, 0
+        work, together = self._work(1), self.hop // self.pool
+        frames, ready = piece.new_empty((BLOCKS_AT_ONCE * together, self.config.channels)), 0
         for chunk in chunks:
             samples = torch.as_tensor(chunk).to(self.device, self.dtype) * gain
             total += len(samples)
@@ -162,31 +185,40 @@ class Cochlea(FrontEnd):
                 piece[history + filled : history + filled + taken] = samples[:taken]
                 samples, filled = samples[taken:], filled + taken
                 if filled == self.hop:
-                    yield self._pooled(piece[None], [Segment(0, self.hop // self.pool)])[0]
+                    frames[ready : ready + together] = self._pooled(piece[None], [Segment(0, together)], work)[0]
+                    ready, filled = ready + together, 0
                     piece[:history] = piece[self.hop :].clone()
-                    filled = 0
+                if ready == len(frames):
+                    yield frames
+                    frames, ready = torch.empty_like(frames), 0
         if not total:
             raise UsageError("a clip without samples has no frames")
         piece[history + filled :] = 0.0
         if total < self.pool:
-            yield self._pooled(piece[None], [Segment(0, np.array([[0, total]]))])[0]
-        elif filled >= self.pool:
-            yield self._pooled(piece[None], [Segment(0, filled // self.pool)])[0]
+            yield self._pooled(piece[None], [Segment(0, np.array([[0, total]]))], work)[0]
+            return
+        bins = filled // self.pool
+        if bins:
+            frames[ready : ready + bins] = self._pooled(piece[None], [Segment(0, bins)], work)[0]
+        if ready + bins:
+            yield frames[: ready + bins]
 
     @torch.no_grad()
     def gammatone(self, waves: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         """The filters' output at full rate, ``(n, samples, channels)``: 8.2 MB per second of audio, for figures."""
         waves, _ = self._ready(waves, lengths)
-        starts = range(0, waves.shape[1], self.hop)
-        rows = [
-            torch.cat([self._filtered(self._piece(wave, start)[None], slice(None))[0] for start in starts], -1)
-            for wave in waves
-        ]
-        return torch.stack(rows)[..., : waves.shape[1]].transpose(1, 2)
+        result = waves.new_empty((*waves.shape, self.config.channels))
+        work = self._work(1)
+        for wave, rows in zip(waves, result, strict=True):
+            for start in range(0, len(wave), self.hop):
+                for channels in self._groups():
+                    values = self._filtered(self._piece(wave, start)[None], channels, work)[0]
+                    rows[start : start + self.hop, channels] = values[:, : len(wave) - start].T
+        return result
 
     def cochleagram(self, waves: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         """The electrical response at full rate, ``3 max(0, x)^(1/3)``, ``(n, samples, channels)``."""
-        return 3.0 * self.gammatone(waves, lengths).clamp_min_(0.0).pow_(1.0 / 3.0)
+        return 3.0 * _silence(_cube_root(self.gammatone(waves, lengths)))
 
     # -- blocks ---------------------------------------------------------------------------------------------------
 
@@ -206,6 +238,19 @@ class Cochlea(FrontEnd):
             yield first, Segment(int(start), edges[first:behind] - start)
             first = behind
 
+    def _groups(self) -> list[slice]:
+        """Channels that are filtered together."""
+        step = CHANNELS_AT_ONCE if self.device.type == "cpu" else self.config.channels
+        return [slice(start, start + step) for start in range(0, self.config.channels, step)]
+
+    def _work(self, rows: int) -> Work:
+        """Buffers for so many blocks at once."""
+        count = rows * min(self._groups()[0].stop, self.config.channels)
+        return Work(
+            torch.empty(count * (self.block // 2 + 1), dtype=self.response.dtype, device=self.device),
+            torch.empty(count * self.block, dtype=self.dtype, device=self.device),
+        )
+
     def _piece(self, wave: Tensor, start: int) -> Tensor:
         """One block of samples whose last ``hop`` begin at ``start``; zeros where the clip has none."""
         first = start - (self.block - self.hop)
@@ -213,22 +258,39 @@ class Cochlea(FrontEnd):
         before = max(0, -first)
         return torch.nn.functional.pad(inner, (before, self.block - before - len(inner)))
 
-    def _filtered(self, pieces: Tensor, channels: slice) -> Tensor:
-        """``(rows, block)`` to the undisturbed samples of some channels, ``(rows, channels, hop)``."""
+    def _filtered(self, pieces: Tensor, channels: slice, work: Work) -> Tensor:
+        """``(rows, block)`` to the undisturbed samples of some channels, ``(rows, channels, hop)``, in ``work``."""
         with torch.autocast(pieces.device.type, enabled=False):
-            spectrum = torch.fft.rfft(pieces)[:, None] * self.response[channels]
-            return torch.fft.irfft(spectrum, n=self.block)[..., self.block - self.hop :]
+            response = self.response[channels]
+            spectrum, values = work.shaped(len(pieces), len(response), self.block)
+            torch.mul(torch.fft.rfft(pieces)[:, None], response, out=spectrum)
+            torch.fft.irfft(spectrum, n=self.block, out=values)
+        return values[..., self.block - self.hop :]
 
-    def _pooled(self, pieces: Tensor, segments: Sequence[Segment]) -> list[Tensor]:
+    def _pooled(self, pieces: Tensor, segments: Sequence[Segment], work: Work) -> list[Tensor]:
         """Frames ``(bins, channels)`` of each block, for the bins of its segment."""
-        step = CHANNELS_AT_ONCE if pieces.device.type == "cpu" else self.config.channels
         parts: list[list[Tensor]] = [[] for _ in segments]
-        for start in range(0, self.config.channels, step):
-            values = self._filtered(pieces, slice(start, start + step)).clamp_min_(0.0).pow_(1.0 / 3.0)
+        for channels in self._groups():
+            values = _cube_root(self._filtered(pieces, channels, work))
             blocks = values.unflatten(-1, (-1, self.pool)).mean(-1)
             for row, (part, (_, edges)) in enumerate(zip(parts, segments, strict=True)):
                 part.append(blocks[row, :, :edges] if isinstance(edges, int) else _bin_means(values[row], edges))
-        return [3.0 * torch.cat(part).T for part in parts]
+        return [3.0 * _silence(torch.cat(part).T) for part in parts]
+
+
+def _cube_root(values: Tensor) -> Tensor:
+    """``max(0, x)^(1/3)`` in place, but nothing below the root of the floor: see :func:`_silence`.
+
+    By logarithm, which takes half the time of ``pow`` on the CPU as long as it meets no zero; a GPU has no preference.
+    """
+    if values.is_cuda:
+        return values.clamp_min_(0.0).pow_(1.0 / 3.0)
+    return values.clamp_min_(FLOORS[values.dtype]).log2_().mul_(1.0 / 3.0).exp2_()
+
+
+def _silence(roots: Tensor) -> Tensor:
+    """Exactly zero where there was nothing above the floor of :func:`_cube_root`."""
+    return roots.masked_fill(roots < 10.0 * FLOORS[roots.dtype] ** (1.0 / 3.0), 0.0)
 
 
 def bin_edges(length: int, bins: int) -> NDArray[np.int64]:

@@ -43,7 +43,7 @@ class FrontEnd(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Move the tables, but never round them: they are made anew on the device that ``fn`` chooses."""
-        device = fn(next(self.buffers())).device
+        device = fn(torch.empty(0, device=self.device)).device
         self._set_tables()
         super()._apply(lambda table: table.to(device), recurse)
         return self
