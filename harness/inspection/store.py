@@ -33,7 +33,7 @@ def file_names(utterance_ids: Iterable[str]) -> list[str]:
     taken: set[str] = set()
     for utterance in utterance_ids:
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", utterance).strip(".-")[:LONGEST_NAME]
-        if plain != utterance or plain.lower() in taken:
+        if not plain or plain != utterance or plain.lower() in taken:
             digest = hashlib.sha256(utterance.encode("utf-8", "surrogatepass")).hexdigest()
             plain = "-".join(filter(None, (plain, digest[:8])))
         names.append(plain)
