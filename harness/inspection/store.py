@@ -51,8 +51,9 @@ def save_arrays(path: Path, inspection: Inspection, facts: dict[str, Any]) -> No
     """
     panels = [asdict(panel) for panel in inspection.panels]
     meta = {**facts, "panels": panels, "note": inspection.note, "values": dict(inspection.values)}
+    arrays: dict[str, Any] = {**inspection.arrays, RESERVED: np.array(dump_json(meta, indent=None))}
     with atomic_write(path, "wb") as stream:
-        np.savez_compressed(stream, **dict(inspection.arrays), **{RESERVED: np.array(dump_json(meta, indent=None))})
+        np.savez_compressed(stream, **arrays)
 
 
 def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:

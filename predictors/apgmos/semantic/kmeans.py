@@ -79,7 +79,8 @@ class KMeansState:
     def save(self, path: Path) -> None:
         """Write as ``.npz``, atomically."""
         with atomic_write(path, "wb") as stream:
-            np.savez(stream, **{item.name: np.asarray(getattr(self, item.name)) for item in fields(self)})
+            values: dict[str, Any] = {item.name: np.asarray(getattr(self, item.name)) for item in fields(self)}
+            np.savez(stream, **values)
 
     @classmethod
     def load(cls, path: Path) -> KMeansState:
@@ -166,7 +167,7 @@ def _take_step(state: KMeansState, points: Tensor) -> float:
     """Move the centres by one batch; the batch's mean squared distance before."""
     centres = torch.from_numpy(state.centres).to(points.device)
     ready = centres.float()
-    codes = torch.cat([nearest(part, ready) for part in points.split(BLOCK)])
+    codes = torch.cat([nearest(part, ready) for part in torch.split(points, BLOCK)])
     inertia = float((points - ready[codes]).double().square().sum()) / len(points)
     counts = torch.bincount(codes, minlength=len(centres)).double()
     if points.device.type == "cpu":
