@@ -143,6 +143,7 @@ class StagedTraining(Trainable):
                 parameter.requires_grad_(False)
         if not any(one.requires_grad for one in network.parameters()):
             raise UsageError(f"stage {stage.name}: `frozen` leaves nothing to train")
+        network.eval()
         self._part, self._frozen, self._same_semantics = part, None, False
         self.weights_changed()
 

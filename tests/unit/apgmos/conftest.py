@@ -1,0 +1,52 @@
+"""A tiny APG-MOS whose scores differ clearly from clip to clip, and clips of many lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mosharness.harness.conformance import speech_like
+from mosharness.predictors.apgmos import Apgmos
+from mosharness.predictors.apgmos.config import StageSettings
+from mosharness.predictors.apgmos.semantics import make_semantics, semantic_digest
+
+LENGTHS_S = (1.0, 1.31, 2.0, 2.77, 4.1, 1.013)
+
+
+@pytest.fixture(scope="session")
+def waves() -> list[np.ndarray]:
+    """Clips at 16 kHz of several lengths and levels."""
+    return [speech_like(length, 16_000, at) * np.float32(0.2 + 0.2 * at) for at, length in enumerate(LENGTHS_S)]
+
+
+def sharpen(model: Apgmos) -> None:
+    """Weights that make scores differ between clips and positions: a fresh network is nearly constant."""
+    network: Any = model.network
+    with torch.no_grad():
+        if "auditory" in network.parts:
+            network.auditory.norm.weight.fill_(40.0)
+        for name in network.parts:
+            if name.endswith("decoder"):
+                network.get_submodule(name).layers[-1].weight.mul_(6.0)
+    model.weights_changed()
+
+
+@pytest.fixture
+def make_tiny() -> Callable[..., Apgmos]:
+    """``make_tiny(**config)``: a tiny model with the same random weights each time, semantic branch included."""
+
+    def make(**config: Any) -> Apgmos:
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            model = Apgmos({"size": "tiny", "D_f": 24, **config}, device="cpu")
+        sharpen(model)
+        if model.config.final_part == "sdm" or model.config.has_semantic_queries:
+            semantic = make_semantics(model.config, StageSettings(vq_source="random"), "test")
+            model.use_semantics(semantic)
+            model.network.semantics.copy_(semantic_digest(semantic))
+        return model
+
+    return make

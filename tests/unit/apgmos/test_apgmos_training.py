@@ -1,0 +1,391 @@
+"""Stages of APG-MOS: what is trained, what stands still, where weights come from, resuming."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mosharness.harness.conformance import speech_like
+from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.core.errors import CheckpointError, UnknownName, UsageError
+from mosharness.harness.training import train_predictor
+from mosharness.harness.training.recipe import Recipe, Stage, parse_recipe, read_recipe, recipe_names
+from mosharness.harness.training.stage import StageRun
+from mosharness.predictors import load_predictor
+from mosharness.predictors.apgmos import Apgmos
+from mosharness.predictors.apgmos.features import FrozenFeatures
+from mosharness.predictors.base import load_tensors
+from mosharness.predictors.training_clip import training_clip
+from mosharness.tasks import load_task
+
+sys.path.append(str(Path(__file__).parents[1] / "tasks"))
+from layout_bvcc import write_bvcc
+from layout_somos import write_somos
+
+Make = Callable[..., Apgmos]
+Waves = list[np.ndarray]
+TINY = {"size": "tiny", "D_f": 16}
+RANDOM = {"vq_source": "random"}
+
+
+def recipe(stages: list[dict[str, Any]], config: dict[str, Any] | None = None, **train: Any) -> Recipe:
+    defaults = {"optimizer": {"name": "sgd", "lr": 0.01, "momentum": 0.9}, "batch": 4, "settings": RANDOM}
+    values = {
+        "predictor": "apgmos",
+        "config": {**TINY, **(config or {})},
+        "train": {**defaults, "epochs": 1, **train},
+        "stages": stages,
+    }
+    return parse_recipe("test", values, "test recipe", "apgmos")
+
+
+STAGES = [{"name": "apm"}, {"name": "w2v"}, {"name": "joint"}]
+
+
+@pytest.fixture(scope="session")
+def rated(tmp_path_factory: pytest.TempPathFactory, write_wave: Callable[..., Path]) -> Path:
+    """A ``folder`` task: 9 clips to train on, 4 to choose by, 4 to test, of two systems."""
+    root = tmp_path_factory.mktemp("rated")
+    lines = ["path,system_id,mos,split"]
+    for at, split in enumerate(["train"] * 9 + ["dev"] * 4 + ["test"] * 4):
+        write_wave(root / f"{at}.wav", 0.4 + 0.15 * (at % 7), seed=at, level=0.02 + 0.02 * at)
+        lines.append(f"{at}.wav,sys{at % 2},{1.3 + 0.2 * at:.2f},{split}")
+    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def weights(output: Path, stage: str = "") -> dict[str, np.ndarray]:
+    folder = output / "folder" / "apgmos" / (f"training/{stage}/result" if stage else "checkpoint")
+    return load_tensors(folder / "model.safetensors")
+
+
+def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def batch_of(model: Apgmos, waves: Waves, stage: Stage) -> Any:
+    clips = [training_clip(clip_from_array(wave, 16_000), utterance_id=str(at)) for at, wave in enumerate(waves)]
+    return model.collate([model.prepare_training(clip, stage, np.random.default_rng(0)) for clip in clips])
+
+
+# --- what stages train --------------------------------------------------------------------------------------------
+
+
+def test_the_three_stages_leave_one_decoder_and_the_joint_one_changes_no_encoder(rated: Path, tmp_path: Path) -> None:
+    task = load_task("folder", rated)
+    train_predictor("apgmos", task, output=tmp_path, recipe=recipe(STAGES), device="cpu")
+    apm, w2v, joint = (weights(tmp_path, stage) for stage in ("apm", "w2v", "joint"))
+    parts = [
+        list(dict.fromkeys(name.partition(".")[0] for name in one if name != "semantics")) for one in (apm, w2v, joint)
+    ]
+    assert {frozenset(one) for one in parts} == {
+        frozenset({"auditory", "auditory_decoder"}),
+        frozenset({"auditory", "w2v", "w2v_decoder"}),
+        frozenset({"auditory", "tokens", "w2v", "fusion", "decoder"}),
+    }
+    for before, after, part in ((apm, w2v, "auditory."), (apm, joint, "auditory."), (w2v, joint, "w2v.")):
+        names = [name for name in before if name.startswith(part)]
+        assert any("running_mean" in name or part == "w2v." for name in names)
+        assert all(np.array_equal(before[name], after[name]) for name in names)
+    assert joint["semantics"].any()
+    assert not w2v["semantics"].any()
+    assert same(weights(tmp_path), joint)
+
+
+def test_only_what_a_stage_trains_has_gradients_and_is_in_training_mode(make_tiny: Make) -> None:
+    model = make_tiny()
+    for name, wanted in (("joint", {"tokens", "fusion", "decoder"}), ("apm", {"auditory", "auditory_decoder"})):
+        stage = Stage(name, epochs=1, settings=RANDOM)
+        model.network.fresh = False
+        model.begin_stage(stage)
+        model.train_mode(stage)
+        found = {name.partition(".")[0] for name, one in model.network.named_parameters() if one.requires_grad}
+        assert found == wanted
+        assert {name for name, one in model.network.named_children() if one.training} == wanted
+
+
+def test_a_joint_step_changes_no_buffer_of_the_frozen_parts(make_tiny: Make, waves: Waves) -> None:
+    model, stage = make_tiny(), Stage("joint", epochs=1, settings=RANDOM)
+    model.network.fresh = False
+    model.begin_stage(stage)
+    model.train_mode(stage)
+    before = {name: value.clone() for name, value in model.network.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameter_groups(stage), lr=0.1)
+    for _ in range(2):
+        outputs = model.training_forward(batch_of(model, waves, stage), stage)
+        assert torch.allclose(outputs["weights"].sum(1), torch.ones(len(waves)))
+        losses = model.losses(outputs, torch.linspace(1, 5, len(waves))[:, None], stage)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+    changed = {
+        name.partition(".")[0] for name, one in model.network.state_dict().items() if not one.equal(before[name])
+    }
+    assert changed == {"tokens", "fusion", "decoder"}
+
+
+@pytest.mark.parametrize("part", ["apm", "w2v", "joint"])
+def test_training_scores_are_those_of_scoring_with_all_queries(make_tiny: Make, waves: Waves, part: str) -> None:
+    model = make_tiny(queries="all")
+    stage = Stage(part, epochs=1, settings={**RANDOM, "features": "float32", "padding": "masked"})
+    model.network.fresh = False
+    model.begin_stage(stage)
+    with torch.no_grad():
+        trained = model.training_forward(batch_of(model, waves, stage), stage)["scores"]
+    assert float((trained - torch.from_numpy(model.predict(waves, 16_000))).abs().max()) <= 1e-5
+
+
+def test_stage_w2v_repeats_clips_to_the_end_of_the_batch(make_tiny: Make, waves: Waves) -> None:
+    model, stage = make_tiny(variant="W2V"), Stage("w2v", epochs=1)
+    model.begin_stage(stage)
+    batch = batch_of(model, waves[:3], stage)
+    longest = int(batch["lengths"].max())
+    repeated = [np.resize(wave, longest) for wave in waves[:3]]
+    with torch.no_grad():
+        found = model.training_forward(batch, stage)["scores"]
+    assert float((found - torch.from_numpy(model.predict(repeated, 16_000))).abs().max()) <= 1e-5
+
+
+def test_a_batch_of_one_clip_trains_the_auditory_branch_on_running_statistics(make_tiny: Make, waves: Waves) -> None:
+    model, stage = make_tiny(variant="APM+D"), Stage("apm", epochs=1)
+    model.begin_stage(stage)
+    model.train_mode(stage)
+    before = model.network.get_buffer("auditory.norm.running_mean").clone()
+    outputs = model.training_forward(batch_of(model, waves[:1], stage), stage)
+    model.losses(outputs, torch.tensor([[2.0]]), stage)["reg"].backward()
+    assert torch.equal(model.network.get_buffer("auditory.norm.running_mean"), before)
+    assert all(
+        one.grad is not None and one.grad.isfinite().all() for one in model.network.parameters() if one.requires_grad
+    )
+
+
+def test_frozen_features_are_the_same_from_disk_in_any_order_and_follow_their_weights(
+    make_tiny: Make, waves: Waves
+) -> None:
+    model = make_tiny()
+
+    def features(**options: Any) -> FrozenFeatures:
+        parts = dict(model.network.named_children())
+        return FrozenFeatures(model.front_end, parts["auditory"], parts["w2v"], model.semantic, **options)
+
+    clips = [clip_from_array(wave, 16_000) for wave in waves]
+    names = ("cochleagram", "embedding", "semantic", "frames")
+    fresh = {(name, at): features(cached=False).get(name, clip) for at, clip in enumerate(clips) for name in names}
+    store = features()
+    for _ in range(2):
+        for at in reversed(range(len(clips))):
+            for name in names:
+                assert np.array_equal(store.get(name, clips[at]), fresh[name, at])
+    assert all(store._caches[name].hits == len(clips) for name in names)
+    assert fresh["frames", 0].dtype == np.float16
+    assert fresh["embedding", 0].dtype == np.float32
+    frames = (len(waves[2]) - 400) // 320 + 1
+    assert fresh["frames", 2].shape == (frames, 24)
+    assert fresh["semantic", 2].shape == (frames // 2, 24)
+    assert fresh["cochleagram", 2].shape == (len(waves[2]) // 400, 24)
+    with torch.no_grad():
+        model.network.get_parameter("w2v.model.encoder.layer_norm.bias").add_(0.5)
+    again = features()
+    again.get("cochleagram", clips[0])
+    assert again._caches["cochleagram"].hits == 1
+    assert not np.array_equal(again.get("frames", clips[0]), fresh["frames", 0])
+
+
+def test_of_a_long_clip_each_epoch_draws_one_chunk(make_tiny: Make) -> None:
+    model, stage = make_tiny(variant="W2V", chunk_seconds=2.0), Stage("w2v", epochs=1)
+    clip = training_clip(clip_from_array(speech_like(7.5, 16_000, 1), 16_000), utterance_id="a")
+    drawn = [model.prepare_training(clip, stage, np.random.default_rng(at)).waves[0] for at in range(12)]  # type: ignore[union-attr]
+    assert len({one.tobytes() for one in drawn}) == 4
+    assert {one.size for one in drawn} == {32_000, 24_000}
+
+
+# --- resuming -----------------------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(rated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOSHARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        output = tmp_path_factory.mktemp("whole")
+        plan = recipe(STAGES, save_steps=1, epochs=2)
+        train_predictor("apgmos", load_task("folder", rated), output=output, recipe=plan, device="cpu")
+        yield output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("die_at", [4, 7, 10, 13, 17])  # stages have 6 steps each; 7 and 13 begin one
+def test_a_training_that_died_resumes_to_the_same_bits(
+    rated: Path, tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, die_at: int
+) -> None:
+    task, plan = load_task("folder", rated), recipe(STAGES, save_steps=1, epochs=2)
+    steps, original = 0, StageRun._step
+
+    def dying(self: StageRun, shares: Any) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == die_at:
+            raise Killed
+        original(self, shares)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StageRun, "_step", dying)
+        with pytest.raises(Killed):
+            train_predictor("apgmos", task, output=tmp_path, recipe=plan, device="cpu")
+    train_predictor("apgmos", task, output=tmp_path, recipe=plan, device="cpu", resume=True)
+    assert same(weights(tmp_path), weights(undisturbed))
+
+
+# --- where weights come from --------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_round_trips_and_loads_the_semantic_branch_only_when_scores_need_it(
+    make_tiny: Make, waves: Waves, tmp_path: Path
+) -> None:
+    model = make_tiny()
+    wanted = model.predict_queries(waves, 16_000)
+    model.save_pretrained(tmp_path)
+    assert not any("hubert" in name or "quantizer" in name for name in load_tensors(tmp_path / "model.safetensors"))
+    pruned, complete = (load_predictor("apgmos", tmp_path, "cpu", queries=one) for one in ("pruned", "all"))
+    assert isinstance(pruned, Apgmos)
+    assert isinstance(complete, Apgmos)
+    assert pruned.semantic is None
+    assert np.array_equal(pruned.predict(waves, 16_000)[:, 0], wanted.pruned)
+    assert np.abs(complete.predict(waves, 16_000)[:, 0] - wanted.all).max() <= 1e-6
+    assert pruned.fingerprint() == model.fingerprint()
+    assert "semantics" in complete.fingerprint()
+    assert "vq: random" in pruned.stated_settings()
+    (tmp_path / "semantics.safetensors").unlink()
+    assert np.array_equal(load_predictor("apgmos", tmp_path, "cpu").predict(waves, 16_000)[:, 0], wanted.pruned)
+    with pytest.raises(CheckpointError, match="the branch was left out"):
+        load_predictor("apgmos", tmp_path, "cpu", queries="all")
+
+
+def test_another_semantic_branch_than_that_of_training_is_refused(make_tiny: Make, tmp_path: Path) -> None:
+    model = make_tiny()
+    model.network.semantics[0] ^= 1
+    model.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="not the branch that these weights were trained with"):
+        load_predictor("apgmos", tmp_path, "cpu", queries="semantic")
+
+
+@pytest.mark.parametrize("settings", [{"front_end": "nyquist"}, {"D_f": 32}, {"rms_db": -26.0}, {"scale": (0, 100)}])
+def test_settings_that_the_weights_depend_on_cannot_be_changed_at_load(
+    make_tiny: Make, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    make_tiny().save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match=f"trained with {next(iter(settings))} = "):
+        load_predictor("apgmos", tmp_path, "cpu", **settings)
+    assert load_predictor("apgmos", tmp_path, "cpu", front_end="paper", scale=(1, 5)).config.D_f == 24
+
+
+def test_sources_that_are_not_named_are_asked_for_before_any_stage_begins(rated: Path, tmp_path: Path) -> None:
+    task = load_task("folder", rated)
+
+    def refused(plan: Recipe, message: str, kind: type[Exception] = UsageError) -> None:
+        with pytest.raises(kind, match=message):
+            train_predictor("apgmos", task, output=tmp_path, recipe=plan, device="cpu")
+
+    plan = recipe(STAGES, settings={})
+    refused(
+        plan, r"stage joint: settings.vq: name the generator file.*mosharness codebook.*--set train.joint.settings.vq"
+    )
+    missing = recipe(STAGES, settings={"vq": str(tmp_path / "s2G488k.pth")})
+    refused(missing, "s2G488k.pth: no such file", CheckpointError)
+    refused(recipe([{"name": "w2v"}], {"size": "base", "variant": "W2V"}), "settings.wav2vec2 names no start weights")
+    assert not (tmp_path / "folder").exists() or not list((tmp_path / "folder").rglob("state.safetensors"))
+
+
+def test_stages_that_make_no_sense_are_refused(make_tiny: Make) -> None:
+    with pytest.raises(UsageError, match="no trained auditory: let a stage apm go before it"):
+        Apgmos(TINY, device="cpu").begin_stage(Stage("joint", epochs=1, settings=RANDOM))
+    with pytest.raises(UsageError, match=r"set settings\.part to apm, w2v, sdm, joint"):
+        make_tiny().begin_stage(Stage("train", epochs=1))
+    with pytest.raises(UsageError, match=r"APM\+D does not use what w2v trains"):
+        make_tiny(variant="APM+D").begin_stage(Stage("w2v", epochs=1))
+    with pytest.raises(UnknownName, match="vq_source"):
+        make_tiny().begin_stage(Stage("joint", epochs=1, settings={"vq_sorce": "random"}))
+    model = make_tiny()
+    model.network.fresh = False
+    with pytest.raises(UsageError, match="leaves nothing to train"):
+        model.begin_stage(Stage("joint", epochs=1, frozen=("tokens.*", "fusion.*", "decoder.*"), settings=RANDOM))
+
+
+def test_pretrained_wav2vec2_is_what_the_stage_starts_from(make_tiny: Make, tmp_path: Path) -> None:
+    source: Any = make_tiny().network.w2v
+    source.model.save_pretrained(tmp_path)
+    stage = Stage("w2v", epochs=1, settings={"wav2vec2": str(tmp_path)})
+    torch.manual_seed(99)
+    fresh = Apgmos({**TINY, "variant": "W2V"}, device="cpu")
+    fresh.check_stage(stage)
+    fresh.begin_stage(stage)
+    found = fresh.network.w2v.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in source.state_dict().items())
+
+
+def test_files_in_sheet_s_form_load_when_names_fit_and_are_listed_when_not(
+    make_tiny: Make, waves: Waves, tmp_path: Path
+) -> None:
+    model, path = make_tiny(), tmp_path / "checkpoint_BVCC.pkl"
+    state = {name: value for name, value in model.network.state_dict().items() if name != "semantics"}
+    torch.save({"model": state, "optimizer": {}, "steps": 3, "epochs": 1}, path)
+    loaded = load_predictor("apgmos", path, "cpu", size="tiny", D_f=24)
+    assert np.array_equal(loaded.predict(waves, 16_000), model.predict(waves, 16_000))
+    assert loaded.checkpoint.kind == "official"
+    wrong = {**state, "cochlea.weight": torch.ones(3), "tokens.linear.bias": torch.ones(5)}
+    del wrong["decoder.layers.0.bias"]
+    torch.save({"model": wrong}, path)
+    with pytest.raises(CheckpointError) as caught:
+        load_predictor("apgmos", path, "cpu", size="tiny", D_f=24)
+    for line in (
+        "3 of its tensors or ours do not match, and nothing is guessed",
+        "missing: decoder.layers.0.bias (64,)",
+        "not known: cochlea.weight (3,)",
+        "another shape: tokens.linear.bias (5,), ours (192,)",
+    ):
+        assert line in str(caught.value)
+    torch.save({"weights": [1]}, path)
+    with pytest.raises(CheckpointError, match="no state dict under 'model'"):
+        load_predictor("apgmos", path, "cpu", size="tiny")
+
+
+# --- recipes and tasks --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", recipe_names("apgmos"))
+def test_every_recipe_fits_the_predictor(name: str) -> None:
+    plan = read_recipe(name, "apgmos", config={**TINY}, overrides={"settings.vq_source": "random"})
+    model = Apgmos(plan.config, device="cpu")
+    for stage in plan.stages:
+        settings = {key: value for key, value in stage.settings.items() if key != "wav2vec2"}
+        model.begin_stage(Stage(stage.name, epochs=1, settings=settings))
+        assert any(one.requires_grad for one in model.network.parameters())
+        assert stage.name in model.card.stages
+    assert model.network.head == model.config.final_part
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bvcc", "somos"])
+def test_all_stages_train_and_score_on_the_official_layouts(name: str, tmp_path: Path, cli: Any) -> None:
+    {"bvcc": write_bvcc, "somos": write_somos}[name](tmp_path / "data", audio=True)
+    options = ["--task", name, "--data-root", tmp_path / "data", "--predictor", "apgmos", "--device", "cpu"]
+    options += ["--output", tmp_path / "results", "--set", "size=tiny", "D_f=16", "train.steps=2", "train.batch.size=4"]
+    options += ["train.settings.vq_source=random", "train.settings.wav2vec2=random"]
+    untrained = cli("run", *options[:10])
+    assert untrained.code == 2
+    assert f"mosharness run --task {name} --predictor apgmos --train" in untrained.err
+    outcome = cli("run", *options, "--train", "--json")
+    assert outcome.code == 0, outcome.err
+    (result,) = outcome.json if isinstance(outcome.json, list) else [outcome.json]
+    assert result["counts"]["scored"] == 4
+    assert result["counts"]["warnings"] == 4  # clips of 0.2 s are repeated
+    assert result["predictor"]["trained_on"] == [f"{name}/train", f"{name}/dev"]
+    assert "vq: random" in result["predictor"]["stated"]
