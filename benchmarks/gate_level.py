@@ -3,12 +3,21 @@
     python benchmarks/gate_level.py PATH/TO/corpus_scores.csv
 
 The table has one row per system and sentence (columns ``system``, ``base_system``, ``sentence_id`` and the scores). For
-pairs of systems of the same base, the paired differences are recentred so that their mean is -margin (a pass is then
-wrong; alpha = 5 %), and n of them are drawn with replacement 20,000 times. Beside it: the same draws recentred to 0,
-where a pass is right. Prints a markdown table per score, once for the pairs that a gate meets (the undamaged base
-system is the baseline) and once for every ordered pair, damaged baselines included. Exits with 1 when, for the former,
-the wrong passes of the default method exceed 6 % on average, or 8 % for more than one pair in ten; for the latter it
-only says so.
+every ordered pair of systems of the same base, the paired differences are recentred so that their mean is -margin (a
+pass is then wrong; alpha = 5 %), and n of them are drawn with replacement 20,000 times. Beside it: the same draws
+recentred to 0, where a pass is right.
+
+"Same-base pairs" can be read in three ways, and each is judged by the same limits (wrong passes at most 6 % on average,
+and at most 8 % for nine pairs in ten):
+
+1. the undamaged base is the baseline, which is what a gate meets;
+2. every unordered pair, its wrong passes averaged over the two directions;
+3. every ordered pair, so that the baseline may be the damaged system: the strictest.
+
+A one-sided t bound errs with the skewness g of the differences: to first order (Edgeworth) the wrong passes are
+alpha - g (2 z^2 + 1) phi(z) / (6 sqrt(n)), z the normal quantile of 1 - alpha. The last tables show that this explains
+the pairs above 8 %: no choice of ours can mend them while the test is the t test. Exits with 1 when the first reading
+misses its limits; for the others it only says so.
 """
 
 # ruff: noqa: E402  (the thread limits must stand before the first import of numpy)
@@ -29,6 +38,7 @@ from pathlib import Path
 
 import numpy as np
 from mosharness.harness.core.files import read_csv
+from mosharness.harness.gates.power import wrong_pass_rate
 from numpy.typing import NDArray
 
 DRAWS = 20_000
@@ -103,54 +113,120 @@ def skewness(centred: NDArray[np.float64]) -> NDArray[np.float64]:
     return skew
 
 
-def show(title: str, pairs: Pairs, chosen: list[int], seed: int) -> bool:
+@dataclass(frozen=True)
+class Rates:
+    """Shares of passes of every ordered pair at one number of texts.
+
+    Attributes:
+        n: Texts.
+        wrong: Passes at the margin.
+        right: One array per margin: passes of an equal system.
+    """
+
+    n: int
+    wrong: NDArray[np.float64]
+    right: tuple[NDArray[np.float64], ...]
+
+    def of(self, groups: list[list[int]]) -> Rates:
+        """Means over groups of pairs."""
+
+        def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.array([values[group].mean() for group in groups])
+
+        return Rates(self.n, mean(self.wrong), tuple(mean(one) for one in self.right))
+
+
+def readings(pairs: Pairs) -> dict[str, list[list[int]]]:
+    """What "same-base pairs" can mean: title to groups of ordered pairs, each group one pair of that reading."""
+    place = {tuple(name.split(" - ")): at for at, name in enumerate(pairs.names)}
+    return {
+        "the undamaged base is the baseline": [[at] for at, old in enumerate(pairs.baselines) if old in pairs.bases],
+        "unordered pairs, both directions averaged": [
+            [at, place[old, new]] for (new, old), at in place.items() if at < place[old, new]
+        ],
+        "every ordered pair": [[at] for at in range(len(pairs.names))],
+    }
+
+
+def show(title: str, pairs: Pairs, groups: list[list[int]], rates: list[Rates]) -> bool:
     """Print one table; whether its rows meet the limits."""
-    names, differences = [pairs.names[at] for at in chosen], pairs.differences[:, chosen]
-    centred = differences - differences.mean(axis=0)
+    centred = pairs.differences - pairs.differences.mean(axis=0)
     skew, spread = skewness(centred), centred.std(axis=0, ddof=1)
     met = True
-    print(f"\n{title}: {len(names)} pairs, {len(centred)} sentences, {DRAWS:,} draws each, alpha 5 %\n")
+    print(f"\n### {title}: {len(groups)} pairs, {len(centred)} sentences, {DRAWS:,} draws each, alpha 5 %\n")
     power = " | ".join(f"power at margin {margin:g}: mean, median" for margin in MARGINS)
     print(f"| n | wrong passes, mean | pairs at most 8 % | 90th percentile | worst pair | {power} |")
     print("| ---: | ---: | ---: | ---: | --- |" + " ---: |" * len(MARGINS))
-    for n in SIZES:
-        wrong, *right = passes(centred, n, (0.0, *MARGINS), np.random.default_rng([seed, n]))
-        worst = int(wrong.argmax())
-        share = float(np.mean(wrong <= PAIR_LIMIT))
-        met &= bool(wrong.mean() <= MEAN_LIMIT) and share >= PAIR_SHARE
+    for one in (all_pairs.of(groups) for all_pairs in rates):
+        worst = int(one.wrong.argmax())
+        share = float(np.mean(one.wrong <= PAIR_LIMIT))
+        met &= bool(one.wrong.mean() <= MEAN_LIMIT) and share >= PAIR_SHARE
+        at = groups[worst][0]
+        skews = " and ".join(f"{skew[place]:+.2f}" for place in groups[worst])
         cells = [
-            f"{wrong.mean():.2%}",
+            f"{one.wrong.mean():.2%}",
             f"{share:.1%}",
-            f"{np.quantile(wrong, 0.9):.2%}",
-            f"{wrong[worst]:.2%}: {names[worst]} (SD {spread[worst]:.2f}, skew {skew[worst]:+.2f})",
-            *(f"{one.mean():.2f}, {np.median(one):.2f}" for one in right),
+            f"{np.quantile(one.wrong, 0.9):.2%}",
+            f"{one.wrong[worst]:.2%}: {pairs.names[at]} (SD {spread[at]:.2f}, skew {skews})",
+            *(f"{values.mean():.2f}, {np.median(values):.2f}" for values in one.right),
         ]
-        print(f"| {n} | " + " | ".join(cells) + " |", flush=True)
+        print(f"| {one.n} | " + " | ".join(cells) + " |", flush=True)
     print(f"\nlimits {'met' if met else 'NOT met'}")
     return met
 
 
+def explain(score: str, pairs: Pairs, rates: list[Rates]) -> None:
+    """Print how far skewness explains the wrong passes of all ordered pairs, and the worst of them."""
+    from scipy import stats
+
+    skew = skewness(pairs.differences - pairs.differences.mean(axis=0))
+    print(f"\n### {score}: why, over every ordered pair\n")
+    print(
+        "| n | skew below which first-order theory gives more than 8 % | pairs beyond that skew | of them above 8 % | "
+        "of the others above 8 % | rank correlation of wrong passes with skew | worst pairs: wrong passes, skew |"
+    )
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | --- |")
+    for one in rates:
+        limit = -(PAIR_LIMIT - ALPHA) / (wrong_pass_rate(one.n, -1.0, ALPHA) - ALPHA)
+        beyond, bad = skew < limit, one.wrong > PAIR_LIMIT
+        worst = ", ".join(
+            f"{pairs.names[at]}: {one.wrong[at]:.2%}, {skew[at]:+.2f}" for at in np.argsort(-one.wrong)[:3]
+        )
+        cells = [
+            f"{limit:+.2f}",
+            f"{beyond.mean():.1%}",
+            f"{bad[beyond].mean():.1%}" if beyond.any() else "-",
+            f"{bad[~beyond].mean():.1%}",
+            f"{stats.spearmanr(one.wrong, skew).statistic:+.2f}",
+            worst,
+        ]
+        print(f"| {one.n} | " + " | ".join(cells) + " |", flush=True)
+
+
 def main() -> int:
-    """Print the tables; 1 when a limit is exceeded."""
+    """Print the tables; 1 when the first reading misses its limits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="long table of scores")
     parser.add_argument("--score", action="append", help="columns; nisqa_mos and nisqa_tts by default")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    good = True
+    good, verdicts = True, []
     started = time.perf_counter()
     for score in arguments.score or ["nisqa_mos", "nisqa_tts"]:
         pairs = read_pairs(arguments.table, score)
-        for title, chosen in (
-            (
-                "the undamaged base is the baseline",
-                [at for at, old in enumerate(pairs.baselines) if old in pairs.bases],
-            ),
-            ("every ordered pair", list(range(len(pairs.names)))),
-        ):
-            met = show(f"{score}, {title}", pairs, chosen, arguments.seed)
-            good &= met or title == "every ordered pair"
-    print(f"\n{time.perf_counter() - started:.0f} s; limits {'met' if good else 'EXCEEDED'}")
+        centred = pairs.differences - pairs.differences.mean(axis=0)
+        rates = []
+        for n in SIZES:
+            wrong, *right = passes(centred, n, (0.0, *MARGINS), np.random.default_rng([arguments.seed, n]))
+            rates.append(Rates(n, wrong, tuple(right)))
+        for number, (title, groups) in enumerate(readings(pairs).items()):
+            met = show(f"{score}, {title}", pairs, groups, rates)
+            verdicts.append(f"{score}, {title}: {'met' if met else 'NOT met'}")
+            good &= met or number > 0
+        explain(score, pairs, rates)
+    print("\nLimits (mean at most 6 %, nine pairs in ten at most 8 %, at every n):\n")
+    print("\n".join(f"- {verdict}" for verdict in verdicts))
+    print(f"\n{time.perf_counter() - started:.0f} s")
     return 0 if good else 1
 
 

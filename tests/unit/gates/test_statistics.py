@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mosharness.harness.core.errors import UsageError
-from mosharness.harness.gates.power import detectable_drop, make_plan, normal_drop, power, sample_size
+from mosharness.harness.gates.power import (
+    detectable_drop,
+    make_plan,
+    normal_drop,
+    power,
+    sample_size,
+    wrong_pass_rate,
+)
 from mosharness.harness.gates.statistics import METHODS, combine, compare, mean_lower_bound, resampled_means
 
 FIGURES = ("mean_diff", "sd_diff", "se", "lower", "upper", "p_noninf")
@@ -225,3 +232,21 @@ def test_verdicts_agree_with_bounds_and_only_rise_with_the_scores(
     assert found.lower <= found.mean_diff + 1e-12 and found.upper >= found.mean_diff - 1e-12
     higher = compare(old, np.array(change) + abs(shift), margin=margin)
     assert order[higher.verdict] >= order[found.verdict] or abs(higher.mean_diff + margin) < 1e-5
+
+
+def test_left_skewed_differences_are_noted_and_right_skewed_ones_are_not() -> None:
+    change = np.full(20, 0.01) + 0.001 * np.arange(20)
+    change[0] = -0.5
+    left = compare(np.full(20, 3.0), 3.0 + change, margin=0.2)
+    assert any("a few texts lost much more than the others" in note for note in left.notes)
+    right = compare(np.full(20, 3.0), 3.0 - change, margin=0.2)
+    assert right.notes == ()
+    assert not compare(np.full(20, 3.0), 3.0 + change, margin=0.2, method="wilcoxon").notes[0].startswith("a few")
+
+
+def test_the_rate_of_wrong_passes_under_skewness_is_that_of_simulated_gates() -> None:
+    n, draws = 40, 40_000
+    values = -np.random.default_rng(0).gamma(4.0, size=(draws, n)) + 4.0  # skewness -1, mean 0
+    reach = values.mean(axis=1) - 1.6849 * values.std(axis=1, ddof=1) / math.sqrt(n)
+    assert np.mean(reach > 0) == pytest.approx(wrong_pass_rate(n, -1.0), abs=0.006)
+    assert wrong_pass_rate(n, 0.0) == pytest.approx(0.05) and wrong_pass_rate(2, -50.0) == 1.0
