@@ -214,6 +214,7 @@ def test_gradients_reach_every_parameter_of_the_bank() -> None:
     assert all(one.grad is not None and float(one.grad.abs().max()) > 0 for one in layer.parameters())
 
 
+@pytest.mark.slow
 def test_a_fit_makes_the_layer_the_kernel_at_its_own_rate() -> None:
     torch.manual_seed(0)
     kernel = torch.randn(8, 10)

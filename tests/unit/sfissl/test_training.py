@@ -1,0 +1,384 @@
+"""Training of SFI-SSL: optimiser, listeners, losses, the stages on Track 3's layout, kill and resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.core.errors import CheckpointError, UsageError
+from mosharness.harness.training import train_predictor
+from mosharness.harness.training.recipe import Loss, Stage, read_recipe, recipe_names
+from mosharness.harness.training.stage import StageRun
+from mosharness.predictors.base import load_tensors
+from mosharness.predictors.sfissl import SfiSsl
+from mosharness.predictors.sfissl.distill import state_errors
+from mosharness.predictors.sfissl.listeners import with_listeners
+from mosharness.predictors.sfissl.optimiser import ScheduleFreeRAdam
+from mosharness.predictors.ssl.backbone import SslBackbone
+from mosharness.predictors.training_clip import training_clip
+from mosharness.tasks import load_task
+
+Make = Callable[..., SfiSsl]
+NAMES = recipe_names("sfissl")
+TINY = {"backbone": "hubert-tiny", "features": 16, "widths": [24, 32]}
+FINETUNE = Stage("finetune", epochs=1, losses=(Loss("ratings"),))
+
+
+def clip(rate: int = 24_000, seconds: float = 0.2, seed: int = 0, **known: Any) -> Any:
+    noise = 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate))
+    return training_clip(clip_from_array(noise.astype(np.float32), rate), **known)
+
+
+def prepare(predictor: SfiSsl, clips: list[Any], stage: Stage, epoch: int = 0) -> dict[str, Any]:
+    items = [predictor.prepare_training(one, stage, np.random.default_rng([epoch, at])) for at, one in enumerate(clips)]
+    return predictor.collate(items)
+
+
+# -- optimiser --------------------------------------------------------------------------------------------------------
+
+
+def reference(start: float, slopes: list[float], lr: float) -> tuple[list[float], float]:
+    """The published recurrence in plain numbers: the training weights after each step, and the averaged one."""
+    first, second, eps = 0.9, 0.999, 1e-8
+    y = z = start
+    v = largest = total = 0.0
+    path = []
+    for step, slope in enumerate(slopes, start=1):
+        v = second * v + (1 - second) * slope**2
+        limit = 2 / (1 - second) - 1
+        rho = limit - 2 * step * second**step / (1 - second**step)
+        rect, move = 0.0, slope
+        if rho > 4:
+            rect = math.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
+            move = slope / (math.sqrt(v / (1 - second**step)) + eps)
+        rate = lr * rect
+        largest = max(largest, rate)
+        total += largest**2
+        part = largest**2 / total if total else 0.0
+        y += part * (z - y)
+        y += rate * (first * (1 - part) - 1) * move
+        z -= rate * move
+        path.append(y)
+    return path, y + (1 - 1 / first) * (z - y)
+
+
+def test_schedule_free_radam_is_the_published_recurrence() -> None:
+    slopes = [math.sin(3.0 * at) + 0.5 for at in range(20)]
+    weight = torch.nn.Parameter(torch.tensor([0.7], dtype=torch.float64))
+    optimizer = ScheduleFreeRAdam([{"params": [weight]}], lr=0.05)
+    optimizer.eval()
+    optimizer.train()  # before the first step there is nothing to switch
+    wanted, averaged = reference(0.7, slopes, 0.05)
+    for slope, value in zip(slopes, wanted, strict=True):
+        weight.grad = torch.tensor([slope], dtype=torch.float64)
+        optimizer.step()
+        assert float(weight.detach()) == pytest.approx(value, abs=1e-12)
+    optimizer.eval()
+    assert float(weight.detach()) == pytest.approx(averaged, abs=1e-12)
+    optimizer.eval()
+    optimizer.train()
+    assert float(weight.detach()) == pytest.approx(wanted[-1], abs=1e-12)
+
+
+def test_the_optimiser_takes_no_schedule(make: Make) -> None:
+    stage = read_recipe("sfissl-default", "sfissl", overrides={"schedule": "cosine"}).stages[0]
+    with pytest.raises(UsageError, match="neither weight_decay nor a schedule"):
+        make().make_optimizer([], stage)
+
+
+# -- listeners --------------------------------------------------------------------------------------------------------
+
+
+def test_listeners_get_rows_in_the_order_of_the_stages() -> None:
+    first = with_listeners((), ["bvcc:b", "bvcc:a", "bvcc:b"], 10)
+    assert first == ("bvcc:a", "bvcc:b")
+    assert with_listeners(first, ["multisr:01", "bvcc:a"], 10) == (*first, "multisr:01")
+    with pytest.raises(UsageError, match=r"3 listeners, the table has 3 rows.*listener_rows to 4"):
+        with_listeners(first, ["multisr:01"], 3)
+
+
+def test_scores_are_the_mean_over_the_last_stage_s_listeners(make: Make) -> None:
+    predictor = make()
+    predictor.see_listeners([("bvcc", "b"), ("bvcc", "a")], FINETUNE)
+    predictor.begin_stage(FINETUNE)
+    predictor.see_listeners([("multisr", f"{rate}-{who:02}") for rate in ("16k", "48k") for who in (1, 2)], FINETUNE)
+    predictor.begin_stage(FINETUNE)
+    assert predictor.config.listeners == ("bvcc:a", "bvcc:b", "multisr:01", "multisr:02")
+    assert predictor.config.score_rows == (3, 4)
+
+
+# -- losses -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_rating_counts_by_its_listener(make: Make) -> None:
+    predictor = make(listeners=("multisr:01", "multisr:02"))
+    rated = clip(domain="multisr", ratings=(4.0, 2.0), listeners=("24k-01", "24k-02"))
+    unrated = clip(seed=1, domain="multisr")
+    strange = clip(seed=2, domain="multisr", ratings=(5.0,), listeners=("24k-09",))
+    batch = prepare(predictor, [rated, unrated, strange], FINETUNE)
+    assert batch["rows"].tolist() == [1, 2, 0]
+    targets = torch.tensor([[3.0], [2.5], [5.0]])
+    with torch.no_grad():
+        losses = predictor.losses(predictor.training_forward(batch, FINETUNE), targets, FINETUNE)
+        said = [
+            [predictor_of(predictor, row).predict([(one.samples, one.sample_rate)])[0, 0] for row in rows]
+            for one, rows in ((rated, (1, 2)), (unrated, (0,)), (strange, (0,)))
+        ]
+    wanted = np.mean(
+        [
+            np.mean([((said[0][0] - 4) / 2) ** 2, ((said[0][1] - 2) / 2) ** 2]),
+            ((said[1][0] - 2.5) / 2) ** 2,
+            ((said[2][0] - 5) / 2) ** 2,
+        ]
+    )
+    assert losses is not None
+    assert float(losses["ratings"]) == pytest.approx(wanted, abs=1e-5)
+
+
+def predictor_of(predictor: SfiSsl, row: int) -> SfiSsl:
+    """The same weights, scored by one listener."""
+    predictor.config = replace(predictor.config, score_rows=(row,))
+    return predictor
+
+
+def test_one_rating_per_epoch_is_drawn_by_epoch_and_clip(make: Make) -> None:
+    predictor = make(listeners=tuple(f"multisr:{at:02}" for at in range(1, 9)))
+    stage = replace(FINETUNE, settings={"ratings": "one"})
+    one = clip(
+        domain="multisr", ratings=tuple(map(float, range(1, 9))), listeners=tuple(f"24k-{at:02}" for at in range(1, 9))
+    )
+    drawn = [prepare(predictor, [one], stage, epoch)["ratings"].tolist() for epoch in range(12)]
+    assert all(len(values) == 1 for values in drawn)
+    assert len({tuple(values) for values in drawn}) > 3
+    assert drawn == [prepare(predictor, [one], stage, epoch)["ratings"].tolist() for epoch in range(12)]
+
+
+def test_padding_leaves_no_trace_in_a_loss_unless_asked_for(make: Make) -> None:
+    predictor = make()
+    clips = [clip(seconds=0.4, ratings=(4.0,)), clip(seconds=0.2, seed=1, ratings=(2.0,))]
+    targets = torch.tensor([[4.0], [2.0]])
+    found = {}
+    for padding in ("masked", "zeros"):
+        stage = replace(FINETUNE, settings={"padding": padding})
+        with torch.no_grad():
+            outputs = predictor.training_forward(prepare(predictor, clips, stage), stage)
+            alone = [
+                predictor.losses(
+                    predictor.training_forward(prepare(predictor, [one], stage), stage), label[None], stage
+                )
+                for one, label in zip(clips, targets, strict=True)
+            ]
+            together = predictor.losses(outputs, targets, stage)
+        assert together is not None
+        found[padding] = abs(float(together["ratings"]) - np.mean([float(one["ratings"]) for one in alone if one]))
+    assert found["masked"] < 1e-5 < found["zeros"]
+
+
+# -- distillation -----------------------------------------------------------------------------------------------------
+
+DISTILL = Stage(
+    "distill",
+    steps=1,
+    losses=(Loss("distill"),),
+    settings={"pretrained": "random", "teacher": "start", "fit_steps": 0, "student_rates": [16_000]},
+)
+
+
+def test_a_fitted_student_begins_close_to_its_teacher(make: Make) -> None:
+    found = {}
+    for first in ("fit", "random"):
+        predictor = make(features=64, widths=(96, 96))
+        stage = replace(DISTILL, settings={**DISTILL.settings, "first": first})
+        torch.manual_seed(1)
+        predictor.begin_stage(stage)
+        with torch.no_grad():
+            outputs = predictor.training_forward(prepare(predictor, [clip(48_000), clip(48_000, 0.3, 1)], stage), stage)
+            losses = predictor.losses(outputs, torch.full((2, 1), math.nan), stage)
+        assert losses is not None
+        found[first] = float(losses["distill"])
+    assert found["fit"] < 0.01 * found["random"]
+
+
+def test_a_batch_is_distilled_at_a_rate_drawn_by_the_step(make: Make, monkeypatch: Any) -> None:
+    predictor = make()
+    stage = replace(DISTILL, settings={**DISTILL.settings, "student_rates": [8_000, 24_000, 48_000]})
+    predictor.begin_stage(stage)
+    batch = prepare(predictor, [clip(48_000)], stage)
+    rates: list[int] = []
+    original = SslBackbone.states
+
+    def states(self: SslBackbone, waves: Any, lengths: Any, rate: int = 16_000) -> Any:
+        rates.append(rate)
+        return original(self, waves, lengths, rate)
+
+    monkeypatch.setattr(SslBackbone, "states", states)
+    for step in range(12):
+        torch.manual_seed(step)
+        predictor.training_forward(batch, stage)
+    assert set(rates[::2]) == {16_000}  # the teacher
+    assert set(rates[1::2]) == {8_000, 24_000, 48_000}
+
+
+def test_gradients_reach_the_student_and_not_the_teacher(make: Make) -> None:
+    predictor = make()
+    predictor.begin_stage(DISTILL)
+    predictor.train_mode(DISTILL)
+    outputs = predictor.training_forward(prepare(predictor, [clip(48_000)], DISTILL), DISTILL)
+    outputs["distill"].mean().backward()
+    bank = predictor.network.backbone.model.feature_extractor.conv_layers[0].conv.continuous_filters
+    assert all(one.grad is not None and float(one.grad.abs().sum()) > 0 for one in bank.parameters())
+    assert predictor._teacher is not None
+    assert all(one.grad is None for one in predictor._teacher.parameters())
+    assert not any(name.startswith("_teacher") for name in predictor.tensors())
+
+
+def test_long_clips_are_cut_at_a_place_drawn_by_epoch_and_clip(make: Make) -> None:
+    predictor = make()
+    stage = replace(DISTILL, settings={**DISTILL.settings, "crop_seconds": 0.1})
+    predictor.begin_stage(stage)
+    drawn = [prepare(predictor, [clip(48_000)], stage, epoch)["waves"] for epoch in range(3)]
+    assert [one.shape[1] for one in drawn] == [4_800] * 3
+    assert not torch.equal(drawn[0], drawn[1])
+
+
+def test_the_error_is_over_valid_frames_cut_to_the_shorter() -> None:
+    student = [torch.zeros(2, 4, 3), torch.zeros(2, 4, 3)]
+    teacher = [torch.ones(2, 5, 3), torch.full((2, 5, 3), 2.0)]
+    teacher[0][1, 2:] = 100.0
+    assert state_errors(student, teacher, torch.tensor([4, 2])).tolist() == [2.5, 2.5]
+    assert state_errors(student, teacher, None)[1] > 1000
+
+
+@pytest.mark.parametrize(
+    ("settings", "config", "message"),
+    [
+        ({}, {}, "needs a teacher"),
+        ({"teacher": "start"}, {}, "needs a teacher"),
+        ({"pretrained": "random", "teacher": "start"}, {"first_layer": "conv"}, "is for first_layer sfi"),
+        ({"teacher": "start", "teacher_rate": 8000, "pretrained": "random"}, {}, "teachers take 16000 Hz"),
+    ],
+)
+def test_distillations_without_sense_are_refused(make: Make, settings: Any, config: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make(**config).begin_stage(replace(DISTILL, settings=settings))
+
+
+# -- recipes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_is_valid_and_its_patterns_match(name: str) -> None:
+    recipe = read_recipe(name, "sfissl")
+    predictor = SfiSsl({**recipe.config, **TINY}, device="cpu")
+    for stage in recipe.stages:
+        known = {**stage.settings, "fit_steps": 0}
+        known |= {"pretrained": "random"} if "pretrained" in known else {}
+        predictor.begin_stage(replace(stage, settings=known))
+        assert stage.name in predictor.card.stages
+        assert predictor.make_optimizer(predictor.parameter_groups(stage), stage) or stage.optimizer.name == "radam"
+
+
+# -- whole trainings on Track 3's layout ------------------------------------------------------------------------------
+
+
+def settings(track3: Path) -> dict[str, Any]:
+    """All three stages of the paper, in miniature: distilled and pretrained on this data, folds of two sentences."""
+    return {
+        "distill.data": [f"audio:{track3 / 'wav'}"],
+        "distill.settings.pretrained": "random",
+        "distill.settings.fit_steps": 2,
+        "distill.settings.student_rates": [48_000, 16_000],
+        "distill.steps": 4,
+        "distill.evaluate_steps": 2,
+        "pretrain.data": ["multisr/train"],
+        "pretrain.dev": ["multisr/test"],
+        "pretrain.epochs": 1,
+        "pretrain.batch.size": 4,
+        "pretrain.accumulate": 1,
+        "finetune.epochs": 2,
+        "finetune.accumulate": 3,
+        "folds.n": 2,
+        "save_steps": 1,
+    }
+
+
+def run(track3: Path, output: Path, **options: Any) -> SfiSsl:
+    task = load_task("multisr", track3)
+    trained: Any = train_predictor(
+        "sfissl",
+        task,
+        output=output,
+        device="cpu",
+        config=TINY,
+        recipe="sfissl-paper",
+        overrides=settings(track3),
+        **options,
+    )
+    return trained  # type: ignore[no-any-return]
+
+
+def weights(output: Path) -> dict[str, np.ndarray]:
+    return load_tensors(output / "multisr" / "sfissl" / "checkpoint" / "model.safetensors")
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.slow
+def test_all_stages_train_and_a_killed_training_goes_on_to_the_same_bits(
+    track3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = run(track3, tmp_path / "whole")
+    assert predictor.config.listeners == ("multisr:01", "multisr:02", "multisr:03")
+    assert predictor.config.score_rows == (1, 2, 3)
+    assert set(predictor.trained_on) == {"audio:wav", "multisr/train", "multisr/test"}
+    original = StageRun._step
+    total = 0
+
+    def counting(self: StageRun, shares: Any) -> None:
+        nonlocal total
+        total += 1
+        if total in deaths:
+            raise Killed
+        original(self, shares)
+
+    monkeypatch.setattr(StageRun, "_step", counting)
+    deaths = {3, 7, 13}  # in the distillation, in the pretraining, in the fine-tuning
+    for resume in (False, True, True):
+        with pytest.raises(Killed):
+            run(track3, tmp_path / "cut", resume=resume)
+    run(track3, tmp_path / "cut", resume=True)
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert whole.keys() == cut.keys()
+    assert all(np.array_equal(whole[name], cut[name]) for name in whole)
+    with pytest.raises(CheckpointError, match="another"):
+        run(track3, tmp_path / "cut", resume=True, seed=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("sfissl-paper", "sfissl-demo")])
+def test_the_ablations_train_and_score_every_rate(track3: Path, tmp_path: Path, name: str) -> None:
+    given = settings(track3)
+    stages = {stage.name: stage for stage in read_recipe(name, "sfissl").stages}
+    chosen = {key: value for key, value in given.items() if key.partition(".")[0] in (*stages, "folds", "save_steps")}
+    chosen |= {f"{at}.settings.pretrained": "random" for at, one in stages.items() if one.settings.get("pretrained")}
+    chosen["settings.fit_steps"] = 2
+    if name == "sfissl-default":
+        chosen.pop("folds.n")
+    task = load_task("multisr", track3)
+    predictor = train_predictor(
+        "sfissl", task, output=tmp_path, device="cpu", config=TINY, recipe=name, overrides=chosen
+    )
+    clips = [
+        (0.1 * np.random.default_rng(0).standard_normal(rate // 4), rate) for rate in (8_000, 22_050, 44_100, 48_000)
+    ]
+    scores = predictor.predict(clips)
+    assert ((scores > 1.0) & (scores < 5.0)).all()
