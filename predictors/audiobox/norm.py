@@ -25,11 +25,13 @@ class ZeroPaddedGroupNorm(nn.GroupNorm):
 
     def forward(self, values: Tensor) -> Tensor:
         """Shape ``(n, channels, some)`` to the same; from each clip's end on it must be zero."""
-        absent = self.steps - values.shape[-1]
-        if not absent:
+        present = values.shape[-1]
+        if present == self.steps:
             return super().forward(values)
         wide = values if values.dtype == torch.float64 else values.float()
-        mean = wide.sum(-1, keepdim=True) / self.steps
-        squares = (wide - mean).square().sum(-1, keepdim=True) + absent * mean.square()
-        scale = self.weight[:, None] / (squares / self.steps + self.eps).sqrt()
+        variance, mean = torch.var_mean(wide, -1, keepdim=True, correction=0)
+        share = present / self.steps  # of the values; the others are zero
+        spread = share * (variance + (1.0 - share) * mean.square())
+        mean = share * mean
+        scale = self.weight[:, None] / (spread + self.eps).sqrt()
         return torch.addcmul(self.bias[:, None] - mean * scale, wide, scale).to(values.dtype)
