@@ -227,6 +227,30 @@ def means(files: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {name: math.fsum(values) / len(values) for name, values in columns.items()}
 
 
+def approvals(content: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """The baselines that a saved one descends from, oldest first and itself last.
+
+    Returns:
+        For each, ``time`` (when it was saved), ``reason`` (why it replaced the one before; empty for the first) and
+        ``means`` by score; and how many records are damaged and left out.
+    """
+    steps, reasons, damaged = [], [""], 0
+    for entry in content["history"]:
+        try:
+            values = {str(name): float(value) for name, value in entry["previous_means"].items()}
+            if not all(map(math.isfinite, values.values())):
+                raise ValueError("a mean that is no number")
+            step = {"time": str(entry["previous_created"]), "means": values}
+            reason = f"{entry['approved']}: {entry['reason']}"
+        except (KeyError, TypeError, ValueError, AttributeError):
+            damaged += 1
+            continue
+        steps.append(step)
+        reasons.append(reason)
+    steps.append({"time": str(content.get("created")), "means": means(content["files"])})
+    return [{**step, "reason": reason} for step, reason in zip(steps, reasons, strict=True)], damaged
+
+
 def append_history(path: Path, result: Mapping[str, Any]) -> None:
     """Add one line of JSON with the figures of a gate; the file is made when it is absent.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..boards.markdown import plain
 from .console import COLUMNS, advice, entry_cells, floor_line, headline
-from .html_plots import difference_plot, history_plots, read_history
+from .html_plots import baseline_plots, difference_plot, history_plots, read_history
 
 TEMPLATE = "report.html.j2"
 POLICY = (
@@ -61,7 +61,7 @@ def report_html(result: Mapping[str, Any], history: Path | None = None) -> str:
         notes.append(f"Only the first {MOST_PLOTS} of {len(counted)} scores are plotted.")
     order = ("error", "warning", "note")
     findings = sorted(result["findings"], key=lambda one: order.index(one["level"]))
-    options = result["options"]
+    options, steps = result["options"], result.get("baseline_history") or []
     skipped = [f"{one['path']}: {one['reason']}" for one in result["skipped"]]
     return environment.get_template(TEMPLATE).render(
         policy=POLICY,
@@ -80,6 +80,8 @@ def report_html(result: Mapping[str, Any], history: Path | None = None) -> str:
         more_findings=max(0, len(findings) - MOST_LINES),
         skipped=skipped[:MOST_LINES] + ["and more; see gate.json"] * (len(skipped) > MOST_LINES),
         history=history_plots(runs)[:MOST_PLOTS],
+        approved=baseline_plots(steps)[:MOST_PLOTS],
+        reasons=[step["reason"] for step in steps if step["reason"]][-MOST_LINES:],
         notes=notes,
         details=list(_details(result)),
         limitation=result["limitation"],

@@ -139,9 +139,34 @@ def history_plots(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [_history_plot(name, points[-MOST_RUNS:]) for name, points in series.items() if len(points) > 1]
 
 
-def _history_plot(name: str, points: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+def baseline_plots(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One plot a score: its mean in every baseline that was approved, the present one last; two at least.
+
+    Args:
+        steps: As :func:`~mosharness.harness.gates.baseline.approvals` gives them.
+    """
+    names = dict.fromkeys(name for step in steps for name in step["means"])
+    plots = []
+    for name in names:
+        points = [
+            (step["time"], {"mean_candidate": float(step["means"][name]), "verdict": ""})
+            for step in steps[-MOST_RUNS:]
+            if name in step["means"]
+        ]
+        if len(points) > 1:
+            label = f"Mean {name} of {len(points)} approved baselines; of the present one "
+            label += f"{points[-1][1]['mean_candidate']:.3f}"
+            plots.append({**_history_plot(name, points, ("mean_candidate",)), "label": label})
+    return plots
+
+
+def _history_plot(
+    name: str,
+    points: Sequence[tuple[str, Mapping[str, Any]]],
+    sides: Sequence[str] = ("mean_baseline", "mean_candidate"),
+) -> dict[str, Any]:
     bottom = 170
-    ticks = ticks_of(point[side] for _, point in points for side in ("mean_baseline", "mean_candidate"))
+    ticks = ticks_of(point[side] for _, point in points for side in sides)
     low, high = ticks[0], ticks[-1]
 
     def place(at: int, value: float) -> tuple[float, float]:
@@ -162,13 +187,13 @@ def _history_plot(name: str, points: Sequence[tuple[str, Mapping[str, Any]]]) ->
         "height": bottom + 26,
         "bottom": bottom,
         "ticks": [{"y": place(0, tick)[1], "text": f"{tick:g}"} for tick in ticks],
-        "base": line("mean_baseline"),
+        "base": line("mean_baseline") if "mean_baseline" in sides else [],
         "line": line("mean_candidate"),
         "dots": dots,
         "first": points[0][0],
         "last": points[-1][0],
         "label": (
-            f"Mean {name} of the candidate in {len(points)} runs; in the latest {latest['mean_candidate']:.3f}, the "
-            f"baseline {latest['mean_baseline']:.3f}"
+            f"Mean {name} of the candidate in {len(points)} runs; in the latest {latest['mean_candidate']:.3f}"
+            + (f", the baseline {latest['mean_baseline']:.3f}" if "mean_baseline" in sides else "")
         ),
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.audio import AudioLimits
 from ..core.errors import DataError, UsageError
 from ..core.printable import printable
-from .baseline import baseline_heard, check_fingerprint, read_baseline, saved_rate
+from .baseline import approvals, baseline_heard, check_fingerprint, read_baseline, saved_rate
 from .decide import decide, match_keys
 from .hearing import Heard, check_rates, failures_text, file_findings, listen, pair_findings
 from .model import GateFinding, GateOptions, Key, Unit, show_key
@@ -117,8 +117,12 @@ def gate_audio(
     if not loaded:
         raise UsageError("no predictor: give --predictor at least once, better twice")
     options.check(list(loaded))
-    rate_then = None
+    rate_then, history = None, list[dict[str, Any]]()
     if saved is not None:
+        history, damaged = approvals(saved)
+        if damaged:
+            message = f"{damaged} records of earlier approvals in {printable(baseline)} are damaged and left out"
+            sides.findings.append(GateFinding("warning", "history", message, "baseline"))
         sides.findings += check_fingerprint(saved, Path(baseline), loaded, audio.max_seconds)
         rate_then = saved_rate(saved)
     listened = time.perf_counter()
@@ -146,6 +150,7 @@ def gate_audio(
     if len(loaded) == 1:
         message = f"{next(iter(loaded))} alone decides; take one predictor of naturalness and one of signal quality"
         sides.findings.append(GateFinding("warning", "one_predictor", message))
+    judged = time.perf_counter()
     result = decide(
         _units(sides.baseline, options.method != "unpaired"),
         _units(sides.candidate, options.method != "unpaired"),
@@ -155,23 +160,22 @@ def gate_audio(
         skipped=sides.skipped,
         expected=expected,
     )
+    decided = time.perf_counter()
     result |= {
         "baseline": printable(baseline),
+        "baseline_history": history,
         "candidate": printable(candidate),
         "predictor_details": describe(loaded),
         "sample_rate": rate or (sides.baseline[0].sample_rate if sides.baseline else None),
         "seconds": {
             "load": listened - started,
             "listen": scored - listened,
-            "score": time.perf_counter() - scored,
-            "all": _since(started),
+            "score": judged - scored,
+            "decide": decided - judged,
+            "all": decided - started,
         },
     }
     return GateRun(result, sides.baseline, loaded, rate)
-
-
-def _since(started: float) -> float:
-    return time.perf_counter() - started
 
 
 def _unheard(side: Side) -> list[Heard]:

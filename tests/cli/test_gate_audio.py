@@ -396,6 +396,11 @@ def test_approve_replaces_a_baseline_and_keeps_the_reasons(cli: Cli, sides: tupl
     assert [entry["reason"] for entry in after["history"]] == ["new vocoder", "again"]
     assert after["history"][0]["previous_means"].keys() == {"toy"}
     assert {file["path"] for file in after["files"]} != {file["path"] for file in before["files"]}
+    gate = run(cli, saved, new, "--json", "--report", tmp_path / "report").json
+    assert [step["reason"].partition(": ")[2] for step in gate["baseline_history"]] == ["", "new vocoder", "again"]
+    page = (tmp_path / "report" / "gate.html").read_text()
+    assert "Approved baselines" in page and "Mean toy of 3 approved baselines" in page
+    assert gate["seconds"]["all"] >= gate["seconds"]["decide"] > 0
 
 
 def test_plan_states_power_and_numbers_from_two_renderings(cli: Cli, sides: tuple[Path, Path]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mosharness.harness.gates.baseline import append_history
+from mosharness.harness.gates.baseline import append_history, approvals
 from mosharness.harness.gates.decide import decide
 from mosharness.harness.gates.html import POLICY, report_html
 from mosharness.harness.gates.html_plots import MOST_DOTS, read_history, ticks_of
@@ -242,6 +242,35 @@ def test_the_history_is_plotted_with_the_run_itself_and_damage_is_counted(tmp_pa
     heights = [float(point.partition(",")[2]) for point in lines[1]]
     assert heights == sorted(heights, reverse=True)
     assert {one["class"] for one in page.all("circle")} >= {"dot fail", "dot pass"}
+
+
+def test_the_approvals_inside_a_saved_baseline_are_plotted_with_their_reasons(tmp_path: Path) -> None:
+    files = [{"scores": {"toy": 3.5}}, {"scores": {"toy": 3.7}}]
+    record = {"approved": "2026-02-01", "reason": HOSTILE[0], "previous_created": "2026-01-01"}
+    content = {
+        "created": "2026-03-01",
+        "files": files,
+        "history": [
+            {**record, "previous_means": {"toy": 3.2, "gone": 1.0}},
+            {**record, "previous_means": {"toy": None}},
+            "damaged",
+            {**record, "previous_means": {"toy": 3.4}, "approved": "2026-03-01", "reason": "new vocoder"},
+        ],
+    }
+    steps, damaged = approvals(content)
+    assert damaged == 2
+    assert [step["means"]["toy"] for step in steps] == pytest.approx([3.2, 3.4, 3.6])
+    assert [step["reason"] for step in steps] == ["", f"2026-02-01: {HOSTILE[0]}", "2026-03-01: new vocoder"]
+    page = assert_inert(report_html(result_of([]) | {"baseline_history": steps}))
+    assert "Approved baselines" in page.text and HOSTILE[0] in page.text and "2026-03-01: new vocoder" in page.text
+    assert [plot["aria-label"] for plot in page.all("svg")][1:] == [
+        "Mean toy of 3 approved baselines; of the present one 3.600"
+    ]
+    (line,) = page.all("polyline")
+    heights = [float(point.partition(",")[2]) for point in (line["points"] or "").split()]
+    assert len(heights) == 3 and heights[0] > heights[1] > heights[2]
+    alone = report_html(result_of([]) | {"baseline_history": steps[-1:]})
+    assert not assert_inert(alone).all("polyline")
 
 
 def test_ticks_enclose_every_value() -> None:
