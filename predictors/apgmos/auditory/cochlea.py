@@ -272,7 +272,7 @@ class Cochlea(FrontEnd):
         parts: list[list[Tensor]] = [[] for _ in segments]
         for channels in self._groups():
             values = _cube_root(self._filtered(pieces, channels, work))
-            blocks = values.unflatten(-1, (-1, self.pool)).mean(-1)
+            blocks = values.unfold(-1, self.pool, self.pool).mean(-1)
             for row, (part, (_, edges)) in enumerate(zip(parts, segments, strict=True)):
                 part.append(blocks[row, :, :edges] if isinstance(edges, int) else _bin_means(values[row], edges))
         return [3.0 * _silence(torch.cat(part).T) for part in parts]

@@ -45,7 +45,7 @@ class FrontEnd(nn.Module):
         """Move the tables, but never round them: they are made anew on the device that ``fn`` chooses."""
         device = fn(torch.empty(0, device=self.device)).device
         self._set_tables()
-        super()._apply(lambda table: table.to(device), recurse)
+        super()._apply(lambda table: table.to(device), recurse)  # type: ignore[no-untyped-call]
         return self
 
     @property

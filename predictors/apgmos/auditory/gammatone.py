@@ -30,7 +30,7 @@ def erbspace(low: float, high: float, channels: int) -> Float:
         return np.array([low], np.float64)
     corner = EAR_Q * MIN_BANDWIDTH
     steps = np.arange(channels) * (np.log((low + corner) / (high + corner)) / (channels - 1))
-    return (-corner + (high + corner) * np.exp(steps))[::-1].copy()
+    return np.asarray((-corner + (high + corner) * np.exp(steps))[::-1].copy())
 
 
 def _poles(centres: Float, sample_rate: float) -> tuple[Float, Float]:
@@ -56,7 +56,7 @@ def _unscaled(centres: Float, sample_rate: float, angles: NDArray[np.float64]) -
     result = np.ones_like(below)
     for zero in _zeros(pole_angles[:, 0], radii[:, 0]):
         result *= (1 - zero[:, None] * delay) / below
-    return result
+    return np.asarray(result)
 
 
 def coefficients(centres: ArrayLike, sample_rate: float) -> tuple[Float, Float]:
