@@ -82,6 +82,8 @@ def _extremes(panel: Panel, arrays: Mapping[str, Array]) -> tuple[float, float]:
 
 
 def _image(axes: Any, panel: Panel, array: Array, arrays: Mapping[str, Array], colours: tuple[float, float]) -> Any:
+    from matplotlib.colors import PowerNorm
+
     rows, columns = array.shape
     left, right = panel.x_extent or (0.0, float(columns))
     bottom, top = (0.0, float(rows)) if panel.y_centres or panel.y_extent is None else panel.y_extent
@@ -93,8 +95,7 @@ def _image(axes: Any, panel: Panel, array: Array, arrays: Mapping[str, Array], c
         interpolation="nearest",
         extent=extent,
         cmap="magma",
-        vmin=colours[0],
-        vmax=colours[1],
+        norm=PowerNorm(panel.colour_power, vmin=colours[0], vmax=colours[1]),
     )
     picture.cmap.set_bad("0.8")  # what is not a number is grey
     if panel.y_centres:

@@ -41,6 +41,7 @@ class Panel:
         colour_range: Smallest and largest colour; ``None``: of the array. Panels with the same ``colour_group`` share
             the smallest and the largest of all of them.
         colour_group: See there; empty: a scale of the panel's own.
+        colour_power: Colours follow the values (from the smallest on) to this power: 0.5 shows more of small ones.
         names: Names of several lines.
     """
 
@@ -57,6 +58,7 @@ class Panel:
     colour_label: str = ""
     colour_range: tuple[float, float] | None = None
     colour_group: str = ""
+    colour_power: float = 1.0
     names: tuple[str, ...] = ()
 
 
@@ -103,6 +105,8 @@ class Inspection:
             raise UsageError(f"{where}: {panel.array} of shape {array.shape} cannot be shown as {panel.kind}")
         if panel.y_centres and self.arrays[panel.y_centres].shape != (array.shape[0],):
             raise UsageError(f"{where}: {panel.y_centres} must hold one value for each of {array.shape[0]} rows")
+        if not panel.colour_power > 0.0:
+            raise UsageError(f"{where}: colour_power {panel.colour_power}: above 0")
         if panel.names and len(panel.names) != np.atleast_2d(array).shape[0]:
             raise UsageError(f"{where}: {len(panel.names)} names for {np.atleast_2d(array).shape[0]} lines")
 

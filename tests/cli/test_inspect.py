@@ -32,7 +32,9 @@ class Shower(Predictor):
             raise AudioError("too_short", "under 0.1 s", clip.path)
         arrays, mel = mel_panel(clip.samples, clip.sample_rate)
         weights = np.tri(12, 20, dtype=np.float32)
-        attention = Panel("attention $x", "weights", y_down=True, y_marks=((8, "semantic"),), x_extent=(0.0, 0.4))
+        attention = Panel(
+            "attention $x", "weights", y_down=True, y_marks=((8, "semantic"),), x_extent=(0.0, 0.4), colour_power=0.5
+        )
         line = Panel("level", "level", "line", names=("a", "b"), x_extent=(0.0, 0.4))
         return Inspection(
             {**arrays, "weights": weights, "level": np.ones((2, 5))}, [mel, attention, line], "a note", {"mos": 3.5}
@@ -182,6 +184,7 @@ def test_nisqa_shows_its_input_and_its_scores(cli: Any, tmp_path: Path, write_wa
         ({"a": np.zeros((0, 3))}, [Panel("t", "a")], "cannot be shown"),
         ({"a": np.zeros((2, 2)), "c": np.zeros(3)}, [Panel("t", "a", y_centres="c")], "each of 2 rows"),
         ({"a": np.zeros((2, 2))}, [Panel("t", "a", "line", names=("x",))], "1 names for 2 lines"),
+        ({"a": np.zeros((2, 2))}, [Panel("t", "a", colour_power=0.0)], "colour_power"),
         ({"a": np.zeros((2, 2))}, [Panel("t", "a", "pie")], "kind 'pie'"),  # type: ignore[arg-type]
     ],
 )

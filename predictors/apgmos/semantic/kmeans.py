@@ -219,7 +219,7 @@ def plus_plus(points: Tensor, clusters: int, generator: np.random.Generator) -> 
         """Squared distances of all points to these: ``(rows, n)``, exactly 0 to themselves."""
         at = torch.tensor(rows, device=points.device)
         squared = norms[at, None] + norms - 2.0 * (points[at] @ points.T)
-        squared[torch.arange(len(rows)), at] = 0.0
+        squared[torch.arange(len(rows), device=points.device), at] = 0.0
         return squared.clamp(min=0.0).double().cpu().numpy()
 
     chosen = [int(generator.integers(len(points)))]
