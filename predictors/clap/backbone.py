@@ -31,7 +31,7 @@ class ClapBackbone(nn.Module):
         import transformers
 
         super().__init__()
-        config = transformers_config(size)
+        config: Any = transformers_config(size)
         self.size, self.text = size, text
         self.model: Any = (
             transformers.ClapModel(config) if text else transformers.ClapAudioModelWithProjection(config.audio_config)

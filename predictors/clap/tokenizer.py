@@ -57,7 +57,8 @@ class PromptTokenizer:
     @property
     def size(self) -> int:
         """One more than the largest id."""
-        return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        words: dict[str, int] = self._tokenizer.get_vocab(with_added_tokens=True)
+        return max(words.values()) + 1
 
     def __call__(self, text: str) -> list[int]:
         """Token ids of a prompt, from ``<s>`` to ``</s>``, at most 77.
@@ -118,7 +119,7 @@ def _from_parts(vocabulary: Path, merges: Path) -> str:
     except Exception as error:  # the library raises a bare Exception
         raise CheckpointError(f"{vocabulary.parent}: no vocabulary with merges ({error})") from error
     tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     known = [name for name in (*SPECIAL, "<unk>", "<mask>") if tokenizer.token_to_id(name) is not None]
     tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in known])
     text: str = tokenizer.to_str()

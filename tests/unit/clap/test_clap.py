@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+
+sys.path.append(str(Path(__file__).parent))
+from laion_names import to_laion
 from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.errors import CheckpointError, HubError, UsageError
 from mosharness.predictors.clap.backbone import ClapBackbone, distinct
 from mosharness.predictors.clap.mel import fill_window, log_mel
-from mosharness.predictors.clap.official import JOINED, OWN, from_laion, rename
+from mosharness.predictors.clap.official import JOINED, from_laion, rename
 from mosharness.predictors.clap.pretrained import PUBLISHED, load_pretrained
 from mosharness.predictors.clap.shapes import FRAMES, HIGHEST_HZ, LOWEST_HZ, N_MELS, PAD, SAMPLE_RATE, WINDOW
 from mosharness.predictors.clap.tokenizer import ROBERTA, PromptTokenizer, load_tokenizer
@@ -32,37 +35,8 @@ def make(seed: int = 0, *, text: bool = True) -> ClapBackbone:
 
 
 def in_laions_names(backbone: ClapBackbone) -> dict[str, torch.Tensor]:
-    """The tensors as a checkpoint of laion_clap has them, with some that are not needed."""
-    own = {name: one for name, one in backbone.model.state_dict().items() if not OWN.fullmatch(name)}
-    state: dict[str, torch.Tensor] = {}
-    back = (
-        (r"^text_model\.", "text_branch."),
-        (r"^audio_model\.audio_encoder\.batch_norm\.", "audio_branch.bn0."),
-        (r"^audio_model\.audio_encoder\.", "audio_branch."),
-        (r"(blocks\.\d+)\.attention\.self\.relative", r"\1.attn.relative"),
-        (r"(blocks\.\d+)\.attention\.output\.dense\.", r"\1.attn.proj."),
-        (r"(blocks\.\d+)\.intermediate\.dense\.", r"\1.mlp.fc1."),
-        (r"(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
-        (r"\.layernorm_before\.", ".norm1."),
-        (r"\.layernorm_after\.", ".norm2."),
-        (r"_projection\.linear1\.", "_projection.0."),
-        (r"_projection\.linear2\.", "_projection.2."),
-    )
-    for name, tensor in own.items():
-        theirs = name
-        for pattern, replacement in back:
-            theirs = re.sub(pattern, replacement, theirs)
-        found = re.fullmatch(r"(audio_branch.*)\.attention\.self\.(query|key|value)\.(weight|bias)", theirs)
-        if found and found[2] == "query":
-            parts = [own[name.replace(".query.", f".{part}.")] for part in ("query", "key", "value")]
-            state[f"{found[1]}.attn.qkv.{found[3]}"] = torch.cat(parts)
-        elif not found:
-            state[theirs] = tensor
-    state["text_branch.embeddings.position_ids"] = torch.arange(9)[None]
-    state["audio_branch.head.weight"] = torch.zeros(3, 2)
-    state["audio_branch.layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(64, 64, dtype=torch.long)
-    state["audio_transform.sequential.0.weight"] = torch.zeros(2, 2)
-    return {f"module.{name}": tensor.clone() for name, tensor in state.items()}
+    """The tensors as a checkpoint of laion_clap has them."""
+    return {f"module.{name}": tensor for name, tensor in to_laion(backbone.model.state_dict()).items()}
 
 
 def same(one: ClapBackbone, other: ClapBackbone) -> bool:

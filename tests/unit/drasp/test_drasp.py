@@ -1,0 +1,385 @@
+"""DRASP: the contract of predictors on both backbones, prompts, poolings, official files, gradients."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[1] / "clap"))
+from laion_names import to_laion
+from mosharness.harness.conformance import check_predictor, speech_like
+from mosharness.harness.core.audio import AudioLimits, Clip, clip_from_array
+from mosharness.harness.core.errors import AudioError, CheckpointError, PredictionError, UnknownName, UsageError
+from mosharness.harness.core.pipeline import Item, score_batches
+from mosharness.harness.core.resample import resample
+from mosharness.harness.predict import read_manifest
+from mosharness.harness.study import read_study
+from mosharness.harness.training.recipe import Stage, read_recipe
+from mosharness.predictors import PREDICTORS, load_predictor
+from mosharness.predictors.clap.mel import fill_window, log_mel
+from mosharness.predictors.clap.mos import ClapMos
+from mosharness.predictors.drasp import Drasp
+from mosharness.predictors.pooling import PAPER_POOLINGS, POOLINGS
+
+RATE = 16_000
+WAVES = [speech_like(0.4 + 0.3 * at, RATE, at) for at in range(3)]
+PROMPTS = ["slow piano", "a loud drum loop", "slow piano"]
+AES = ("pq", "pc", "ce", "cu")
+WORDS = dict(
+    zip(("mi", "ta", *AES), ("overall", "textual", "quality", "complexity", "enjoyment", "usefulness"), strict=True)
+)
+
+
+def make(dimensions: tuple[str, ...] = (), **config: Any) -> Drasp:
+    torch.manual_seed(0)
+    predictor = Drasp({"size": "tiny", **config}, device="cpu")
+    if dimensions and predictor.dimensions != dimensions:
+        predictor.dimensions = dimensions
+        predictor.build()
+    return predictor
+
+
+def as_clip(seconds: float = 0.5, rate: int = RATE, text: str = "") -> Clip:
+    return replace(clip_from_array(speech_like(seconds, rate, 1), rate), text=text)
+
+
+# --- the contract -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param({"backbone": "clap"}, marks=pytest.mark.slow),
+        pytest.param({"backbone": "clap", "clap_input": "resample", "pooling": "tsp"}, marks=pytest.mark.slow),
+        pytest.param({"backbone": "audiobox"}, marks=pytest.mark.slow),
+        pytest.param({"backbone": "audiobox", "pooling": "gasp", "segment_size": 3}, marks=pytest.mark.slow),
+    ],
+    ids=lambda config: "-".join(map(str, config.values())),
+)
+def test_the_contract_of_predictors_is_kept(roberta: Path, config: dict[str, Any]) -> None:
+    failed = [f"{one.name}: {one.detail}" for one in check_predictor(make(**config)) if not one.passed]
+    assert not failed
+
+
+def test_the_backbone_follows_the_task() -> None:
+    assert Drasp.task_config("musiceval") == {"backbone": "clap"}
+    assert Drasp.task_config("aes_natural") == {"backbone": "audiobox"}
+    assert Drasp.task_config("folder") == {}
+    assert (make().dimensions, make(backbone="audiobox").dimensions) == (("mi", "ta"), AES)
+    assert make().stated_settings() == "clap, drasp pooling, segments of 4, input as_is"
+    assert make(backbone="audiobox", pooling="mha").stated_settings() == "audiobox, multihead_attentive pooling"
+
+
+def test_without_weights_the_message_names_training(cli: Any, small_folder: Path) -> None:
+    outcome = cli("run", "--task", "folder", "--data-root", small_folder, "--predictor", "drasp")
+    assert outcome.code == 2
+    assert "--train" in outcome.err
+
+
+# --- prompts ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_prompt_moves_ta_and_not_mi(roberta: Path) -> None:
+    predictor = make()
+    first, second = (
+        predictor.predict(WAVES, RATE, texts=texts) for texts in (PROMPTS, ["a loud drum loop", *PROMPTS[1:]])
+    )
+    assert np.array_equal(first[:, 0], second[:, 0])
+    assert first[0, 1] != second[0, 1]
+    assert np.array_equal(first[1:], second[1:])
+
+
+def test_a_clip_without_a_prompt_fails_with_what_to_do_and_scores_without_ta(roberta: Path, tmp_path: Path) -> None:
+    predictor = make()
+    with pytest.raises(PredictionError, match=r"no_text: .*--set text=false"):
+        predictor.predict(WAVES, RATE)
+    predictor.save_pretrained(tmp_path)
+    plain = load_predictor("drasp", tmp_path, "cpu", text=False)
+    assert plain.dimensions == ("mi",)
+    assert np.array_equal(plain.predict(WAVES, RATE)[:, 0], predictor.predict(WAVES, RATE, texts=PROMPTS)[:, 0])
+    again = load_predictor("drasp", plain.save_pretrained(tmp_path / "plain"), "cpu")
+    assert again.fingerprint() == plain.fingerprint()
+
+
+def test_a_checkpoint_brings_its_tokenizer(tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = make()
+    assert isinstance(predictor.inner, ClapMos)
+    predictor.inner.set_tokenizer(tokenizer)
+    scores = predictor.predict(WAVES, RATE, texts=PROMPTS)
+    predictor.save_pretrained(tmp_path)
+    monkeypatch.setenv("MOSHARNESS_OFFLINE", "1")
+    loaded = load_predictor("drasp", tmp_path, "cpu")
+    assert np.array_equal(loaded.predict(WAVES, RATE, texts=PROMPTS), scores)
+    assert loaded.fingerprint()["tokenizer"] == predictor.inner.need_tokenizer().digest
+    words = json.loads((tokenizer / "vocab.json").read_text())
+    words["word"] = 600
+    other = tmp_path / "large"
+    other.mkdir()
+    (other / "vocab.json").write_text(json.dumps(words))
+    (other / "merges.txt").write_text("#version: 0.2\n")
+    with pytest.raises(CheckpointError, match="601 words, CLAP of size tiny knows 512"):
+        predictor.inner.set_tokenizer(other)
+
+
+def test_each_distinct_prompt_is_embedded_once(roberta: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = make()
+    network: Any = predictor.network
+    seen: list[tuple[int, ...]] = []
+    original = network.backbone.embed_text
+    monkeypatch.setattr(network.backbone, "embed_text", lambda ids: (seen.append(tuple(ids.shape)), original(ids))[1])
+    items = [predictor.prepare_clip(as_clip(0.3 + 0.1 * at, text=PROMPTS[at % 2])) for at in range(6)]
+    predictor.score(items)
+    predictor.score(items[:3])
+    assert len(seen) == 2
+    assert {rows for rows, _ in seen} == {1}
+    predictor.weights_changed()
+    predictor.score(items[:1])
+    assert len(seen) == 3
+
+
+def test_texts_count_in_the_cache_only_where_they_are_read(tmp_path: Path, write_wave: Any) -> None:
+    class Scorer:
+        dimensions = ("mi",)
+        uses_text = True
+
+        def limits(self) -> AudioLimits:
+            return AudioLimits()
+
+        def prepare_clip(self, clip: Clip) -> float:
+            return float(len(clip.text))
+
+        def score(self, batch: Any) -> np.ndarray:
+            return np.array(batch)[:, None]
+
+    path = write_wave(tmp_path / "a.wav")
+    items = [Item("a", path, "piano"), Item("b", path, "drums, loud"), Item("c", path)]
+    rows = [row for batch in score_batches(Scorer(), items, [(0, 1, 2)]) for row in batch]
+    assert [row.scores for row in rows] == [(5.0,), (11.0,), (0.0,)]
+    assert len({row.content for row in rows}) == 3
+    deaf = Scorer()
+    deaf.uses_text = False
+    unread = [row for batch in score_batches(deaf, items, [(0, 1, 2)]) for row in batch]
+    assert [row.scores for row in unread] == [(0.0,)] * 3
+    assert {row.content for row in unread} == {rows[2].content}
+
+
+def test_a_manifest_may_hold_the_prompts(tmp_path: Path, write_wave: Any) -> None:
+    write_wave(tmp_path / "a.wav")
+    (tmp_path / "list.csv").write_text('path,text\na.wav,"slow piano, warm"\n')
+    assert [entry.text for entry in read_manifest(tmp_path / "list.csv")] == ["slow piano, warm"]
+
+
+# --- the input --------------------------------------------------------------------------------------------------------
+
+
+def test_as_is_feeds_16_khz_as_48_khz_and_resample_does_not(roberta: Path) -> None:
+    clip = as_clip(0.7, 44_100, "x")
+    at_16, at_48 = (resample(clip.samples, 44_100, rate, "soxr_hq").samples for rate in (16_000, 48_000))
+    assert np.array_equal(make().prepare_clip(clip).mel, log_mel(fill_window(at_16)))
+    assert np.array_equal(make(clap_input="resample").prepare_clip(clip).mel, log_mel(fill_window(at_48)))
+
+
+def test_what_is_not_heard_of_a_long_clip_is_said() -> None:
+    found = make(text=False).findings(as_clip(31.0))
+    assert [one.code for one in found] == ["cut"]
+    assert "first 30 s of 31.00 s" in found[0].message
+    assert not make(text=False).findings(as_clip(29.0))
+    assert "first 10 s" in make(clap_input="resample", text=False).findings(as_clip(11.0))[0].message
+    assert not make(backbone="audiobox").findings(as_clip(31.0))
+
+
+def test_training_crops_are_keyed_and_batch_pad_fills_up_to_the_longest() -> None:
+    predictor = make(("pq",), clap_input="resample")
+    clip = as_clip(12.0)
+    stage = Stage("train", epochs=1)
+    crops = [predictor.prepare_training(clip, stage, np.random.default_rng(seed)).mel for seed in (0, 0, 1)]
+    assert np.array_equal(crops[0], crops[1])
+    assert not np.array_equal(crops[0], crops[2])
+    first = predictor.prepare_training(clip, replace(stage, settings={"crop": "first"}), np.random.default_rng(0))
+    assert np.array_equal(first.mel, predictor.prepare_clip(clip).mel)
+
+    predictor, stage = make(("pq",)), replace(stage, settings={"batch_pad": True})
+    clips = [as_clip(0.5), as_clip(0.8)]
+    items = [predictor.prepare_training(one, stage, np.random.default_rng(0)) for one in clips]
+    mel = predictor.collate(items)["mel"].numpy()
+    padded = np.pad(clips[0].samples, (0, clips[1].samples.size - clips[0].samples.size))
+    assert np.array_equal(mel[0], log_mel(fill_window(padded)))
+    assert np.array_equal(mel[1], predictor.prepare_clip(clips[1]).mel)
+    with pytest.raises(AudioError, match="prompt"):
+        make().prepare_training(clips[0], stage, np.random.default_rng(0))
+
+
+# --- poolings and gradients -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pooling", ["drasp", *(pytest.param(name, marks=pytest.mark.slow) for name in POOLINGS if name != "drasp")]
+)
+def test_every_pooling_scores_and_learns_on_clap(pooling: str) -> None:
+    predictor = make(AES, pooling=pooling)
+    check_one_step(predictor, pooling)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_every_pooling_scores_and_learns_on_audiobox(pooling: str) -> None:
+    check_one_step(make(pooling=pooling, backbone="audiobox"), pooling)
+
+
+def check_one_step(predictor: Drasp, pooling: str) -> None:
+    """Gradients reach everything that is pooled with; of DRASP's second branch only after a first step."""
+    network: Any = predictor.network
+    stage = Stage("train", epochs=1, settings={"freeze": "all"} if predictor.config.backbone == "audiobox" else {})
+    predictor.begin_stage(stage)
+    predictor.train_mode(stage)
+    batch = predictor.collate([predictor.prepare_clip(clip_from_array(wave, RATE)) for wave in WAVES])
+    optimizer = torch.optim.SGD([one for one in network.parameters() if one.requires_grad], lr=0.1)
+
+    def step() -> dict[str, float]:
+        optimizer.zero_grad()
+        outputs = predictor.training_forward(batch, stage)
+        assert isinstance(outputs, torch.Tensor)
+        assert outputs.shape == (3, len(AES))
+        (outputs - 3.0).square().mean().backward()
+        optimizer.step()
+        return {name: float(one.grad.abs().max()) for name, one in network.pooling.named_parameters()}
+
+    gradients = step()
+    if pooling in ("drasp", "dual_resolution_attentive"):
+        inner = {name for name in gradients if name not in ("alpha", "beta")}
+        assert (gradients["alpha"] > 0, gradients["beta"] > 0) == (True, True)
+        assert all(gradients[name] == 0 for name in inner)
+        gradients = step()
+    assert all(value > 0 for value in gradients.values())
+
+
+def test_alpha_and_beta_begin_at_one_and_zero() -> None:
+    for backbone in ("clap", "audiobox"):
+        tensors = make(backbone=backbone).tensors()
+        assert (float(tensors["pooling.alpha"]), float(tensors["pooling.beta"])) == (1.0, 0.0)
+
+
+def test_clap_is_held_in_eval_mode_and_learns() -> None:
+    predictor = make(("pq",))
+    stage = Stage("train", epochs=1)
+    predictor.begin_stage(stage)
+    predictor.train_mode(stage)
+    network: Any = predictor.network
+    assert network.heads.training
+    assert not any(module.training for module in network.backbone.modules())
+    assert all(one.requires_grad for one in network.parameters())
+
+
+def test_a_pooling_that_widens_needs_the_projection() -> None:
+    assert make(("pq",), pooling="average", projection=False).predict(WAVES, RATE).shape == (3, 1)
+    with pytest.raises(UsageError, match="needs projection"):
+        make(pooling="statistics", projection=False)
+    with pytest.raises(UnknownName, match="pooling"):
+        make(pooling="maximum")
+    assert make(pooling="drsp").config.pooling == "drasp"
+
+
+# --- official files ---------------------------------------------------------------------------------------------------
+
+
+def in_official_names(predictor: Drasp) -> dict[str, torch.Tensor]:
+    """The tensors as the repositories' scripts save them."""
+    state: dict[str, torch.Tensor] = {}
+    own = predictor.tensors()
+    for name, tensor in own.items():
+        if name.startswith("backbone.model."):
+            continue
+        if name.startswith("heads."):
+            _, dimension, _, at, kind = name.split(".")
+            name = f"{WORDS[dimension]}_mlp_layer{int(at) + 1}.{kind}"  # noqa: PLW2901
+        state[name] = tensor
+    clap = {name.removeprefix("backbone.model."): one for name, one in own.items() if name.startswith("backbone.")}
+    return state | {f"upstream_model.model.{name}": one for name, one in to_laion(clap).items()}
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "config"),
+    [
+        (("mi", "ta"), {"pooling": "average", "projection": False}),  # MusicEval's baseline
+        (("mi", "ta"), {"pooling": "drasp"}),
+        pytest.param(AES, {"pooling": "statistics"}, marks=pytest.mark.slow),
+        pytest.param(AES, {"pooling": "dual_resolution_attentive"}, marks=pytest.mark.slow),
+        pytest.param(("mi", "ta"), {"pooling": "average"}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_state_dict_of_the_scripts_loads_and_tells_its_pooling(
+    roberta: Path, tmp_path: Path, dimensions: tuple[str, ...], config: dict[str, Any]
+) -> None:
+    source = make(dimensions, **config)
+    torch.save(in_official_names(source), tmp_path / "best.pt")
+    loaded = load_predictor("drasp", tmp_path / "best.pt", "cpu", size="tiny")
+    assert isinstance(loaded, Drasp)
+    assert loaded.dimensions == dimensions
+    assert (loaded.config.pooling, loaded.config.projection) == (config["pooling"], config.get("projection", True))
+    texts = PROMPTS if "ta" in dimensions else None
+    assert np.array_equal(loaded.predict(WAVES, RATE, texts=texts), source.predict(WAVES, RATE, texts=texts))
+    assert loaded.checkpoint.kind == "official"
+
+
+def test_poolings_with_the_same_tensors_must_be_named(tmp_path: Path) -> None:
+    source = make(AES, pooling="segmental_attentive_statistics", segment_size=8)
+    torch.save(in_official_names(source), tmp_path / "best.pt")
+    with pytest.raises(CheckpointError, match="attentive_statistics and of segmental_attentive_statistics alike"):
+        load_predictor("drasp", tmp_path / "best.pt", "cpu", size="tiny")
+    loaded = load_predictor("drasp", tmp_path / "best.pt", "cpu", size="tiny", pooling="gasp", segment_size=8)
+    assert np.array_equal(loaded.predict(WAVES, RATE), source.predict(WAVES, RATE))
+
+
+def test_files_that_are_none_of_the_scripts_are_refused(tmp_path: Path) -> None:
+    state = in_official_names(make(AES))
+    clap = {key.removeprefix("upstream_model.model."): one for key, one in state.items() if key.startswith("upstream")}
+    cases = {
+        "clap.pt": (clap, "CLAP alone, without heads"),
+        "other.pt": ({"weights": torch.zeros(1)}, "no state dict of MusicEval's or DRASP's scripts"),
+        "unknown.pt": (
+            {**state, "quality_mlp_layer4.weight": torch.zeros(1)},
+            "quality_mlp_layer4.weight is not known",
+        ),
+        "less.pt": ({key: one for key, one in state.items() if key != "pooling.beta"}, "missing .*pooling.beta"),
+    }
+    for name, (content, expected) in cases.items():
+        torch.save(content, tmp_path / name)
+        with pytest.raises(CheckpointError, match=expected):
+            load_predictor("drasp", tmp_path / name, "cpu", size="tiny")
+
+
+# --- recipes and studies ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "backbone", "optimizer", "rate", "size"),
+    [
+        ("drasp-musiceval", "clap", "sgd", 5e-4, 64),
+        ("drasp-aes_natural-clap", "clap", "sgd", 5e-4, 64),
+        ("drasp-aes_natural", "audiobox", "adamw", 1e-4, 32),
+    ],
+)
+def test_the_recipes_are_those_of_the_paper(name: str, backbone: str, optimizer: str, rate: float, size: int) -> None:
+    recipe = read_recipe(name, "drasp")
+    (stage,) = recipe.stages
+    assert recipe.config["backbone"] == backbone
+    assert (stage.optimizer.name, stage.optimizer.lr, stage.batch.size) == (optimizer, rate, size)
+    assert (stage.stop.monitor, stage.stop.mode, stage.stop.patience, stage.epochs) == ("loss", "min", 20, 1000)
+    make(backbone=backbone).check_stage(stage)
+
+
+def test_the_studies_have_every_pooling_and_segment_size() -> None:
+    poolings = read_study("drasp-poolings")
+    assert [row.config["pooling"] for row in poolings.rows] == list(PAPER_POOLINGS)
+    assert [row.name for row in poolings.rows] == [POOLINGS[name].title for name in PAPER_POOLINGS]
+    assert [row.config["segment_size"] for row in read_study("drasp-segments").rows] == [1, 2, 4, 8, 16, 32]
+    for row in read_study("drasp-backbones").rows:
+        assert read_recipe(row.recipe, "drasp").config["backbone"] == row.config["backbone"]
+    assert "drasp" in PREDICTORS
