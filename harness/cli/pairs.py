@@ -1,0 +1,114 @@
+"""``mosharness pairs``: the pairs that jsqa is pretrained on, to listen to and to check."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import UnknownName, UsageError
+from . import common
+from .show import print_json, say
+
+WIDTH = 40  # characters of the longest bar
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("pairs")(pairs)
+
+
+def pairs(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the wavs and pairs.csv.")] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many pairs to make.")] = 20,
+    speech: Annotated[
+        list[str] | None,
+        typer.Option("--speech", help="Clean speech: folders, or `embedded`; may repeat. The recipe's without."),
+    ] = None,
+    noise: Annotated[
+        list[str] | None,
+        typer.Option("--noise", help="Noise: folders, or `generated`; may repeat. The recipe's without."),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Length of a pair's signals.")] = None,
+    recipe: Annotated[str, typer.Option("--recipe", help="Recipe of jsqa whose pairs are made.")] = "jsqa-default",
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the draws; the recipe's without.")] = None,
+    epoch: Annotated[int, typer.Option("--epoch", min=0, help="Which epoch's pairs.")] = 0,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="SNR draws for the histogram.")] = 10_000,
+    check_jnd: Annotated[
+        Path | None, typer.Option("--check-jnd", help="Folder of CDPAM's listening data: judge the pairs by it.")
+    ] = None,
+    features: Annotated[str, typer.Option("--features", help="For --check-jnd: pesq, si-sdr or both.")] = "pesq,si-sdr",
+    as_json: common.AsJson = False,
+) -> None:
+    """Make pairs of jsqa's pretraining: export them as wavs, show how their SNRs differ, judge them by listeners."""
+    from .. import pairs as work
+
+    plan = work.plan_pairs(recipe, speech=speech or (), noise=noise or (), seconds=seconds, seed=seed)
+    names = _features(features) if check_jnd is not None else ()
+    listening = None
+    if check_jnd is not None:
+        from ...predictors.jsqa.jnd import read_listening
+
+        listening = read_listening(check_jnd)
+    found = work.differences(plan.settings, draws, plan.seed)
+    made = list(work.pairs_of(plan, count, epoch)) if output is not None or listening is not None else []
+    table = work.export_pairs(made, output) if output is not None else None
+    report = _judge(listening, made, names, plan.seed) if listening is not None else None
+    if as_json:
+        print_json({"differences": found, "table": None if table is None else str(table), "jnd": report})
+        return
+    _show_differences(found)
+    if table is not None:
+        print(f"{len(made)} pairs written; {table} lists them")
+    if report is not None:
+        _show_report(report)
+    if table is None and report is None:
+        say("note: --output FOLDER writes pairs to listen to; --check-jnd FOLDER judges them by listeners")
+
+
+def _features(text: str) -> tuple[str, ...]:
+    from ...predictors.jsqa.jnd import FEATURES
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise UsageError(f"--features: name at least one of {', '.join(FEATURES)}")
+    for name in names:
+        if name not in FEATURES:
+            raise UnknownName("feature", name, FEATURES)
+    return names
+
+
+def _judge(listening: Any, made: list[tuple[str, Any]], names: tuple[str, ...], seed: int) -> dict[str, Any]:
+    from ...predictors.jsqa.jnd import check_jnd
+    from ..core.progress import progress_bar
+
+    total = len(listening.judgements) + len(made)
+    with progress_bar("measure", total=total) as advance:
+        report = check_jnd(listening, [pair for _, pair in made], names, seed=seed, tick=lambda: advance(1))
+    return {**asdict(report), "share": report.share}
+
+
+def _show_differences(found: dict[str, Any]) -> None:
+    print(
+        f"distance of the two SNRs of a pair, {found['draws']} draws: mean {found['mean']:.2f} dB (paper: 2.0), "
+        f"largest {found['largest']:.2f} dB, {100 * found['within_3']:.1f} % up to 3 dB; SNRs from "
+        f"{found['lowest_snr']:.1f} to {found['highest_snr']:.1f} dB"
+    )
+    most = max(found["counts"])
+    for low, high, number in zip(found["edges"], found["edges"][1:], found["counts"], strict=False):
+        print(f"  {low:4.1f} - {high:4.1f} dB {number:6d} {'#' * round(WIDTH * number / most)}".rstrip())
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    low, high = (100 * value for value in report["interval"])
+    print(
+        f"{100 * report['share']:.2f} % of {report['pairs']} pairs are within the just noticeable difference "
+        f"[{low:.2f}, {high:.2f}] (paper: 96.73 %), by {' and '.join(report['features'])}"
+    )
+    print(
+        f"  learnt from {report['judgements']} judgements ({report['same']} same); balanced accuracy on references "
+        f"not seen: {report['accuracy']:.3f}; left out: {report['left_out']} of other perturbations, "
+        f"{report['missing']} without audio, {report['unusable']} that cannot be measured"
+    )

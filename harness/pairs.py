@@ -1,0 +1,161 @@
+"""Pairs of JSQA's pretraining outside of training: to listen to, to count, and to check against listeners."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..predictors.jsqa import Jsqa
+from ..predictors.jsqa.config import SAMPLE_RATE, PairSettings, pair_settings
+from .core.errors import DataError, UsageError
+from .core.files import atomic_write
+from .core.resample import resample
+from .training.data import Tasks, stage_data
+from .training.plan import generator
+from .training.recipe import Source, Stage, read_recipe
+
+if TYPE_CHECKING:
+    from ..predictors.jsqa.pairs import Pair
+
+FULL_SCALE = 0.999
+BIN_DB = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where pairs come from and how they are made.
+
+    Attributes:
+        stage: The pretraining stage of a recipe.
+        settings: Of its pairs.
+        seed: Of the draws.
+    """
+
+    stage: Stage
+    settings: PairSettings
+    seed: int
+
+
+def plan_pairs(
+    recipe: str | Path | None = None,
+    *,
+    speech: Sequence[str] = (),
+    noise: Sequence[str] = (),
+    seconds: float | None = None,
+    seed: int | None = None,
+) -> Plan:
+    """The pretraining stage of a recipe, with changes.
+
+    Args:
+        recipe: Name or YAML file of a recipe of jsqa; ``jsqa-default`` without.
+        speech: Folders instead of the recipe's, or ``embedded``.
+        noise: Folders instead of the recipe's, or ``generated``.
+        seconds: Length instead of the recipe's.
+        seed: Instead of the recipe's.
+
+    Raises:
+        UsageError: If the recipe has no stage on pairs, or a setting makes no sense.
+    """
+    ready = read_recipe(recipe or "jsqa-default", "jsqa", seed=seed)
+    stage = next((one for one in ready.stages if Jsqa.pretrains(one)), None)
+    if stage is None:
+        raise UsageError(f"recipe {ready.name} has no stage with the loss ntxent, so it makes no pairs")
+    given = dict(stage.settings.get("pairs") or {})
+    if noise:
+        given["noise"] = list(noise)
+    if seconds is not None:
+        given["seconds"] = seconds
+    settings = pair_settings(given, f"stage {stage.name}")
+    if speech:
+        stage = replace(stage, data=tuple(Source(audio=folder) for folder in speech))
+    return Plan(stage, settings, ready.seed)
+
+
+def pairs_of(plan: Plan, count: int, epoch: int = 0) -> Iterator[tuple[str, Pair]]:
+    """Ids of utterances and their pairs, one of each utterance, then those of the next epoch.
+
+    The draws are those of training with this seed; only that a batch exchanges noises that occur in it twice.
+
+    Raises:
+        DataError: If speech or noise cannot be used.
+    """
+    from ..predictors.jsqa.noise import Noises
+    from ..predictors.jsqa.pairs import draw_pair, make_pairs
+    from .core.checks import AudioLimits
+
+    examples = stage_data(plan.stage, None, ("mos",), Tasks()).train
+    noises = Noises(plan.settings.noise, f"stage {plan.stage.name}")
+    for number in range(count):
+        example = examples[number % len(examples)]
+        clip = example.read(AudioLimits())
+        samples = resample(clip.samples, clip.sample_rate, SAMPLE_RATE).samples
+        random = generator(plan.seed, plan.stage.name, epoch + number // len(examples), example.key)
+        draw = draw_pair(samples, random, plan.settings, noises, example.name)
+        yield example.utterance_id, make_pairs([draw], noises)[0]
+
+
+def export_pairs(made: Sequence[tuple[str, Pair]], folder: Path) -> Path:
+    """Write each pair as two 16-bit wavs, and ``pairs.csv`` beside them; returns the latter.
+
+    Both signals of a pair that would leave full scale are lowered by the same factor (column ``scale``).
+
+    Raises:
+        DataError: If the folder cannot be written.
+    """
+    import soundfile
+
+    rows = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, (utterance, pair) in enumerate(made, start=1):
+            loudest = max(float(np.abs(signal).max()) for signal in pair.signals)
+            scale = min(1.0, FULL_SCALE / loudest)
+            names = [f"pair{number:04d}-{side}.wav" for side in "ab"]
+            for name, signal in zip(names, pair.signals, strict=True):
+                stream = io.BytesIO()
+                soundfile.write(stream, signal * scale, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+                with atomic_write(folder / name, "wb") as target:
+                    target.write(stream.getvalue())
+            figures = [*pair.snrs, pair.difference, scale]
+            rows.append([*names, utterance, pair.noise_name, *(f"{value:.4f}" for value in figures)])
+        with atomic_write(folder / "pairs.csv") as table:
+            writer = csv.writer(table, lineterminator="\n")
+            writer.writerow(["path_a", "path_b", "utterance_id", "noise", "snr_a", "snr_b", "difference_db", "scale"])
+            writer.writerows(rows)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    return folder / "pairs.csv"
+
+
+def differences(settings: PairSettings, draws: int, seed: int = 0) -> dict[str, Any]:
+    """The distribution of the distance of the two ratios.
+
+    Returns:
+        ``draws``, ``mean``, ``largest`` and ``within_3`` (share up to 3 dB) of the distance in dB, ``lowest_snr`` and
+        ``highest_snr``, and ``edges`` and ``counts`` of a histogram with bins of 0.5 dB.
+    """
+    from ..predictors.jsqa.pairs import draw_snrs
+
+    random = generator(seed, "differences")
+    drawn = np.array([draw_snrs(random, settings) for _ in range(draws)])
+    distance = np.abs(drawn[:, 0] - drawn[:, 1])
+    top = max(high - low for low, high in settings.snr_windows)
+    edges = np.arange(0.0, max(top, BIN_DB) + BIN_DB / 2, BIN_DB)
+    edges[-1] = max(edges[-1], top)
+    counts, _ = np.histogram(distance, edges)
+    return {
+        "draws": draws,
+        "mean": float(distance.mean()),
+        "largest": float(distance.max()),
+        "within_3": float((distance <= 3.0).mean()),
+        "lowest_snr": float(drawn.min()),
+        "highest_snr": float(drawn.max()),
+        "edges": edges.tolist(),
+        "counts": counts.tolist(),
+    }
