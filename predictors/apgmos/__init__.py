@@ -11,7 +11,7 @@ from ...harness.core.errors import CheckpointError, PredictionError
 from ...harness.core.files import digest
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
-from .config import SAMPLE_RATE, SHORTEST, WEIGHTS_DEPEND_ON, ApgmosConfig, Queries
+from .config import SAMPLE_RATE, SHORTEST, ApgmosConfig, Queries
 from .items import Chunks, Features, collate_chunks, collate_features, cut
 from .stages import StagedTraining
 
@@ -296,18 +296,9 @@ class Apgmos(StagedTraining):
         Raises:
             CheckpointError: If files are absent or do not fit, or a setting differs that the weights depend on.
         """
-        from ...harness.core.files import read_json
-        from .semantics import load_semantics_from, read_origin, semantic_digest
+        from .semantics import load_semantics_from, read_origin, refuse_other_settings, semantic_digest
 
-        saved = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-        trained = saved.get("config", {}) if isinstance(saved, dict) and isinstance(saved.get("config"), dict) else {}
-        for name in WEIGHTS_DEPEND_ON:
-            theirs, wanted = trained.get(name), config.get(name)
-            if name in config and name in trained and (list(wanted) if name == "scale" else wanted) != theirs:
-                raise CheckpointError(
-                    f"{folder}: trained with {name} = {theirs!r}, not {config[name]!r}; leave the setting out, or "
-                    "train with it"
-                )
+        refuse_other_settings(folder, config)
         predictor = super().from_folder(folder, config, **options)
         predictor.origin = read_origin(folder)
         if predictor.config.scores_semantics and predictor.network.head in ("joint", "sdm"):

@@ -147,8 +147,11 @@ WEIGHTS_DEPEND_ON = (
     "L",
     "heads",
     "output_projection",
+    "decoder_hidden",
+    "tau",
+    "scale",
+    "dimension",
 )
-WEIGHTS_DEPEND_ON += ("decoder_hidden", "tau", "scale", "dimension")
 """Settings that a checkpoint was trained with: another value at load is an error, not another model."""
 
 

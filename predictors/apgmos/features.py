@@ -92,7 +92,8 @@ class FrozenFeatures:
     def _semantic(self, wave: Tensor) -> Tensor:
         assert self.semantic is not None
         found = self.semantic(wave)
-        return found.quantised if self.quantised else found.residual
+        chosen: Tensor = found.quantised if self.quantised else found.residual
+        return chosen
 
     def _frames(self, wave: Tensor) -> Tensor:
         assert self.w2v is not None

@@ -63,7 +63,7 @@ def position_weights(auditory: Tensor, other: Tensor, balance: bool = False) -> 
     groups = [auditory.float(), other.float()]
     if balance:
         shares = [group / group.sum(1, keepdim=True).clamp(min=1.0) for group in groups]
-        present = sum((group.sum(1, keepdim=True) > 0).float() for group in groups)
-        return (shares[0] + shares[1]) / present  # type: ignore[operator]
+        present = torch.stack([group.any(1, keepdim=True) for group in groups]).sum(0)
+        return (shares[0] + shares[1]) / present
     both = groups[0] + groups[1]
     return both / both.sum(1, keepdim=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -136,8 +137,17 @@ class ApgmosNetwork(nn.Module):
             raise CheckpointError(f"APG-MOS has no part {name!r}")
         self.add_module(name, module)
 
-    def become(self, names: Iterable[str]) -> list[str]:
-        """Keep, drop and add modules so that exactly these are there, in this order; returns the added ones."""
+    def become(self, names: Iterable[str], seed: int | None = None) -> list[str]:
+        """Keep, drop and add modules so that exactly these are there, in this order.
+
+        Args:
+            names: Of the modules.
+            seed: Draw every new module from a generator of its own, keyed by this and its name, so that a part begins
+                the same whatever else is made; ``None`` draws from torch's global one.
+
+        Returns:
+            The added ones.
+        """
         names = tuple(dict.fromkeys(names))
         old = dict(self._modules)
         self._modules.clear()
@@ -145,9 +155,12 @@ class ApgmosNetwork(nn.Module):
         for name in names:
             if name in old:
                 self.add_module(name, old[name])
-            else:
+                continue
+            with torch.random.fork_rng(devices=[], enabled=seed is not None):
+                if seed is not None:
+                    torch.manual_seed((seed + zlib.crc32(name.encode())) % 2**63)
                 self.add(name)
-                added.append(name)
+            added.append(name)
         return added
 
     # -- forward --------------------------------------------------------------------------------------------------

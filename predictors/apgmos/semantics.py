@@ -1,14 +1,15 @@
-"""Weights of frozen and pretrained parts: what recipes name, and the semantic branch in checkpoint folders."""
+"""Weights that are not trained here: what recipes name, and the semantic branch in checkpoint folders."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...harness.core.errors import CheckpointError, MosharnessError, UsageError
 from ...harness.core.files import read_json, write_json
 from ..base import check_tensors, load_tensors, save_tensors, tensors_digest
-from .config import CODES, ApgmosConfig, StageSettings
+from .config import CODES, WEIGHTS_DEPEND_ON, ApgmosConfig, StageSettings
 from .semantic.origin import VqOrigin
 
 if TYPE_CHECKING:
@@ -114,6 +115,24 @@ def read_origin(folder: Path) -> VqOrigin | None:
     facts = read_json(folder / FACTS) if (folder / FACTS).is_file() else {}
     origin = facts.get("origin") if isinstance(facts, dict) else None
     return VqOrigin.from_dict(origin, f"{folder / FACTS}: origin") if isinstance(origin, dict) else None
+
+
+def refuse_other_settings(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse settings that the weights in a checkpoint folder were not trained with.
+
+    Raises:
+        CheckpointError: Naming the first.
+    """
+    saved = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    trained = saved.get("config") if isinstance(saved, dict) else None
+    for name in WEIGHTS_DEPEND_ON if isinstance(trained, dict) else ():
+        theirs, wanted = trained.get(name), config.get(name)
+        wanted = list(wanted) if isinstance(wanted, tuple) else wanted
+        if name in config and name in trained and wanted != theirs:
+            raise CheckpointError(
+                f"{folder}: trained with {name} = {theirs!r}, not {config[name]!r}; leave the setting out, or train "
+                "with it"
+            )
 
 
 def load_semantics_from(folder: Path, config: ApgmosConfig) -> SemanticDistortion:

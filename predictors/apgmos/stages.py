@@ -101,6 +101,8 @@ class StagedTraining(Trainable):
         A network has the encoders that are trained so far and one decoder, that of its last stage: the joint stage
         gets a new one. A training that starts from a checkpoint goes on with what that holds.
         """
+        import torch
+
         from .network import ENCODERS, parts_of, trained_parts
         from .semantics import semantic_digest
 
@@ -121,13 +123,13 @@ class StagedTraining(Trainable):
                 f"stage {stage.name}: there is no trained {absent[0]}: let a stage {needed} go before it, or name a "
                 "checkpoint folder that has it under `init`"
             )
-        added = network.become([*kept, *wanted])
+        added = network.become([*kept, *wanted], seed=torch.initial_seed())
         if stage.starts:
             self._take(start, there)
         elif "w2v" in added:
             source = self._source("wav2vec2", settings, stage.name)
             if source is not None:
-                network.w2v.load_state_dict(source.state_dict())
+                network.get_submodule("w2v").load_state_dict(source.state_dict())
         network.fresh = False
         if self._needs_semantics(part):
             semantic = self._source("semantics", settings, stage.name)
@@ -139,7 +141,8 @@ class StagedTraining(Trainable):
             if name not in trained:
                 module.requires_grad_(False)
         if "w2v" in trained:
-            for parameter in network.w2v.unused():  # type: ignore[operator]
+            backbone: Any = network.get_submodule("w2v")
+            for parameter in backbone.unused():
                 parameter.requires_grad_(False)
         if not any(one.requires_grad for one in network.parameters()):
             raise UsageError(f"stage {stage.name}: `frozen` leaves nothing to train")

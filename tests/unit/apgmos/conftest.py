@@ -13,7 +13,7 @@ from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.config import StageSettings
 from mosharness.predictors.apgmos.semantics import make_semantics, semantic_digest
 
-LENGTHS_S = (1.0, 1.31, 2.0, 2.77, 4.1, 1.013)
+LENGTHS_S = (1.0, 1.31, 2.0, 1.77, 2.4, 1.013)
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def sharpen(model: Apgmos) -> None:
     network: Any = model.network
     with torch.no_grad():
         if "auditory" in network.parts:
-            network.auditory.norm.weight.fill_(40.0)
+            network.auditory.norm.weight.fill_(1.0 if model.config.variant == "Mel+D" else 40.0)
         for name in network.parts:
             if name.endswith("decoder"):
                 network.get_submodule(name).layers[-1].weight.mul_(6.0)

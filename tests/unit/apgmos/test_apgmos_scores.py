@@ -18,6 +18,8 @@ from mosharness.predictors.apgmos.items import cut
 Make = Callable[..., Apgmos]
 Waves = list[np.ndarray]
 VARIANTS = ("APG-MOS", "Mel+D", "APM+D", "W2V", "QH+D", "SDM+D", "w/o APM", "w/o SDM", "w/o CA")
+MOST_SLOW = ["APG-MOS", *(pytest.param(one, marks=pytest.mark.slow) for one in VARIANTS[1:])]
+ALL_SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in VARIANTS]
 
 
 def row(model: Apgmos, wave: np.ndarray, rate: int = 16_000) -> ClipScore:
@@ -28,7 +30,7 @@ def row(model: Apgmos, wave: np.ndarray, rate: int = 16_000) -> ClipScore:
 # --- queries ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variant", ["APG-MOS", "w/o CA"])
+@pytest.mark.parametrize("variant", ["APG-MOS", pytest.param("w/o CA", marks=pytest.mark.slow)])
 def test_three_scores_come_from_one_pass_and_equal_those_of_three_models(
     make_tiny: Make, waves: Waves, variant: str
 ) -> None:
@@ -89,7 +91,7 @@ def test_groups_of_rows_bound_memory_and_change_nothing(make_tiny: Make, waves: 
         assert float((model.forward(batch) - wanted).abs().max()) <= 1e-5
 
 
-@pytest.mark.parametrize("variant", [pytest.param(one, marks=pytest.mark.slow) for one in VARIANTS])
+@pytest.mark.parametrize("variant", ALL_SLOW)
 def test_every_variant_keeps_the_contract_of_predictors(make_tiny: Make, variant: str) -> None:
     faults = [f"{one.name}: {one.detail}" for one in check_predictor(make_tiny(variant=variant)) if not one.passed]
     assert faults == []
@@ -98,7 +100,7 @@ def test_every_variant_keeps_the_contract_of_predictors(make_tiny: Make, variant
 # --- odd clips ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("queries", ["pruned", "all"])
+@pytest.mark.parametrize("queries", ["pruned", pytest.param("all", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("samples", [1, 399, 400, 719, 1999, 2000, 15_999])
 def test_clips_under_one_second_are_repeated_and_flagged(make_tiny: Make, samples: int, queries: str) -> None:
     model, wave = make_tiny(queries=queries), speech_like(1.0, 16_000, 3)[:samples] + np.float32(0.02)
@@ -115,7 +117,7 @@ def test_a_clip_of_one_second_is_not_repeated(make_tiny: Make) -> None:
     assert (found.status, found.reason) == ("ok", "")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", MOST_SLOW)
 def test_silence_scores_and_is_flagged(make_tiny: Make, variant: str) -> None:
     found = row(make_tiny(variant=variant), np.zeros(20_000, np.float32))
     assert found.status == "warning"
@@ -185,7 +187,7 @@ def test_an_inspection_shows_what_figure_5_of_the_paper_shows(make_tiny: Make) -
     assert np.mean(found.arrays["position_scores"]) == pytest.approx(found.values["score"], abs=1e-5)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", MOST_SLOW)
 def test_every_variant_shows_what_it_has(make_tiny: Make, variant: str) -> None:
     model = make_tiny(variant=variant)
     model.semantic = None if variant == "APG-MOS" else model.semantic

@@ -76,6 +76,7 @@ def batch_of(model: Apgmos, waves: Waves, stage: Stage) -> Any:
 # --- what stages train --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_three_stages_leave_one_decoder_and_the_joint_one_changes_no_encoder(rated: Path, tmp_path: Path) -> None:
     task = load_task("folder", rated)
     train_predictor("apgmos", task, output=tmp_path, recipe=recipe(STAGES), device="cpu")
@@ -222,7 +223,7 @@ def undisturbed(rated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("die_at", [4, 7, 10, 13, 17])  # stages have 6 steps each; 7 and 13 begin one
+@pytest.mark.parametrize("die_at", [4, 7, 16])  # stages have 6 steps each: inside one, at the start of one, in joint
 def test_a_training_that_died_resumes_to_the_same_bits(
     rated: Path, tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, die_at: int
 ) -> None:

@@ -1,0 +1,175 @@
+"""APG-MOS: clips per second of every training stage with and without kept features, and of scoring, in one process.
+
+    python benchmarks/apgmos.py
+    python benchmarks/apgmos.py --size base --clips 4 --rounds 2 --threads 1
+    python benchmarks/apgmos.py --size base --device cuda --clips 256
+
+Random weights, seeded clips of ``--seconds`` at 16 kHz in memory. A training step is what the engine does with a batch:
+prepare, collate, forward, backward, SGD. ``kept`` reads the frozen parts' features from disk, ``computed`` makes them
+anew for every batch; the two take turns, round by round. ``pruned`` scores with the auditory queries, ``all`` with the
+semantic ones too. Prints medians and ratios, and the largest difference of pruned scores from those of the pass that
+gives all three. For the base size also how long the recipe of the paper would take on BVCC, extrapolated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mosharness.harness.conformance import speech_like
+from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.training.recipe import Stage
+from mosharness.predictors.apgmos import Apgmos
+from mosharness.predictors.trainable import exact, to_device
+from mosharness.predictors.training_clip import TrainingClip, training_clip
+
+SAMPLE_RATE = 16_000
+TOLERANCE = 1e-5
+TRAIN_CLIPS, DEV_CLIPS, BATCH = 4974, 1066, 16  # of BVCC, and of the recipe
+W2V_STEPS = 14_000  # SHEET's runs on BVCC stopped at 13,100 to 14,900 steps
+EPOCHS = 60  # assumed for the stages apm and joint: 40 epochs to the best and 20 of patience
+
+
+class Bench:
+    """One set of clips, batches and stages."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.device = options.device
+        self.batch = min(options.batch, options.clips)
+        waves = [speech_like(options.seconds, SAMPLE_RATE, at) for at in range(options.clips)]
+        self.waves = waves
+        self.clips: list[TrainingClip] = [
+            training_clip(clip_from_array(wave, SAMPLE_RATE), utterance_id=str(at)) for at, wave in enumerate(waves)
+        ]
+        self.options = options
+
+    def model(self, part: str, kept: bool) -> tuple[Apgmos, Stage]:
+        """A model at the beginning of a stage."""
+        settings = {"vq_source": "random", "wav2vec2": "random", "hubert": "random", "cache": kept}
+        torch.manual_seed(0)
+        model = Apgmos({"size": self.options.size}, device=self.device)
+        model.network.fresh = part != "joint"
+        stage = Stage(part, epochs=1, settings=settings)
+        model.begin_stage(stage)
+        model.network.to(model.device)
+        model.train_mode(stage)
+        return model, stage
+
+    def epoch(self, model: Apgmos, stage: Stage) -> Callable[[], None]:
+        """One pass over all clips in training."""
+        optimizer = torch.optim.SGD(model.parameter_groups(stage), lr=1e-3, momentum=0.9)
+        targets = torch.linspace(1.0, 5.0, self.batch, device=model.device)[:, None]
+
+        def run() -> None:
+            for start in range(0, len(self.clips) - self.batch + 1, self.batch):
+                chosen = self.clips[start : start + self.batch]
+                items = [model.prepare_training(clip, stage, np.random.default_rng(0)) for clip in chosen]
+                batch = to_device(model.collate(items), model.device)
+                losses = model.losses(model.training_forward(batch, stage), targets, stage)
+                optimizer.zero_grad(set_to_none=True)
+                torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+
+        return run
+
+    def scoring(self, model: Apgmos) -> Callable[[], np.ndarray]:
+        """Scores of all clips as ``predict`` gives them."""
+        return lambda: model.predict(self.waves, SAMPLE_RATE, workers=self.options.threads)
+
+
+def seconds(function: Callable[[], Any], device: str) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    with exact(device):
+        function()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def rates(ways: Sequence[Callable[[], Any]], clips: int, rounds: int, device: str) -> list[float]:
+    """Clips per second of each, medians of rounds in which they take turns; one round before that does not count."""
+    taken: list[list[float]] = [[] for _ in ways]
+    for number in range(rounds + 1):
+        for times, way in zip(taken, ways, strict=True):
+            value = seconds(way, device)
+            if number:
+                times.append(value)
+    return [clips / statistics.median(times) for times in taken]
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", default="tiny", choices=("tiny", "base"))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    if options.clips < 2:
+        parser.error("--clips: at least 2, for the batch norms")
+    torch.set_num_threads(options.threads)
+    bench = Bench(options)
+    used = len(bench.clips) // bench.batch * bench.batch
+    print(
+        f"size {options.size}, {options.device}, {options.threads} threads: {len(bench.clips)} clips of "
+        f"{options.seconds:g} s, batches of {bench.batch}, {options.rounds} rounds"
+    )
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["MOSHARNESS_CACHE"] = cache
+        for part in ("apm", "joint"):
+            ways = [bench.epoch(*bench.model(part, kept)) for kept in (True, False)]
+            kept, computed = rates(ways, used, options.rounds, options.device)
+            found[part] = kept
+            print(
+                f"train {part:6} kept {kept:8.2f} clips/s, computed {computed:8.2f} clips/s: "
+                f"{kept / computed:.1f} times as fast"
+            )
+    (found["w2v"],) = rates([bench.epoch(*bench.model("w2v", False))], used, options.rounds, options.device)
+    print(f"train w2v         {found['w2v']:8.2f} clips/s (nothing is frozen)")
+    model, _ = bench.model("joint", False)
+    model.network.eval()
+    queries: list[Callable[[], Any]] = [
+        bench.scoring(model),
+        lambda: model.predict_queries(bench.waves, SAMPLE_RATE, workers=options.threads),
+    ]
+    pruned, together = rates(queries, len(bench.clips), options.rounds, options.device)
+    print(
+        f"score pruned {pruned:6.2f} clips/s ({pruned * options.seconds:.1f} times real time), all {together:6.2f} "
+        f"clips/s: pruned is {pruned / together:.2f} times as fast"
+    )
+    gap = float(np.abs(queries[0]()[:, 0] - queries[1]().pruned).max())
+    print(f"pruned scores of the two differ by up to {gap:.1e}")
+    if options.size == "base":
+        extrapolate(found, pruned)
+    return 0 if gap <= TOLERANCE else 1
+
+
+def extrapolate(training: dict[str, float], scoring: float) -> None:
+    """Print what BVCC would take: steps at the measured rates, and dev sets scored as often as the recipe does."""
+    evaluations = {"apm": EPOCHS, "w2v": W2V_STEPS / 100, "joint": EPOCHS}
+    clips = {"apm": EPOCHS * TRAIN_CLIPS, "w2v": W2V_STEPS * BATCH, "joint": EPOCHS * TRAIN_CLIPS}
+    hours = {
+        part: (clips[part] / training[part] + evaluations[part] * DEV_CLIPS / scoring) / 3600 for part in evaluations
+    }
+    listed = ", ".join(f"{part} {value:.1f} h" for part, value in hours.items())
+    print(
+        f"extrapolated, not run: BVCC ({TRAIN_CLIPS} clips, dev {DEV_CLIPS}) with {W2V_STEPS} steps of w2v and {EPOCHS} "
+        f"epochs of the other stages: {listed}; together {sum(hours.values()):.1f} h"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

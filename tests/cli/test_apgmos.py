@@ -1,0 +1,104 @@
+"""APG-MOS on the command line: the study of its ablations, pictures of a clip, unlabelled audio."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mosharness.harness.study.model import read_study
+from mosharness.predictors.apgmos.config import ApgmosConfig
+
+sys.path.append(str(Path(__file__).parents[1] / "unit" / "tasks"))
+from layout_bvcc import write_bvcc
+
+TABLE_3 = ("Mel+D", "APM+D", "QH+D", "SDM+D", "w/o APM", "w/o SDM", "w/o CA", "w/o RL", "ASI", "SI", "APG-MOS")
+TINY = ["size=tiny", "D_f=16", "train.steps=1", "train.batch.size=4", "train.settings.vq_source=random"]
+TINY += ["train.settings.wav2vec2=random"]
+
+
+def test_the_study_has_every_row_of_table_3_and_its_settings_make_sense() -> None:
+    study = read_study("apgmos-ablations")
+    assert {row.name for row in study.rows} == set(TABLE_3)
+    for row in study.rows:
+        assert ApgmosConfig(**row.config)
+        assert row.published
+
+
+@pytest.mark.slow
+def test_every_ablation_trains_and_stands_beside_its_published_figures(tmp_path: Path, cli: Any) -> None:
+    write_bvcc(tmp_path / "data", audio=True)
+    options = ["--task", "bvcc", "--data-root", tmp_path / "data", "--device", "cpu", "--output", tmp_path / "out"]
+    outcome = cli("study", "apgmos-ablations", *options, "--set", *TINY)
+    assert outcome.code == 0, outcome.err
+    text = (tmp_path / "out" / "bvcc" / "studies" / "apgmos-ablations" / "study.md").read_text()
+    for name, srcc in (("APG-MOS", "0.936"), ("Mel+D", "0.825"), ("w/o CA", "0.931"), ("SI", "0.932")):
+        lines = [line for line in text.splitlines() if line.startswith(f"| {name} ".replace("+", r"\+"))]
+        assert any(srcc in line for line in lines), name
+    kept = cli("study", "apgmos-ablations", *options, "--set", *TINY)
+    assert kept.code == 0
+    scores = {}
+    for name in ("apg-mos", "asi", "si"):
+        with (tmp_path / "out" / "bvcc" / "test" / f"apgmos-ablations-{name}" / "predictions.csv").open() as stream:
+            scores[name] = np.array([float(row["mos"]) for row in csv.DictReader(stream)])
+    queries = 49 // 2  # clips of 0.2 s are repeated to 1 s: 49 frames, half as many semantic queries
+    mixed = (8 * scores["apg-mos"] + queries * scores["si"]) / (8 + queries)
+    assert np.abs(mixed - scores["asi"]).max() <= 1e-6
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+    from mosharness.predictors.apgmos import Apgmos
+    from mosharness.predictors.apgmos.config import StageSettings
+    from mosharness.predictors.apgmos.semantics import make_semantics, semantic_digest
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Apgmos({"size": "tiny", "D_f": 16}, device="cpu")
+    semantic = make_semantics(model.config, StageSettings(vq_source="random"), "test")
+    model.use_semantics(semantic)
+    model.network.semantics.copy_(semantic_digest(semantic))
+    return model.save_pretrained(tmp_path_factory.mktemp("checkpoint"))
+
+
+def test_pictures_and_arrays_of_a_clip_are_written(
+    checkpoint: Path, tmp_path: Path, write_wave: Callable[..., Path], cli: Any
+) -> None:
+    wave = write_wave(tmp_path / "a.wav", 1.5)
+    options = ["--predictor", "apgmos", "--checkpoint", checkpoint, "--device", "cpu", "-o", tmp_path / "seen"]
+    outcome = cli("inspect", wave, *options, "--set", "queries=all", "--no-figures")
+    assert outcome.code == 0, outcome.err
+    (path,) = (tmp_path / "seen").glob("*.npz")
+    arrays = np.load(path)
+    assert arrays["attention_last"].shape == (8 + 37, 74)
+    assert arrays["mel"].shape == (128, 60)
+    assert arrays["cochleagram"].shape == (16, 60)
+    assert {"attention_first", "attention_times_s", "query_times_s", "position_scores"} <= set(arrays)
+
+
+def test_short_and_silent_clips_are_scored_with_a_reason(
+    checkpoint: Path, tmp_path: Path, write_wave: Callable[..., Path], cli: Any
+) -> None:
+    write_wave(tmp_path / "wavs" / "long.wav", 1.2)
+    write_wave(tmp_path / "wavs" / "short.wav", 0.7)
+    write_wave(tmp_path / "wavs" / "silent.wav", 1.2, level=0.0)
+    options = ["--predictor", "apgmos", "--checkpoint", checkpoint, "--device", "cpu"]
+    for _ in range(2):  # the second time from the cache of scores
+        outcome = cli("predict", tmp_path / "wavs", *options, "-o", tmp_path / "out.jsonl")
+        assert outcome.code == 0, outcome.err
+        rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+        found = {row["utterance_id"]: (row["status"], row["reason"].partition(":")[0]) for row in rows}
+        assert found == {"long": ("ok", ""), "short": ("warning", "repeated"), "silent": ("warning", "silent")}
+
+
+def test_without_weights_the_error_says_what_to_do(small_folder: Path, tmp_path: Path, cli: Any) -> None:
+    options = ["--task", "folder", "--data-root", small_folder, "--predictor", "apgmos", "--output", tmp_path / "out"]
+    outcome = cli("run", *options, "--device", "cpu")
+    assert outcome.code == 2
+    assert "mosharness run --task folder --predictor apgmos --train" in outcome.err
