@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
-
-from ....harness.core.errors import CheckpointError
+from dataclasses import dataclass
+from typing import Literal
 
 FRAME_RATE = 40
 """Frames per second of every front end here (section 3.1 of the paper)."""
@@ -111,32 +108,3 @@ ECAPA_SIZES = {
     ),
 }
 """Named sizes: ``base`` (SpeechBrain's defaults), and ``tiny`` for tests and demonstrations."""
-
-
-def check_front_end(stored: Mapping[str, Any], wanted: FrontEndConfig, source: str) -> None:
-    """Refuse weights that were trained behind another front end.
-
-    Args:
-        stored: The front end's settings as ``dataclasses.asdict`` gave them when the weights were saved; absent names
-            had their default.
-        wanted: The settings they are about to be used with.
-        source: The file or folder, for the message.
-
-    Raises:
-        CheckpointError: If any setting differs; the message lists them all.
-    """
-    known = asdict(FrontEndConfig())
-    unknown = sorted(set(stored) - set(known))
-    if unknown:
-        raise CheckpointError(f"{source}: its front end has settings that are unknown here: {', '.join(unknown)}")
-    try:
-        trained = FrontEndConfig(**{**known, **stored})
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{source}: its front end's settings make no sense: {error}") from error
-    theirs, ours = ({**asdict(one), "low": one.range[0], "high": one.range[1]} for one in (trained, wanted))
-    differing = [f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in known if theirs[name] != ours[name]]
-    if differing:
-        raise CheckpointError(
-            f"{source}: trained behind another front end ({'; '.join(differing)}). Leave these settings out to take "
-            "those of the checkpoint"
-        )

@@ -80,7 +80,7 @@ class Ecapa(nn.Module):
                 single clip is given in training mode, where the last batch norm has nothing to average over.
         """
         lengths = self._lengths(frames, counts, relative_lengths)
-        given = lengths if counts is not None or relative_lengths is not None else None
+        given = None if lengths.exact and bool(lengths.mask.all()) else lengths  # nothing to mask: the faster way
         values = frames.transpose(1, 2)
         states = []
         for block in self.blocks:

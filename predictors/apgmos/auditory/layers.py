@@ -176,13 +176,18 @@ class AttentiveStatistics(nn.Module):
             statistics = [part[..., None].expand_as(values) for part in _statistics(values, weights)]
             seen = torch.cat([values, *statistics], 1)
         scores = self.conv(torch.tanh(self.tdnn(seen, lengths)))
-        weights = torch.softmax(scores.float().masked_fill(~lengths.mask, float("-inf")), 2)
+        weights = torch.softmax(_wide(scores).masked_fill(~lengths.mask, float("-inf")), 2)
         return torch.cat(_statistics(values, weights), 1)[..., None]
 
 
 def _statistics(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted mean and standard deviation over time (variance at least 1e-12), each ``(n, channels)``."""
-    values = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+    values = _wide(values)
     mean = (weights * values).sum(2)
     variance = (weights * (values - mean[..., None]).square()).sum(2)
     return mean, variance.clamp(min=1e-12).sqrt()
+
+
+def _wide(values: Tensor) -> Tensor:
+    """At least float32."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

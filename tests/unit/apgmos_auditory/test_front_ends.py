@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from mosharness.harness.core.config import build_config
-from mosharness.harness.core.errors import CheckpointError, UsageError
+from mosharness.harness.core.errors import UsageError
 from mosharness.predictors.apgmos.auditory.cochlea import Cochlea, erbspace
-from mosharness.predictors.apgmos.auditory.config import FrontEndConfig, check_front_end
+from mosharness.predictors.apgmos.auditory.config import FrontEndConfig
 from mosharness.predictors.apgmos.auditory.front_end import FrontEnd, make_front_end
 from mosharness.predictors.apgmos.auditory.gammatone import coefficients, response
 from mosharness.predictors.apgmos.auditory.mel import MelFrames
@@ -192,18 +191,6 @@ def test_front_ends_are_made_from_their_settings() -> None:
         assert make_front_end(config).config == config
     with pytest.raises(UsageError, match="is no cochlea"):
         Cochlea.from_config(FrontEndConfig("mel"))
-
-
-def test_weights_behind_another_front_end_are_refused() -> None:
-    stored = asdict(FrontEndConfig("paper", 64))
-    check_front_end(stored, FrontEndConfig("paper", 64), "x")
-    check_front_end({"channels": 64}, FrontEndConfig(channels=64, low=20.0), "x")  # the default, spelled out
-    with pytest.raises(CheckpointError, match=r"folder: .*front_end 'paper', not 'nyquist'; channels 64, not 128"):
-        check_front_end(stored, FrontEndConfig("nyquist"), "folder")
-    with pytest.raises(CheckpointError, match="unknown here: colour"):
-        check_front_end({"colour": 1}, FrontEndConfig(), "folder")
-    with pytest.raises(CheckpointError, match="make no sense"):
-        check_front_end({"channels": -1}, FrontEndConfig(), "folder")
 
 
 @pytest.mark.gpu
