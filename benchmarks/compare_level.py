@@ -11,7 +11,14 @@ Counted are tests whose permutation p is at most 5 %, and 95 % intervals of the 
   observed system means is the same. Its errors differ in size, so MSE is not simulated there. The metrics are equal but
   the predictors are not exchangeable, which is what the permutation assumes.
 
-Exits with 1 when the permutation's share leaves 2-7 % in the first world, or is above 7 % in the second.
+In the second world the test is too careful, most of all for LCC. The cause is that each predictor is brought to unit
+deviation over all *clips* before the swaps: the second, noisier on clips, keeps less spread between systems, and
+swapped mixtures of both vary more than either. ``--standardise systems`` shows it.
+
+Shares come with the exact (Clopper-Pearson) 95 % interval of their repetitions. Exits with 1 when such an interval lies
+outside 2-7 % altogether. ``--world``, ``--metric`` and ``--no-intervals`` run single cells with more repetitions:
+
+    python benchmarks/compare_level.py --world unlike --metric lcc --no-intervals --repetitions 10000
 """
 
 # ruff: noqa: E402  (the thread limits must stand before the first import of numpy)
@@ -27,6 +34,7 @@ import argparse
 import math
 import sys
 import time
+from typing import Any
 
 import numpy as np
 from mosharness.harness.stats.bootstrap import percentile_interval, replicates
@@ -80,6 +88,21 @@ def draw(generator: np.random.Generator, world: str, n_systems: int) -> tuple[np
     return human, sides[0], sides[1]
 
 
+def resampled(
+    side: np.ndarray,
+    human: np.ndarray,
+    grouping: Grouping,
+    metrics: tuple[str, ...],
+    level: str,
+    seed: int,
+    options: argparse.Namespace,
+) -> Any:
+    """Bootstrap replicates of one predictor by metric."""
+    sample = Sample(side.ravel(), human.ravel(), grouping, side.mean(axis=1), human.mean(axis=1), fixed_truth=False)
+    drawn = replicates(sample, "systems", metrics=metrics, levels=(level,), resamples=options.resamples, seed=seed)
+    return drawn[level]
+
+
 def simulate(
     world: str, level: str, metrics: tuple[str, ...], n_systems: int, options: argparse.Namespace
 ) -> dict[str, tuple[float, float]]:
@@ -93,64 +116,79 @@ def simulate(
         human, *sides = draw(generator, world, n_systems)
         truth = human.mean(axis=1)
         means = [side.mean(axis=1) for side in sides]
-        drawn = [
-            replicates(
-                Sample(side.ravel(), human.ravel(), grouping, mean, truth, fixed_truth=False),
-                "systems",
-                metrics=metrics,
-                levels=(level,),
-                resamples=options.resamples,
-                seed=repetition,
-            )[level]
-            for side, mean in zip(sides, means, strict=True)
-        ]
+        drawn = (
+            []
+            if options.no_intervals
+            else [resampled(side, human, grouping, metrics, level, repetition, options) for side in sides]
+        )
         items, units = (means, None) if level == "system" else ([side.ravel() for side in sides], index)
         judged = truth if level == "system" else human.ravel()
         for metric in metrics:
+            spread = sides if options.standardise == "utterances" else means
             ready = [
                 exchangeable(item, metric, float(side.mean()), float(side.std()))
-                for item, side in zip(items, sides, strict=True)
+                for item, side in zip(items, spread, strict=True)
             ]
             swaps = {"units": units, "resamples": options.swaps, "seed": repetition}
             p = system_swap_permutation(judged, *ready, metric, **swaps).p
             small[metric] += p <= 0.05
+            if not drawn:
+                continue
             difference = drawn[0][metric] - drawn[1][metric]
             interval = percentile_interval(difference, method="systems", seed=repetition, level=0.95)
             outside[metric] += not interval.low <= 0 <= interval.high
     return {metric: (small[metric] / options.repetitions, outside[metric] / options.repetitions) for metric in metrics}
 
 
-def cell(share: float, repetitions: int) -> str:
-    """A share in percent with its 95 % Monte-Carlo error."""
-    return f"{100 * share:.1f} ± {196 * math.sqrt(share * (1 - share) / repetitions):.1f}"
+def cell(share: float, repetitions: int) -> tuple[str, float, float]:
+    """A share in percent with its exact 95 % binomial interval, and the interval's ends."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(round(share * repetitions), repetitions).proportion_ci(method="exact")
+    low, high = float(interval.low), float(interval.high)
+    return f"{100 * share:.1f} [{100 * low:.1f}, {100 * high:.1f}]", low, high
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--systems", type=int, nargs="+", default=[20, 60])
     parser.add_argument("--repetitions", type=int, default=2000)
     parser.add_argument("--swaps", type=int, default=999, help="random swaps of each test")
     parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples of each interval")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--world", choices=WORLDS, nargs="+", default=list(WORLDS))
+    parser.add_argument("--metric", nargs="+", help="only these metrics")
+    parser.add_argument("--no-intervals", action="store_true", help="test only, without the bootstrap")
+    parser.add_argument("--standardise", choices=("utterances", "systems"), default="utterances")
     options = parser.parse_args()
 
     started = time.perf_counter()
     print(
         f"{options.repetitions} repetitions, {options.swaps} swaps, {options.resamples} resamples, "
-        f"{UTTERANCES} utterances a system, seed {options.seed}\n"
+        f"{UTTERANCES} utterances a system, seed {options.seed}, standardised over {options.standardise}; "
+        "[..] exact 95 % binomial interval\n"
     )
     print("| systems | predictors | level | metric | permutation p ≤ 5 %, % | interval leaves out 0, % |")
     print("|---|---|---|---|---|---|")
-    kept = True
+    outside, point = [], []
     for n_systems in options.systems:
-        for world, level, metrics in CASES:
+        for world, level, every in CASES:
+            metrics = tuple(one for one in every if not options.metric or one in options.metric)
+            if world not in options.world or not metrics:
+                continue
             for metric, shares in simulate(world, level, metrics, n_systems, options).items():
-                kept = kept and (LOWEST if world == "alike" else 0.0) <= shares[0] <= HIGHEST
-                alarms = " | ".join(cell(share, options.repetitions) for share in shares)
-                print(f"| {n_systems} | {world} | {level} | {metric} | {alarms} |", flush=True)
-    print(f"\npermutation within 2-7 % (unlike: at most 7 %): {'yes' if kept else 'NO'}")
+                shown, low, high = cell(shares[0], options.repetitions)
+                name = f"{n_systems} systems, {world}, {level} {metric}: {shown} %"
+                if not LOWEST <= shares[0] <= HIGHEST:
+                    point.append(name)
+                if high < LOWEST or low > HIGHEST:
+                    outside.append(name)
+                interval = "-" if options.no_intervals else cell(shares[1], options.repetitions)[0]
+                print(f"| {n_systems} | {world} | {level} | {metric} | {shown} | {interval} |", flush=True)
+    print(f"\nshare outside 2-7 %: {'; '.join(point) or 'none'}")
+    print(f"interval wholly outside 2-7 %: {'; '.join(outside) or 'none'}")
     print(f"{time.perf_counter() - started:.0f} s")
-    return 0 if kept else 1
+    return 1 if outside else 0
 
 
 if __name__ == "__main__":
