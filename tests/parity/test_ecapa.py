@@ -45,12 +45,7 @@ class Golden:
     def network(self, channels: int) -> Ecapa:
         if channels not in self._networks:
             self._networks.clear()
-            with torch.device("meta"):
-                network = Ecapa(channels, self.config())
-            network.to_empty(device="cpu")
-            for tensor in network.state_dict().values():
-                if not torch.is_floating_point(tensor):
-                    tensor.zero_()
+            network = Ecapa(channels, self.config())
             self.rules.sinfill_(network.state_dict())
             self._networks[channels] = network.eval()
         return self._networks[channels]
