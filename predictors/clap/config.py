@@ -55,7 +55,7 @@ class ClapStage:
         pretrained: Where a fresh CLAP's weights come from (see ``predictors/clap/pretrained.py``); not looked at when
             training starts from a checkpoint. ``None``: random weights.
         tokenizer: Folder with RoBERTa's tokenizer files, or ``FacebookAI/roberta-base``; ``None``: the start's, else
-            the folder in ``$MOSHARNESS_ROBERTA``, else the hub's.
+            the folder in ``$MOSHARNESS_ROBERTA``, else the hub's (bytes for ``tiny``).
         crop: With ``clap_input: resample``, of longer clips: ``random`` 10 s (CLAP's own way) or the ``first``.
         batch_pad: Fill clips up with zeros to the longest of the batch before they are repeated, as the repositories
             do in training. A clip's scores then depend on its batch: for exact reproduction only.

@@ -225,14 +225,17 @@ class ClapMos(Trainable):
             return self.tokenizer
 
     def set_tokenizer(self, source: str | Path | None) -> None:
-        """Take a tokenizer from a folder, or RoBERTa's from the hub.
+        """Take a tokenizer from a folder, or RoBERTa's from the hub; a miniature without a folder reads bytes.
 
         Raises:
             CheckpointError: If it has more words than the model.
         """
-        from .tokenizer import ROBERTA, load_tokenizer
+        from .tokenizer import ROBERTA, byte_tokenizer, load_tokenizer
 
-        tokenizer = load_tokenizer(source or ROBERTA)
+        if source is None and self.config.size == "tiny":
+            tokenizer = byte_tokenizer()
+        else:
+            tokenizer = load_tokenizer(source or ROBERTA)
         known = self.network.backbone.words
         if tokenizer.size > known:
             raise CheckpointError(

@@ -101,6 +101,17 @@ def load_tokenizer(source: str | Path) -> PromptTokenizer:
     return PromptTokenizer(_from_parts(*parts), str(folder))
 
 
+def byte_tokenizer() -> PromptTokenizer:
+    """One token per byte: for miniatures, which have no published tokenizer."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    words = [*SPECIAL, "<unk>", *sorted(ByteLevel.alphabet())]
+    tokenizer = Tokenizer(BPE({word: at for at, word in enumerate(words)}, []))
+    return PromptTokenizer(_finished(tokenizer), "bytes")
+
+
 def _fetch() -> Path:
     from ...harness.core.hub import fetch_snapshot
 
@@ -110,15 +121,21 @@ def _fetch() -> Path:
 
 def _from_parts(vocabulary: Path, merges: Path) -> str:
     """The one-file form of a vocabulary with merges."""
-    from tokenizers import AddedToken, Tokenizer
+    from tokenizers import Tokenizer
     from tokenizers.models import BPE
-    from tokenizers.pre_tokenizers import ByteLevel
 
     try:
         model = BPE.from_file(str(vocabulary), str(merges))
     except Exception as error:  # the library raises a bare Exception
         raise CheckpointError(f"{vocabulary.parent}: no vocabulary with merges ({error})") from error
-    tokenizer = Tokenizer(model)
+    return _finished(Tokenizer(model))
+
+
+def _finished(tokenizer: Any) -> str:
+    """With RoBERTa's splitting and special tokens, as the text of one file."""
+    from tokenizers import AddedToken
+    from tokenizers.pre_tokenizers import ByteLevel
+
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     known = [name for name in (*SPECIAL, "<unk>", "<mask>") if tokenizer.token_to_id(name) is not None]
     tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in known])

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ...harness.core.errors import UsageError
+from ...harness.core.errors import CheckpointError, UsageError
 from ...harness.core.files import atomic_write
 from ...harness.core.lazy import LazyModule
 from ..audiobox import DIMENSIONS as AES
 from ..audiobox import Audiobox
 from ..base import PredictorCard
 from ..clap.mos import ClapMos, official_settings
+from ..pooling import pooling_name
 from ..trainable import Trainable
 from .config import DraspConfig
 
@@ -191,6 +192,12 @@ class Drasp(Trainable):
 
         official = read_official(path)
         projection = "pooling_proj.weight" in official.state
+        wanted = pooling_name(str(settings.get("pooling", cls.config_class().pooling)))
+        if not projection and wanted != "average":
+            raise CheckpointError(
+                f"{path}: AudioBox-Aesthetics without a pooling of its own: score it with the predictor audiobox, or "
+                "train from it (--set train.settings.released=FILE)"
+            )
         predictor = cls({"projection": projection, "rms_normalize": False, **settings}, **options)
         network: Any = predictor.network
         predictor.load_tensors(to_network(official, network, str(path)))

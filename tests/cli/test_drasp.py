@@ -21,18 +21,6 @@ TINY = ("--set", "size=tiny", "--set", "train.epochs=1", "--device", "cpu")
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """RoBERTa's kind of files: one token per byte."""
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    folder = tmp_path_factory.mktemp("tokenizer")
-    words = ["<s>", "<pad>", "</s>", "<unk>", *sorted(ByteLevel.alphabet())]
-    (folder / "vocab.json").write_text(json.dumps({word: at for at, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def musiceval(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("musiceval")
     write_phase(root / "MusicEval-full", ("train", "dev", "test"))
@@ -53,10 +41,10 @@ def figures(folder: Path) -> dict[str, set[str]]:
 
 
 def test_musiceval_is_trained_scored_and_its_prompts_travel(
-    cli: Callable[..., Any], musiceval: Path, tokenizer: Path, tmp_path: Path
+    cli: Callable[..., Any], musiceval: Path, tmp_path: Path
 ) -> None:
     common = ("--task", "musiceval", "--data-root", musiceval, "--predictor", "drasp", "--output", tmp_path)
-    start = ("--set", "train.settings.pretrained=null", "--set", f"train.settings.tokenizer={tokenizer}")
+    start = ("--set", "train.settings.pretrained=null")
     outcome = cli("run", *common, "--train", *TINY, *start)
     assert outcome.code == 0, outcome.err
     folder = tmp_path / "musiceval" / "test" / "drasp"
@@ -99,9 +87,9 @@ def test_aes_natural_is_trained_and_scored_on_both_backbones(
 
 
 def test_all_eight_poolings_stand_in_one_table_beside_the_published_column(
-    cli: Callable[..., Any], musiceval: Path, tokenizer: Path, tmp_path: Path
+    cli: Callable[..., Any], musiceval: Path, tmp_path: Path
 ) -> None:
-    start = ("--set", "train.settings.pretrained=null", "--set", f"train.settings.tokenizer={tokenizer}")
+    start = ("--set", "train.settings.pretrained=null")
     where = ("--task", "musiceval", "--data-root", musiceval, "--output", tmp_path)
     outcome = cli("study", "drasp-poolings", *where, *TINY, *start)
     assert outcome.code == 0, outcome.err

@@ -20,7 +20,7 @@ from mosharness.predictors.clap.mel import fill_window, log_mel
 from mosharness.predictors.clap.official import JOINED, from_laion, rename
 from mosharness.predictors.clap.pretrained import PUBLISHED, load_pretrained
 from mosharness.predictors.clap.shapes import FRAMES, HIGHEST_HZ, LOWEST_HZ, N_MELS, PAD, SAMPLE_RATE, WINDOW
-from mosharness.predictors.clap.tokenizer import ROBERTA, PromptTokenizer, load_tokenizer
+from mosharness.predictors.clap.tokenizer import ROBERTA, PromptTokenizer, byte_tokenizer, load_tokenizer
 
 PROMPTS = ("slow piano", 'a "quoted" drum loop, 140 bpm', "Streicher, wärmer – 5%")
 
@@ -213,6 +213,12 @@ def test_a_tokenizer_survives_its_own_file_and_cuts_at_77_tokens(files: Path, tm
     assert [again(prompt) for prompt in PROMPTS] == [ours(prompt) for prompt in PROMPTS]
     long = ours("x" * 500)
     assert (len(long), long[0], long[-1]) == (77, 0, 2)
+
+
+def test_miniatures_read_bytes() -> None:
+    ours = byte_tokenizer()
+    assert ours.size == 4 + 256
+    assert len(ours("wärmer")) == len("wärmer".encode()) + 2
 
 
 def test_wrong_tokenizer_files_are_refused(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,3 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "vocab.json").write_text(json.dumps({word: at for at, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     return folder
-
-
-@pytest.fixture
-def roberta(tokenizer: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same, as the user's own RoBERTa files."""
-    monkeypatch.setenv("MOSHARNESS_ROBERTA", str(tokenizer))
-    return tokenizer

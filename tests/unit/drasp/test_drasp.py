@@ -23,10 +23,12 @@ from mosharness.harness.predict import read_manifest
 from mosharness.harness.study import read_study
 from mosharness.harness.training.recipe import Stage, read_recipe
 from mosharness.predictors import PREDICTORS, load_predictor
+from mosharness.predictors.audiobox.convert import key_map as audiobox_names
 from mosharness.predictors.clap.mel import fill_window, log_mel
 from mosharness.predictors.clap.mos import ClapMos
 from mosharness.predictors.drasp import Drasp
 from mosharness.predictors.pooling import PAPER_POOLINGS, POOLINGS
+from mosharness.predictors.ssl.official import key_map as wavlm_names
 
 RATE = 16_000
 WAVES = [speech_like(0.4 + 0.3 * at, RATE, at) for at in range(3)]
@@ -63,7 +65,7 @@ def as_clip(seconds: float = 0.5, rate: int = RATE, text: str = "") -> Clip:
     ],
     ids=lambda config: "-".join(map(str, config.values())),
 )
-def test_the_contract_of_predictors_is_kept(roberta: Path, config: dict[str, Any]) -> None:
+def test_the_contract_of_predictors_is_kept(config: dict[str, Any]) -> None:
     failed = [f"{one.name}: {one.detail}" for one in check_predictor(make(**config)) if not one.passed]
     assert not failed
 
@@ -86,7 +88,7 @@ def test_without_weights_the_message_names_training(cli: Any, small_folder: Path
 # --- prompts ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_prompt_moves_ta_and_not_mi(roberta: Path) -> None:
+def test_the_prompt_moves_ta_and_not_mi() -> None:
     predictor = make()
     first, second = (
         predictor.predict(WAVES, RATE, texts=texts) for texts in (PROMPTS, ["a loud drum loop", *PROMPTS[1:]])
@@ -96,7 +98,7 @@ def test_the_prompt_moves_ta_and_not_mi(roberta: Path) -> None:
     assert np.array_equal(first[1:], second[1:])
 
 
-def test_a_clip_without_a_prompt_fails_with_what_to_do_and_scores_without_ta(roberta: Path, tmp_path: Path) -> None:
+def test_a_clip_without_a_prompt_fails_with_what_to_do_and_scores_without_ta(tmp_path: Path) -> None:
     predictor = make()
     with pytest.raises(PredictionError, match=r"no_text: .*--set text=false"):
         predictor.predict(WAVES, RATE)
@@ -128,7 +130,7 @@ def test_a_checkpoint_brings_its_tokenizer(tokenizer: Path, tmp_path: Path, monk
         predictor.inner.set_tokenizer(other)
 
 
-def test_each_distinct_prompt_is_embedded_once(roberta: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_distinct_prompt_is_embedded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = make()
     network: Any = predictor.network
     seen: list[tuple[int, ...]] = []
@@ -179,7 +181,7 @@ def test_a_manifest_may_hold_the_prompts(tmp_path: Path, write_wave: Any) -> Non
 # --- the input --------------------------------------------------------------------------------------------------------
 
 
-def test_as_is_feeds_16_khz_as_48_khz_and_resample_does_not(roberta: Path) -> None:
+def test_as_is_feeds_16_khz_as_48_khz_and_resample_does_not() -> None:
     clip = as_clip(0.7, 44_100, "x")
     at_16, at_48 = (resample(clip.samples, 44_100, rate, "soxr_hq").samples for rate in (16_000, 48_000))
     assert np.array_equal(make().prepare_clip(clip).mel, log_mel(fill_window(at_16)))
@@ -315,7 +317,7 @@ def in_official_names(predictor: Drasp) -> dict[str, torch.Tensor]:
     ],
 )
 def test_a_state_dict_of_the_scripts_loads_and_tells_its_pooling(
-    roberta: Path, tmp_path: Path, dimensions: tuple[str, ...], config: dict[str, Any]
+    tmp_path: Path, dimensions: tuple[str, ...], config: dict[str, Any]
 ) -> None:
     source = make(dimensions, **config)
     torch.save(in_official_names(source), tmp_path / "best.pt")
@@ -353,6 +355,26 @@ def test_files_that_are_none_of_the_scripts_are_refused(tmp_path: Path) -> None:
         torch.save(content, tmp_path / name)
         with pytest.raises(CheckpointError, match=expected):
             load_predictor("drasp", tmp_path / name, "cpu", size="tiny")
+
+
+def test_the_fork_of_audiobox_loads_and_its_released_weights_alone_are_refused(tmp_path: Path) -> None:
+    source = make(backbone="audiobox", pooling="segmental_attentive_statistics", rms_normalize=False)
+    network: Any = source.network
+    own = source.tensors()
+    state = {theirs: own[ours] for theirs, ours in audiobox_names(network).items()}
+    state |= {
+        f"wavlm_model.{theirs}": own[f"backbone.model.{ours}"] for theirs, ours in wavlm_names(network.backbone).items()
+    }
+    transform = {axis: {"mean": 0.0, "std": 1.0} for axis in ("CE", "CU", "PC", "PQ")}
+    (tmp_path / "config.json").write_text(json.dumps({"target_transform": transform}))
+    torch.save(state, tmp_path / "best.pt")
+    given = {"backbone": "audiobox", "size": "tiny", "pooling": "gasp"}
+    loaded = load_predictor("drasp", tmp_path / "best.pt", "cpu", **given)
+    assert np.array_equal(loaded.predict(WAVES, RATE), source.predict(WAVES, RATE))
+    released = {name: one for name, one in state.items() if not name.startswith("pooling")}
+    torch.save(released, tmp_path / "released.pt")
+    with pytest.raises(CheckpointError, match="the predictor audiobox"):
+        load_predictor("drasp", tmp_path / "released.pt", "cpu", backbone="audiobox", size="tiny")
 
 
 # --- recipes and studies ----------------------------------------------------------------------------------------------
