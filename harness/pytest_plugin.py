@@ -15,7 +15,7 @@ import pytest
 
 MARKER = "mos_gate"
 MOST_FINDINGS = 20
-PER_SCORE = ("margin", "floor", "utterance_floor")
+PER_SCORE = ("margin", "floor", "utterance_floor", "max_drop")
 LOADED = pytest.StashKey[dict[Any, Any]]()
 """Predictors of this session by what was asked for: weights are read once, not once per test."""
 

@@ -74,6 +74,9 @@ def gate(
         list[str] | None, typer.Option("--utt-floor", help="Scores below are bad; NAME=value for one score.")
     ] = None,
     max_bad: Annotated[int, typer.Option("--max-bad", min=0, help="How many bad scores are accepted.")] = 0,
+    max_utt_drop: Annotated[
+        list[str] | None, typer.Option("--max-utt-drop", help="No single text may lose more; NAME=loss for one score.")
+    ] = None,
     allow_inconclusive: Annotated[
         bool, typer.Option("--allow-inconclusive", help="Inconclusive ends with exit code 0.")
     ] = False,
@@ -133,6 +136,7 @@ def gate(
         floor=parse_per_score(floor or [], "--floor"),
         utterance_floor=parse_per_score(utt_floor or [], "--utt-floor"),
         max_bad=max_bad,
+        max_drop=parse_per_score(max_utt_drop or [], "--max-utt-drop"),
         allow_inconclusive=allow_inconclusive,
         allow_missing=allow_missing,
         worst=worst,

@@ -59,6 +59,11 @@ def floor_line(floor: Mapping[str, Any]) -> str:
         )
     bad = floor["bad"]
     shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
+    if floor["kind"] == "drop":
+        return (
+            f"largest loss of a text in {floor['name']}: {floor['verdict']}; {len(bad)} lost more than "
+            f"{floor['floor']:g}{': ' + shown if bad else ''}"
+        )
     return (
         f"utterance floor of {floor['name']}: {floor['verdict']}; {len(bad)} beyond {floor['floor']:g} "
         f"({floor['max_bad']} allowed){': ' + shown if bad else ''}"

@@ -12,7 +12,7 @@ from ..core.errors import DataError, UsageError
 from ..core.files import json_ready
 from .baseline import now
 from .model import SCHEMA_VERSION, GateFinding, GateOptions, Key, Unit, show_key
-from .statistics import Comparison, Verdict, combine, compare, mean_lower_bound
+from .statistics import BOUNDARY, Comparison, Verdict, combine, compare, mean_lower_bound
 
 EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 LIMITATION = (
@@ -107,6 +107,7 @@ def decide(
         pairs = [(old[key], new[key]) for key in keys]
         comparisons = _by_voice(pairs, names, options) if pairs else []
     floors = _floors(list(new.values()) if not pairs else [unit for _, unit in pairs], names, options)
+    floors += _drops(pairs, names, options)
     deciding: list[Verdict] = [entry["verdict"] for entry in comparisons if entry["scope"] != POOLED]
     if broken or any(floor["verdict"] == "fail" for floor in floors):
         deciding.append("fail")
@@ -245,6 +246,18 @@ def _floors(units: Sequence[Unit], names: Sequence[str], options: GateOptions) -
                     "verdict": "pass" if len(bad) <= options.max_bad else "fail",
                 }
             )
+    return entries
+
+
+def _drops(pairs: Sequence[tuple[Unit, Unit]], names: Sequence[str], options: GateOptions) -> list[dict[str, Any]]:
+    """Texts that lost more than a single one may."""
+    entries: list[dict[str, Any]] = []
+    for name in names:
+        limit = options.max_drop.of(name)
+        if limit is not None and pairs:
+            bad = [show_key(old.key) for old, new in pairs if _difference(old, new, name, options) < -limit - BOUNDARY]
+            kind = {"name": name, "kind": "drop", "floor": limit, "bad": bad, "max_bad": 0}
+            entries.append({**kind, "verdict": "fail" if bad else "pass"})
     return entries
 
 

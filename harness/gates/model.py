@@ -76,6 +76,7 @@ class GateOptions:
         floor: The lower bound of the candidate's mean must reach this; off by default.
         utterance_floor: Candidate scores below this count as bad; off by default.
         max_bad: How many bad ones are accepted.
+        max_drop: No single text may lose more than this; off by default.
         allow_inconclusive: Whether inconclusive ends with exit code 0.
         allow_missing: How many of the baseline's texts the candidate may lack.
         max_skipped: How many broken files may be skipped; ``None`` when a broken file fails the gate.
@@ -91,6 +92,7 @@ class GateOptions:
     floor: PerScore = field(default_factory=PerScore)
     utterance_floor: PerScore = field(default_factory=PerScore)
     max_bad: int = 0
+    max_drop: PerScore = field(default_factory=PerScore)
     allow_inconclusive: bool = False
     allow_missing: int = 0
     max_skipped: int | None = None
@@ -117,8 +119,14 @@ class GateOptions:
             (self.margin, "--margin"),
             (self.floor, "--floor"),
             (self.utterance_floor, "--utt-floor"),
+            (self.max_drop, "--max-utt-drop"),
         ):
             limits.check_names(names, option)
+        for name, value in (*self.max_drop.named.items(), ("every score", self.max_drop.default)):
+            if value is not None and not value >= 0:
+                raise UsageError(f"--max-utt-drop ({name}) {value:g}: the loss that a single text may have, 0 or more")
+        if self.method == "unpaired" and self.max_drop != PerScore():
+            raise UsageError("--max-utt-drop needs pairs: the loss of a text is not known without them")
         for name in self.lower_is_better:
             if name not in names:
                 raise UnknownName("score of this gate (in --lower-is-better)", name, names)

@@ -104,6 +104,21 @@ def test_floors_fail_a_candidate_that_passes_otherwise(cli: Cli, table: Path) ->
     assert run(cli, table, "new", "--utt-floor", "3.0", "--max-bad", count).code == 0
 
 
+def test_a_text_that_loses_too_much_fails_only_when_asked(cli: Cli, table: Path) -> None:
+    found = run(cli, table, "new", "--json")
+    worst = -min(pair["diff"]["mos"] for pair in found.json["pairs"])
+    assert found.code == 0 and worst > 0
+    strict = run(cli, table, "new", "--max-utt-drop", worst - 0.01, "--json")
+    assert strict.code == 1
+    (floor,) = strict.json["floors"]
+    losers = [pair["key"] for pair in strict.json["pairs"] if pair["diff"]["mos"] < -(worst - 0.01)]
+    assert (floor["kind"], floor["verdict"], floor["bad"]) == ("drop", "fail", losers) and losers
+    assert "largest loss of a text in mos: fail" in run(cli, table, "new", "--max-utt-drop", f"mos={worst - 0.01}").out
+    assert run(cli, table, "new", "--max-utt-drop", worst).code == 0
+    assert run(cli, table, "new", "--max-utt-drop", "-0.1").code == 2
+    assert run(cli, table, "new", "--max-utt-drop", "0.1", "--unpaired").code == 2
+
+
 def test_inconclusive_ends_with_3_unless_it_is_allowed(cli: Cli, table: Path) -> None:
     outcome = run(cli, table, "new", "--margin", "0.06")
     assert outcome.code == 3 and "gate: INCONCLUSIVE" in outcome.out and "add " in outcome.out
