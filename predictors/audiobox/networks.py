@@ -135,11 +135,13 @@ class AudioboxNetwork(nn.Module):
         logits = torch.stack([self.layer_weights[name] for name in self.dimensions])
         weights = logits.softmax(1).to(states.dtype)  # (axes, layers + 1)
         layers, chunks, frames, channels = states.shape
+        pooled: Tensor
         if self.averages:  # linear: average first, then mix vectors instead of frames
             pooled = self.pooling(states.flatten(0, 1), counts.repeat(layers)).view(layers, chunks, -1)
             return torch.einsum("al,lnc->nac", weights.to(pooled.dtype), pooled)
         mixed = (weights @ states.flatten(1)).view(-1, frames, channels)  # (axes * chunks, frames, channels)
-        return self.pooling(mixed, counts.repeat(len(weights))).view(len(weights), chunks, -1).transpose(0, 1)
+        pooled = self.pooling(mixed, counts.repeat(len(weights)))
+        return pooled.view(len(weights), chunks, -1).transpose(0, 1)
 
     def on_scale(self, raw: Tensor) -> Tensor:
         """Standardised scores ``(n, axes)`` on the scale of the labels."""

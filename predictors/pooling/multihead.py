@@ -41,7 +41,7 @@ class MultiHeadAttentive(Pooling):
 
     def pool(self, frames: Tensor, valid: Tensor | None) -> Tensor:
         weights = _softmax(_convolve(frames.transpose(1, 2), self.last_affine), valid)  # (n, heads, T)
-        parts = frames.unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (n, heads, T, width)
+        parts = frames.view(*frames.shape[:2], self.num_heads, -1).transpose(1, 2)  # (n, heads, T, width)
         return _statistics(parts, weights, self.deviations)
 
 

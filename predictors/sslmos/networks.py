@@ -38,9 +38,8 @@ class SslMosNetwork(nn.Module):
                 nn.Linear(config.head_width, outputs),
             )
         else:
-            settings = {"segment_size": config.segment_size, "num_heads": config.num_heads}
-            self.pooling = make_pooling(config.pooling, width, **settings)
-            self.head = nn.Linear(int(self.pooling.output_channels), outputs)  # type: ignore[arg-type]
+            pooling = make_pooling(config.pooling, width, segment_size=config.segment_size, num_heads=config.num_heads)
+            self.pooling, self.head = pooling, nn.Linear(pooling.output_channels, outputs)
 
     def forward(self, waves: Tensor, lengths: Tensor | list[int] | None = None) -> Tensor:
         """``(n, samples)`` padded waves and true lengths ``(n,)`` to scores ``(n, dimensions)``."""
