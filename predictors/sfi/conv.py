@@ -170,4 +170,5 @@ class SfiConv1d(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> SfiConv1d:
         self.forget()
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self

@@ -105,6 +105,7 @@ class ModulatedGaussianFilters(AnalogFilters):
         self.mus = nn.Parameter(centres, requires_grad=trainable)
         self._ln_sigma2s = nn.Parameter(torch.full((n_filters,), variance), requires_grad=trainable)
         self.phase = nn.Parameter(math.pi * torch.rand(n_filters), requires_grad=trainable)
+        self.train_sample_rate: Tensor
         if trained_rate is not None:
             self.register_buffer("train_sample_rate", torch.tensor(float(trained_rate)))
 

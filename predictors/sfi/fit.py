@@ -109,7 +109,7 @@ def fit_kernel(
                 (torch.cat(bank.response(grid)) - target).square().mean()
                 for grid, target in zip(grids, targets, strict=True)
             ]
-            (torch.stack(losses).mean() / size).backward()
+            (torch.stack(losses).mean() / size).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         _set_last(bank, grids, targets)
     for one, wanted in zip(bank.parameters(), known, strict=True):

@@ -107,7 +107,8 @@ class SfiSslNetwork(nn.Module):
         # The first layer is linear: W (h + e) = W h + W e, so frames pass it once, whatever the number of listeners.
         listeners = nn.functional.linear(self.listeners(rows), first.weight)
         scores = self.head[2](self.head[1](frames + listeners[:, None]))
-        return self.pooling(scores, counts)[:, 0].tanh()
+        means: Tensor = self.pooling(scores, counts)
+        return means[:, 0].tanh()
 
     def mean_score(self, frames: Tensor, counts: Tensor, rows: Tensor) -> Tensor:
         """Mean over listeners of what they would say, ``(n,)`` in -1 to 1; ``rows`` are the listeners ``(k,)``."""

@@ -206,7 +206,7 @@ class SslBackbone(nn.Module):
         """
         first = self.model.feature_extractor.conv_layers[0].conv
         if isinstance(first, FirstLayer):
-            return first.geometry(sample_rate).shortest(needed_frames())
+            return int(first.geometry(sample_rate).shortest(needed_frames()))
         if sample_rate != SAMPLE_RATE:
             raise UsageError(f"a batch at {sample_rate} Hz: the first layer of this model takes {SAMPLE_RATE} Hz only")
         return SHORTEST
