@@ -141,7 +141,7 @@ class Apgmos(StagedTraining):
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Scores ``(clips, 1)`` on the task's scale."""
         rows = self._row_scores(batch, (self.config.queries,))
-        return self.to_scale(batch["share"] @ rows[0])[:, None]
+        return self.to_scale((batch["share"] * rows[0]).sum(1))[:, None]  # no product that autocast would round
 
     def score(self, batch: Sequence[Chunks]) -> np.ndarray:
         """As in the base class; on the CPU clip by clip, which is faster there than any batch."""
@@ -333,7 +333,7 @@ class _AllQueries(Apgmos):
         import torch
 
         rows = self._row_scores(batch, ("pruned", "all", "semantic"))
-        scores = [self.to_scale(batch["share"] @ one) for one in rows]
+        scores = [self.to_scale((batch["share"] * one).sum(1)) for one in rows]
         counts = torch.tensor([self._semantic_count(int(length)) for length in batch["lengths"]])
         frames = (batch["share"].cpu() > 0).float() @ counts.float()
         return torch.stack([*scores, frames.to(scores[0].device)], 1)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...harness.core.audio import Clip
-from ..trainable import exact
 from .auditory.front_end import FrontEnd
 from .semantic.distortion import SemanticDistortion
 
@@ -77,7 +76,7 @@ class FrozenFeatures:
         return self._cache(name).get_or_compute(clip, lambda: self._compute(name, clip))  # type: ignore[no-any-return]
 
     def _compute(self, name: str, clip: Clip) -> NDArray[Any]:
-        with self._lock, torch.no_grad(), exact(self.device):
+        with self._lock, torch.no_grad():
             wave = torch.from_numpy(np.array(clip.samples, np.float32)).to(self.device)[None]
             found = self._makers[name](wave)[0].float().cpu().numpy()
         return found if name == "embedding" else found.astype(self.dtype)

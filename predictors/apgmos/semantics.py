@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 WEIGHTS, FACTS = "semantics.safetensors", "semantics.json"
 RANDOM = "random"
+VARIABLE = "MOSHARNESS_GPTSOVITS"
+"""Names the folder ``pretrained_models`` of GPT-SoVITS, for recipes that name no codebook or HuBERT."""
 
 
 def read_wav2vec2(config: ApgmosConfig, settings: StageSettings, stage: str) -> SslBackbone | None:
@@ -49,8 +52,8 @@ def read_wav2vec2(config: ApgmosConfig, settings: StageSettings, stage: str) -> 
 def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) -> SemanticDistortion:
     """The semantic branch with the weights that a stage names.
 
-    Without a name of its own, HuBERT is ``facebook/hubert-base-ls960`` under a k-means codebook. Random weights are
-    always the same ones.
+    Where it names none, the codebook of GPT-SoVITS and its HuBERT are looked for in ``$MOSHARNESS_GPTSOVITS``, and
+    HuBERT under a k-means codebook is ``facebook/hubert-base-ls960``. Random weights are always the same ones.
 
     Raises:
         UsageError, CheckpointError, HubError: If they are not named, not there, or do not fit; says what to do.
@@ -60,28 +63,41 @@ def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) ->
     from .semantic.distortion import SemanticDistortion
     from .semantic.sources import load_semantics, read_vq
 
-    hubert, codes, rate = settings.hubert, CODES[config.size], "25hz"
-    if not hubert and settings.vq_source != "gptsovits":
-        hubert = RANDOM if settings.vq_source == RANDOM else "facebook/hubert-base-ls960"
+    hubert, vq = named_sources(settings)
+    codes, rate = CODES[config.size], "25hz"
     try:
         if settings.vq_source != RANDOM:
-            weights = read_vq(settings.vq_source, settings.vq)
+            weights = read_vq(settings.vq_source, vq)
             codes, rate = weights.codebook_size, weights.frame_rate
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             semantic = SemanticDistortion(config.size, codes, frame_rate=rate)  # type: ignore[arg-type]
-        load_semantics(semantic, hubert=hubert, vq_source=settings.vq_source, vq=settings.vq)
+        load_semantics(semantic, hubert=hubert, vq_source=settings.vq_source, vq=vq)
     except MosharnessError as error:
-        raise _in_stage(error, stage, "vq" if not settings.vq else "hubert") from error
+        raise _in_stage(error, stage, "hubert" if vq else "vq") from error
     return semantic
+
+
+def named_sources(settings: StageSettings) -> tuple[str, str]:
+    """HuBERT and codebook as the stage names them, or those of the folder ``$MOSHARNESS_GPTSOVITS``."""
+    hubert, vq = settings.hubert, settings.vq
+    if settings.vq_source != "gptsovits":
+        return hubert or (RANDOM if settings.vq_source == RANDOM else "facebook/hubert-base-ls960"), vq
+    folder = os.environ.get(VARIABLE, "")
+    if folder and not vq:
+        vq = str(Path(folder).expanduser() / "s2G488k.pth")
+    if folder and not hubert:
+        hubert = str(Path(folder).expanduser() / "chinese-hubert-base")
+    return hubert, vq
 
 
 def _in_stage(error: MosharnessError, stage: str, name: str) -> MosharnessError:
     kind: type[MosharnessError] = UsageError if isinstance(error, UsageError) else CheckpointError
-    where = f"(--set train.{stage}.settings.{name}=...; docs/predictors/apgmos.md says what fits)"
-    return kind(
-        f"stage {stage}: settings.{error} {where}" if str(error).startswith(name) else f"stage {stage}: {error} {where}"
-    )
+    setting = "settings." if str(error).startswith(f"{name}:") else ""
+    where = f"--set train.{stage}.settings.{name}=..."
+    if name != "wav2vec2":
+        where += f", or ${VARIABLE}: the folder with s2G488k.pth and chinese-hubert-base"
+    return kind(f"stage {stage}: {setting}{error} ({where})")
 
 
 def semantic_digest(semantic: SemanticDistortion) -> Tensor:

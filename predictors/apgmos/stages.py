@@ -77,7 +77,7 @@ class StagedTraining(Trainable):
     def check_stage(self, stage: Stage) -> None:
         """Find the weights that a stage starts from before any stage has cost time."""
         part, settings = self.stage_settings(stage)
-        if part == "w2v" and self.network.fresh and not stage.init:
+        if part == "w2v" and self.network.fresh and set(stage.init) <= {"fresh"}:
             self._source("wav2vec2", settings, stage.name)
         if self._needs_semantics(part):
             self._source("semantics", settings, stage.name)
@@ -103,7 +103,7 @@ class StagedTraining(Trainable):
         """
         import torch
 
-        from .network import ENCODERS, parts_of, trained_parts
+        from .network import ENCODERS, parts_of
         from .semantics import semantic_digest
 
         part, settings = self.stage_settings(stage)
@@ -126,7 +126,7 @@ class StagedTraining(Trainable):
         added = network.become([*kept, *wanted], seed=torch.initial_seed())
         if stage.starts:
             self._take(start, there)
-        elif "w2v" in added:
+        if "w2v" in added and "w2v" not in there:
             source = self._source("wav2vec2", settings, stage.name)
             if source is not None:
                 network.get_submodule("w2v").load_state_dict(source.state_dict())
@@ -135,20 +135,30 @@ class StagedTraining(Trainable):
             semantic = self._source("semantics", settings, stage.name)
             network.semantics.copy_(semantic_digest(semantic))
             self.use_semantics(semantic)
+        self._freeze_all_but(part, stage)
+        network.eval()
+        if self.device != "cpu" and part != "w2v":
+            # Threads compute frozen features while the main one trains: a global switch that scoring flips would make
+            # their bits depend on timing, so it is off for good.
+            torch.backends.cudnn.allow_tf32 = False
+        self._part, self._frozen, self._same_semantics = part, None, False
+        self.weights_changed()
+
+    def _freeze_all_but(self, part: Part, stage: Stage) -> None:
+        """Let what the stage trains have gradients, less the stage's own ``frozen`` patterns."""
+        from .network import trained_parts
+
         self.freeze(stage)
         trained = trained_parts(part, self.config)
-        for name, module in network.named_children():
+        for name, module in self.network.named_children():
             if name not in trained:
                 module.requires_grad_(False)
         if "w2v" in trained:
-            backbone: Any = network.get_submodule("w2v")
+            backbone: Any = self.network.get_submodule("w2v")
             for parameter in backbone.unused():
                 parameter.requires_grad_(False)
-        if not any(one.requires_grad for one in network.parameters()):
+        if not any(one.requires_grad for one in self.network.parameters()):
             raise UsageError(f"stage {stage.name}: `frozen` leaves nothing to train")
-        network.eval()
-        self._part, self._frozen, self._same_semantics = part, None, False
-        self.weights_changed()
 
     def _start_tensors(self, stage: Stage) -> dict[str, Any]:
         """The tensors of all folders that a stage starts from; later ones win."""

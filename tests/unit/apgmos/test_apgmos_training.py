@@ -305,6 +305,28 @@ def test_sources_that_are_not_named_are_asked_for_before_any_stage_begins(rated:
     assert not (tmp_path / "folder").exists() or not list((tmp_path / "folder").rglob("state.safetensors"))
 
 
+def test_the_codebook_of_gptsovits_is_found_in_the_folder_of_the_environment_variable(
+    make_tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_tiny().semantic
+    assert source is not None
+    hubert: Any = source.hubert
+    hubert.model.save_pretrained(tmp_path / "chinese-hubert-base")
+    tensors = {name: value for name, value in source.state_dict().items() if not name.startswith("hubert.")}
+    torch.save({"weight": tensors}, tmp_path / "s2G488k.pth")
+    monkeypatch.setenv("MOSHARNESS_GPTSOVITS", str(tmp_path))
+    model, stage = make_tiny(), Stage("joint", epochs=1)
+    model.network.fresh = False
+    model.check_stage(stage)
+    model.begin_stage(stage)
+    assert model.semantic is not None
+    assert all(torch.equal(value, source.state_dict()[name]) for name, value in model.semantic.state_dict().items())
+    assert "vq: gptsovits" in model.stated_settings()
+    monkeypatch.setenv("MOSHARNESS_GPTSOVITS", str(tmp_path / "elsewhere"))
+    with pytest.raises(CheckpointError, match=r"elsewhere/s2G488k\.pth: no such file"):
+        make_tiny().check_stage(stage)
+
+
 def test_stages_that_make_no_sense_are_refused(make_tiny: Make) -> None:
     with pytest.raises(UsageError, match="no trained auditory: let a stage apm go before it"):
         Apgmos(TINY, device="cpu").begin_stage(Stage("joint", epochs=1, settings=RANDOM))
