@@ -52,7 +52,7 @@ def frequency_grid(count: int, lowest: float, highest: float, scale: Literal["er
 
     Example:
         >>> [round(value) for value in frequency_grid(3, 50.0, 8000.0).tolist()]
-        [50, 1336, 8000]
+        [50, 1286, 8000]
     """
     if scale == "linear":
         return torch.linspace(lowest, highest, count, dtype=torch.float64).float()

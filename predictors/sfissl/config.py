@@ -86,8 +86,8 @@ class StageSettings:
 
     Attributes:
         pretrained: Where the weights of a fresh network come from (see ``predictors/ssl/pretrained.py``); ``random``
-            draws a model, for tests and demonstrations. Not looked at when training starts from a checkpoint, nor by
-            later stages unless they have a setting of their own.
+            draws a model, for tests and demonstrations. Only the first stage looks at it, and only when training does
+            not start from a checkpoint.
         first: What becomes of the first layer then: ``fit`` its filters to the model's first kernel (ours), or leave
             them ``random``.
         fit_steps: Of the joint fit.

@@ -43,8 +43,14 @@ class StagedTraining(Trainable):
     config: SfiSslConfig
     network: SfiSslNetwork
     fit_report: FitReport | None = None
+    _first: str = ""
     _teacher: SslBackbone | None = None
     _seen: tuple[str, ...] = ()
+
+    def build(self) -> None:
+        """Make the network; the next stage is then the first one."""
+        self._first = ""
+        super().build()
 
     # -- the start of a stage -------------------------------------------------------------------------------------
 
@@ -62,7 +68,9 @@ class StagedTraining(Trainable):
             raise UsageError(f"stage {stage.name}: teachers take {SAMPLE_RATE} Hz, not {settings.teacher_rate}")
         super().begin_stage(stage)
         start = None
-        if settings.pretrained and not stage.starts and self.checkpoint.kind == "fresh":
+        fresh = self.checkpoint.kind == "fresh" and self._first in ("", stage.name)
+        self._first = self._first or stage.name
+        if settings.pretrained and not stage.starts and fresh:
             from .starts import plain_backbone, take_over
 
             start = plain_backbone(self.config.backbone, self.config.layers, settings.pretrained)
@@ -160,7 +168,7 @@ class StagedTraining(Trainable):
             return {DISTILL: errors}
         lengths = batch["lengths"] if masked else None
         frames, counts = self.network.frames(batch["waves"], lengths, batch["sample_rate"], batch["native_rates"])
-        rated = batch["rated"].to(frames.dtype)
+        rated = batch["rated"].float()
         owners = torch.cat([batch["owners"], (~batch["rated"]).nonzero()[:, 0]])  # clips without ratings: row 0
         rows = torch.cat([batch["rows"], torch.zeros_like(owners[len(batch["rows"]) :])])
         said = self.network.judge(frames[owners], counts[owners], rows)

@@ -120,7 +120,7 @@ def make_layer(golden: Golden, case: dict[str, Any]) -> SfiConv1d:
         make_filters(case),
         Base(case["base_kernel"], case["base_stride"], case["base_rate"]),
         design={"fd": "frequency", "td": "time"}[case["kind"]],  # type: ignore[arg-type]
-        points=case["n_samples"] or 640,
+        points=case.get("n_samples") or 640,
         mode="floor",
         hilbert=case["hilbert"],
         padding=case["padding"],

@@ -238,7 +238,12 @@ def test_kernels_are_made_once_per_rate_and_anew_when_weights_change(monkeypatch
     layer = neural()
     made: list[int] = []
     original = SfiConv1d._design
-    monkeypatch.setattr(SfiConv1d, "_design", lambda self, rate: made.append(rate) or original(self, rate))
+
+    def design(self: SfiConv1d, rate: int) -> torch.Tensor:
+        made.append(rate)
+        return original(self, rate)
+
+    monkeypatch.setattr(SfiConv1d, "_design", design)
     for rate in (24_000, 48_000, 24_000, 48_000):
         layer.kernels(rate)
     assert made == [24_000, 48_000]

@@ -273,6 +273,28 @@ def test_distillations_without_sense_are_refused(make: Make, settings: Any, conf
 # -- recipes ----------------------------------------------------------------------------------------------------------
 
 
+def test_published_weights_are_taken_by_the_first_stage_alone(make: Make) -> None:
+    predictor = make()
+    stages = [replace(FINETUNE, name=name, settings={"pretrained": "random", "fit_steps": 0}) for name in ("a", "b")]
+    kept = []
+    for stage in (stages[0], stages[0], stages[1]):
+        predictor.begin_stage(stage)
+        kept.append(predictor.tensors()["backbone.model.feature_projection.projection.weight"].clone())
+    assert not torch.equal(kept[0], kept[1])
+    assert torch.equal(kept[1], kept[2])
+
+
+def test_half_precision_gives_finite_losses_and_gradients(make: Make) -> None:
+    predictor = make()
+    batch = prepare(predictor, [clip(ratings=(4.0, 2.0)), clip(seed=1)], FINETUNE)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = predictor.training_forward(batch, FINETUNE)
+    losses = predictor.losses(outputs, torch.tensor([[3.0], [2.0]]), FINETUNE)
+    assert losses is not None
+    losses["ratings"].backward()
+    assert all(bool(one.grad.isfinite().all()) for one in predictor.network.parameters() if one.grad is not None)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_is_valid_and_its_patterns_match(name: str) -> None:
     recipe = read_recipe(name, "sfissl")
