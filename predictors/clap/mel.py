@@ -25,7 +25,7 @@ from .shapes import FRAMES, HIGHEST_HZ, HOP, LOWEST_HZ, N_FFT, N_MELS, SAMPLE_RA
 
 FLOOR = 1e-10
 """Least power; -100 dB."""
-BLOCK = 512
+BLOCK = 256
 """Frames that are transformed together: they fit into the processor's cache."""
 GROUP = 16
 """Neighbouring filters that are multiplied together."""
