@@ -196,6 +196,25 @@ def test_an_interrupted_study_goes_on_where_it_was(
 
 
 @pytest.mark.slow
+def test_a_reused_stage_may_be_reused_again_and_later_stages_of_its_row_do_not_matter(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    text = STUDY.format(recipe="plan.yaml")
+    text += "  - {name: third, recipe: plan.yaml, reuse: {row: again, stages: [head]}}\n"
+    first = run("--rows", "third", "--json", study=text)
+    assert first.code == 0, first.err
+    assert [row["row"] for row in first.json["rows"]] == ["third"]  # the others were trained, not shown
+    assert not (tmp_path / "out/folder/test/toy-full").exists()
+    assert weights(tmp_path, "toy-third") == weights(tmp_path, "toy-full")
+    longer = text.replace(
+        "{name: full, recipe: plan.yaml,", "{name: full, recipe: plan.yaml, overrides: {all.epochs: 2},"
+    )
+    second = run("--rows", "full,third", "--json", study=longer)
+    assert second.code == 0, second.err
+    assert states(second) == {"full": "trained", "third": "kept"}
+
+
+@pytest.mark.slow
 def test_several_seeds_give_mean_and_deviation_and_reuse_within_a_seed(run: Callable[..., Any], tmp_path: Path) -> None:
     outcome = run("--rows", "full,again", "--seeds", "2", "--json")
     assert outcome.code == 0, outcome.err
