@@ -140,8 +140,9 @@ def refuse_other_settings(folder: Path, config: Mapping[str, Any]) -> None:
         CheckpointError: Naming the first.
     """
     saved = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-    trained = saved.get("config") if isinstance(saved, dict) else None
-    for name in WEIGHTS_DEPEND_ON if isinstance(trained, dict) else ():
+    config_of = saved.get("config") if isinstance(saved, dict) else None
+    trained: dict[str, Any] = config_of if isinstance(config_of, dict) else {}
+    for name in WEIGHTS_DEPEND_ON:
         theirs, wanted = trained.get(name), config.get(name)
         wanted = list(wanted) if isinstance(wanted, tuple) else wanted
         if name in config and name in trained and wanted != theirs:

@@ -51,6 +51,20 @@ def test_every_ablation_trains_and_stands_beside_its_published_figures(tmp_path:
     assert np.abs(mixed - scores["asi"]).max() <= 1e-6
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("demo")
+def test_all_stages_of_the_demo_recipe_train_and_run_finds_the_result(tmp_path: Path, cli: Any) -> None:
+    options = ["--task", "demo", "--predictor", "apgmos", "--output", tmp_path, "--device", "cpu"]
+    outcome = cli("train", *options, "--set", "train.steps=2", "D_f=16")
+    assert outcome.code == 0, outcome.err
+    assert [stage in outcome.err for stage in ("apm:", "w2v:", "joint:")] == [True] * 3
+    outcome = cli("run", *options, "--limit", "12", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["counts"]["scored"] == 12
+    assert outcome.json["predictor"]["checkpoint"]["kind"] == "folder"
+    assert "vq: random" in outcome.json["predictor"]["stated"]
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
