@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from .shapes import SAMPLE_RATE, SHORTEST, Kind, Size, frame_counts, needed_fram
 Layer = int | Literal["last", "weighted"]
 
 
-@runtime_checkable
 class FirstLayer(Protocol):
     """A first convolution for any rate (``predictors/sfi/conv.py`` has one): ``(n, 1, samples)`` to frames."""
 
@@ -145,7 +144,7 @@ class SslBackbone(nn.Module):
         """``(n, samples)`` to ``(n, conv_channels, frames)``, and the valid frames per clip."""
         hidden, counts = waves[:, None], list(lengths)
         for layer in self.model.feature_extractor.conv_layers:
-            if isinstance(layer.conv, FirstLayer):
+            if not isinstance(layer.conv, nn.Conv1d):  # a FirstLayer
                 hidden = layer.conv(hidden, sample_rate)
                 counts = layer.conv.frame_counts(counts, sample_rate)
                 norm = layer.layer_norm
@@ -205,7 +204,7 @@ class SslBackbone(nn.Module):
             UsageError: If the first layer takes no other rate than 16 kHz.
         """
         first = self.model.feature_extractor.conv_layers[0].conv
-        if isinstance(first, FirstLayer):
+        if not isinstance(first, nn.Conv1d):
             return int(first.geometry(sample_rate).shortest(needed_frames()))
         if sample_rate != SAMPLE_RATE:
             raise UsageError(f"a batch at {sample_rate} Hz: the first layer of this model takes {SAMPLE_RATE} Hz only")
