@@ -161,10 +161,12 @@ class AudioboxNetwork(nn.Module):
         for start in range(0, len(batch["waves"]), rows):
             lengths = batch["lengths"][start : start + rows]
             parts.append(self(batch["waves"][start : start + rows, : int(lengths.max())], lengths))
-        raw, weights, clips = torch.cat(parts), batch["weights"][:, None], batch["clips"]
+        raw = torch.cat(parts)
+        raw = raw.to(torch.promote_types(raw.dtype, torch.float32))  # under autocast it is half precision
+        weights, clips = batch["weights"][:, None].to(raw.dtype), batch["clips"]
         zeros = raw.new_zeros(int(clips.max()) + 1, raw.shape[1])
-        sums = zeros.index_add(0, clips, (raw * weights).to(raw.dtype))
-        return self.on_scale(sums / zeros[:, :1].index_add(0, clips, weights.to(raw.dtype)))
+        sums = zeros.index_add(0, clips, raw * weights)
+        return self.on_scale(sums / zeros[:, :1].index_add(0, clips, weights))
 
 
 def _head(inputs: int, width: int, layers: int) -> nn.Sequential:

@@ -105,6 +105,16 @@ def test_scores_do_not_depend_on_how_chunks_share_a_batch(pooling: str) -> None:
     assert alone.std(0).min() > 1e-3
 
 
+def test_bfloat16_scores_are_near_those_of_float32() -> None:
+    for pooling in ("average", "drasp"):
+        predictor = make(pooling=pooling)
+        waves = [wave_of(CHUNK + 20_000), wave_of(9000, 1)]
+        wanted = predictor.predict(waves, 16_000)
+        predictor.precision = "bfloat16"
+        found = predictor.predict(waves, 16_000)
+        assert 0 < np.abs(found - wanted).max() < 0.3
+
+
 @pytest.mark.slow
 def test_the_contract_of_predictors_is_kept() -> None:
     faults = [f"{one.name}: {one.detail}" for one in check_predictor(make()) if not one.passed]
