@@ -14,8 +14,9 @@ READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut
 demo: install
 	@set -e; start=$$(date +%s); place="$(DEMO)"; \
 	test -n "$$place" || place=$$(mktemp -d -t mosharness-demo-XXXXXX); \
-	$(BIN)/mosharness run --task demo --predictor dsp --train --output "$$place/results"; \
+	$(BIN)/mosharness run --task demo --predictor dsp --predictor jsqa --train --device cpu --output "$$place/results"; \
 	$(BIN)/mosharness verify "$$place/results/demo/test/dsp"; \
+	$(BIN)/mosharness verify "$$place/results/demo/test/jsqa"; \
 	$(BIN)/mosharness leaderboard --results "$$place/results" --output "$$place/leaderboards" --task demo; \
 	echo; cat "$$place/leaderboards/demo.md"; echo; \
 	echo "leaderboard: $$place/leaderboards/demo.md"; \
