@@ -95,7 +95,7 @@ def fit_kernel(
     was_training = layer.training
     layer.train()
     bank.requires_grad_(True)
-    kernel = kernel.detach()
+    kernel = kernel.detach().to(next(bank.parameters()).device)
     grids = [frequency_points(rate, layer.points, kernel.device) for rate in rates]
     targets = [target_response(kernel, grid, layer.base.sample_rate) for grid in grids]
     with torch.inference_mode(False), torch.enable_grad():
