@@ -81,8 +81,8 @@ class Apgmos(StagedTraining):
     config: ApgmosConfig
     semantic: SemanticDistortion | None = None
     origin: VqOrigin | None = None
-    rows_seconds: float = 240.0
-    """Padded seconds of chunks that go through the network together; on the CPU chunks go one by one."""
+    rows_seconds: float
+    """Padded seconds of chunks that go through the network together: 240 on a GPU; on the CPU one chunk at a time."""
 
     # -- the network ----------------------------------------------------------------------------------------------
 
@@ -91,6 +91,7 @@ class Apgmos(StagedTraining):
         self._lock = threading.Lock()
         self._front: FrontEnd | None = None
         self._sources = {}
+        self.rows_seconds = 0.0 if self.device == "cpu" else self.max_batch_seconds
         super().build()
 
     def make_network(self) -> ApgmosNetwork:

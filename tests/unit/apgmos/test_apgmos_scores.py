@@ -72,6 +72,8 @@ def test_pruned_scoring_needs_no_semantic_branch_and_the_others_say_so(make_tiny
 def test_clips_score_in_one_padded_batch_as_alone(make_tiny: Make, waves: Waves, queries: str) -> None:
     model = make_tiny(queries=queries)
     items = [model.prepare(clip_from_array(wave, 16_000, limits=model.limits())) for wave in waves]
+    model.rows_seconds = 240.0
+    assert len(model._groups(*(model.collate(items)[name] for name in ("waves", "lengths")))) == 1
     with torch.inference_mode():
         together = model.forward(model.collate(items))
         alone = torch.cat([model.forward(model.collate([item])) for item in items])
@@ -83,6 +85,7 @@ def test_groups_of_rows_bound_memory_and_change_nothing(make_tiny: Make, waves: 
     model = make_tiny()
     batch = model.collate([model.prepare(clip_from_array(wave, 16_000, limits=model.limits())) for wave in waves])
     with torch.inference_mode():
+        assert len(model._groups(batch["waves"], batch["lengths"])) == len(waves)  # on a CPU
         wanted = model.forward(batch)
         model.rows_seconds = 6.0
         groups = model._groups(batch["waves"], batch["lengths"])
