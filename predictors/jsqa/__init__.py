@@ -154,7 +154,7 @@ class Jsqa(Trainable):
         named = [(name, one) for name, one in self.network.named_parameters() if one.requires_grad]
         encoder = [one for name, one in named if name.startswith("encoder.")]
         others = [one for name, one in named if not name.startswith("encoder.")]
-        groups = [{"params": encoder, "lr": stage.optimizer.lr * scale}, {"params": others}]
+        groups: list[dict[str, Any]] = [{"params": encoder, "lr": stage.optimizer.lr * scale}, {"params": others}]
         return [group for group in groups if group["params"]]
 
     def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> np.ndarray | Draw:

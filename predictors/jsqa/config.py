@@ -52,7 +52,7 @@ class JsqaConfig:
     @property
     def embedding(self) -> int:
         """Values of the embedding that is used: the first half of the encoder's outputs."""
-        return self.filters * 2 ** (self.layers // 4) // 2
+        return (self.filters << self.layers // 4) // 2  # channels double every fourth layer
 
     @property
     def head_widths(self) -> tuple[int, int, int]:

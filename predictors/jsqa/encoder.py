@@ -24,7 +24,7 @@ def output_channels(base_filters: int, num_layers: int) -> list[int]:
         >>> output_channels(4, 8)
         [4, 4, 4, 8, 8, 8, 8, 16]
     """
-    return [base_filters * 2 ** ((layer + 1) // BLOCK) for layer in range(num_layers)]
+    return [base_filters << (layer + 1) // BLOCK for layer in range(num_layers)]
 
 
 class Encoder(nn.Module):

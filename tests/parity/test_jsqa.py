@@ -162,7 +162,7 @@ def test_jsqa_encoder_has_the_size_and_constants_of_the_manifest(golden: Golden)
         assert (case["kernel"], case["padding"], case["stride"]) == (KERNEL, KERNEL // 2, 1)
         assert case["leaky_relu_slope"] == SLOPE
         assert case["double_channels_every"] == case["drop_every_second_step_every"] == BLOCK
-        assert {norm.eps for norm in network.ebatch} == {case["batch_norm_eps"]}  # type: ignore[union-attr]
+        assert {norm.eps for norm in network.ebatch} == {case["batch_norm_eps"]}
 
 
 def embeddings(golden: Golden, case: dict[str, Any]) -> Any:
@@ -186,7 +186,7 @@ def test_jsqa_ntxent_and_its_gradient(golden: Golden, table: str) -> None:
         partner = torch.tensor(case["partner"])
         each = per_signal(z, partner, temperature)
         loss = each.mean()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         golden.compare(names["similarity"], similarities(z), table)
         golden.compare(names["per_signal"], each, table)
         golden.compare(names["loss"], loss, table)

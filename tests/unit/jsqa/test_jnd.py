@@ -23,7 +23,7 @@ def listening(tmp_path: Path) -> Path:
     lines = []
     random = np.random.default_rng(0)
     for speaker in range(6):
-        clean = speech_like(0.5, 16_000, speaker)
+        clean = speech_like(0.5, 16_000, speaker).astype(np.float64)
         reference = f"audio/ref{speaker}.wav"
         (tmp_path / "dataset" / "audio").mkdir(parents=True, exist_ok=True)
         soundfile.write(tmp_path / "dataset" / reference, clean, 16_000)
@@ -38,7 +38,7 @@ def listening(tmp_path: Path) -> Path:
 
 
 def pair(snrs: tuple[float, float], seed: int) -> Pair:
-    speech = speech_like(0.5, 16_000, seed)
+    speech = speech_like(0.5, 16_000, seed).astype(np.float64)
     noise = np.random.default_rng(seed).standard_normal(speech.size)
     (first, gain), (second, other) = (mix(speech, noise, snr) for snr in snrs)
     return Pair((first, second), snrs, (gain, other), speech, noise, "white")
@@ -97,7 +97,7 @@ def test_si_sdr_is_the_ratio_of_the_scaled_reference_to_the_rest() -> None:
 
 def test_pesq_is_optional_and_falls_with_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pesq")
-    clean = speech_like(2.0, 16_000, 0)
+    clean = speech_like(2.0, 16_000, 0).astype(np.float64)
     noise = np.random.default_rng(0).standard_normal(clean.size)
     scores = [pesq_score(clean, mix(clean, noise, snr)[0]) for snr in (5.0, 20.0, 40.0)]
     assert scores == sorted(scores) and 1.0 <= scores[0] < scores[2] <= 4.65

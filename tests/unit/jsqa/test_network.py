@@ -80,7 +80,7 @@ def test_training_is_the_plain_form_with_statistics_over_all_steps(make_jsqa: Ma
     waves = torch.randn(3, 2_000, generator=torch.manual_seed(0)) * 0.1
     network.train()
     layer, norm = network.encoder.encoder[3], network.encoder.ebatch[3]
-    norm.momentum = 1.0  # keeps the last batch's statistics
+    norm.momentum = 1.0  # type: ignore[assignment]  # keeps the last batch's statistics
     inputs: list[Any] = []
     layer.register_forward_hook(lambda module, given, result: inputs.append(result))
     network.encoder(waves)
@@ -99,7 +99,7 @@ def test_padding_leaves_no_trace_in_training_either(make_jsqa: Make) -> None:
             row[: len(wave)] = wave
         outputs = network.embedding(batch, lengths)
         found.append([outputs.detach(), *(one.clone() for one in network.encoder.buffers())])
-        outputs.sum().backward()
+        outputs.sum().backward()  # type: ignore[no-untyped-call]
     for one, other in zip(*found, strict=True):
         assert float((one - other).abs().max()) <= 1e-5
 

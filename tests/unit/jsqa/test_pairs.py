@@ -189,7 +189,13 @@ def test_generated_noises_differ_in_colour_and_swing() -> None:
 
 
 def test_settings_of_pairs_that_make_no_sense_are_refused() -> None:
-    for wrong in ({"seconds": 0.0}, {"snr_windows": [[3.0, -3.0]]}, {"noise": []}, {"colour": "pink"}):
+    refused: list[dict[str, Any]] = [
+        {"seconds": 0.0},
+        {"snr_windows": [[3.0, -3.0]]},
+        {"noise": []},
+        {"colour": "pink"},
+    ]
+    for wrong in refused:
         with pytest.raises((UsageError, UnknownName), match="stage pretrain: pairs"):
             pair_settings(wrong, "stage pretrain")
     assert pair_settings({"noise": "generated"}, "x").noise == ("generated",)

@@ -103,7 +103,7 @@ def test_a_frozen_encoder_keeps_its_statistics() -> None:
     stage = Stage("finetune", epochs=1, frozen=("encoder.*",))
     predictor.begin_stage(stage)
     predictor.train_mode(stage)
-    before = predictor.network.encoder.ebatch[0].running_mean.clone()  # type: ignore[operator, union-attr]
+    before = predictor.network.encoder.ebatch[0].running_mean.clone()  # type: ignore[operator]
     predictor.network(torch.ones(2, 1_000))
     assert torch.equal(before, predictor.network.encoder.ebatch[0].running_mean)  # type: ignore[arg-type]
     assert predictor.network.head.training
