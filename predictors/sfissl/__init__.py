@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.core.audio import Clip
+    from ...harness.core.audio import Clip, Finding
     from .networks import SfiSslNetwork
 else:
     np = LazyModule("numpy")
@@ -69,18 +68,9 @@ class SfiSsl(StagedTraining):
     def prepare(self, clip: Clip) -> Prepared:
         """The wave at its own rate; at 16 kHz without the SFI layer, at the nearest supported rate where there is none.
 
-        Supported are rates from 8 to 96 kHz that need at most 128 different kernels; a warning tells of others.
+        Supported are rates from 8 to 96 kHz that need at most 128 different kernels; :meth:`findings` tells of others.
         """
-        native = clip.sample_rate
-        rate = native if self.config.first_layer == "sfi" else SAMPLE_RATE
-        if not is_supported(BASE, rate):
-            rate = nearest_rate(BASE, rate)
-            warnings.warn(
-                f"sfissl: clips at {native} Hz are resampled to {rate} Hz: the first layer takes rates from 8 to "
-                "96 kHz that need few kernels",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        native, rate = clip.sample_rate, self._rate(clip.sample_rate)
         samples = clip.samples
         if rate != native:
             from ...harness.core.resample import resample
@@ -91,6 +81,22 @@ class SfiSsl(StagedTraining):
             raise AudioError("too_short", f"{len(samples)} samples at {rate} Hz, one frame needs {shortest}", clip.path)
         wave = normalise(samples) if self.config.normalizes else samples.astype(np.float32)
         return Prepared(wave, rate, native)
+
+    def findings(self, clip: Clip) -> Sequence[Finding]:
+        """``resampled`` where the first layer does not take the clip's rate."""
+        from ...harness.core.audio import Finding
+
+        native, rate = clip.sample_rate, self._rate(clip.sample_rate)
+        if self.config.first_layer != "sfi" or rate == native:
+            return ()
+        reason = f"{native} Hz: brought to {rate} Hz, as the first layer takes 8 to 96 kHz at rates of few kernels"
+        return (Finding("resampled", reason),)
+
+    def _rate(self, native: int) -> int:
+        """The rate at which clips of a rate are heard."""
+        if self.config.first_layer != "sfi":
+            return SAMPLE_RATE
+        return native if is_supported(BASE, native) else nearest_rate(BASE, native)
 
     def collate(self, items: Sequence[Prepared]) -> dict[str, Any]:
         """``waves`` ``(n, samples)``, ``lengths``, ``native_rates``; ``sample_rate``; and the ratings, if there are.

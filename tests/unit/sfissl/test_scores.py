@@ -89,9 +89,12 @@ def test_without_the_layer_clips_are_resampled_and_the_rate_embedding_knows_thei
 
 @pytest.mark.parametrize("rate", [6_000, 44_101])
 def test_rates_that_are_not_supported_are_resampled_with_a_warning(make: Make, rate: int) -> None:
-    with pytest.warns(RuntimeWarning, match=f"clips at {rate} Hz are resampled to"):
-        item = make().prepare(clip_from_array(wave(rate), rate))
-    assert item.sample_rate == {6_000: 8_000, 44_101: 44_100}[rate]
+    predictor, clip = make(), clip_from_array(wave(rate), rate)
+    nearest = {6_000: 8_000, 44_101: 44_100}[rate]
+    assert predictor.prepare(clip).sample_rate == nearest
+    (finding,) = predictor.findings(clip)
+    assert finding.code == "resampled" and f"brought to {nearest} Hz" in finding.message
+    assert not predictor.findings(clip_from_array(wave(nearest), nearest))
 
 
 @pytest.mark.parametrize("rate", RATES)
