@@ -150,6 +150,7 @@ def _plain_row(dimension: str, place: RankedRow) -> dict[str, Any]:
             for value, why in [row.ceiling.get((level, dimension), (None, "not in the result"))]
         },
         "license_weights": row.license_weights or None,
+        "stated": row.stated or None,
         "commit": row.commit or None,
         "dirty": row.dirty,
         "date": row.date or None,

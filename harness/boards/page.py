@@ -188,6 +188,8 @@ def _date(row: BoardRow) -> str:
 def _remarks(rows: Sequence[BoardRow]) -> str:
     lines = []
     for row in rows:
+        if row.stated:
+            lines.append(f"- {markdown_text(row.name)}: scored with {markdown_text(row.stated)}.")
         if row.limit is not None:
             lines.append(f"- {markdown_text(row.name)}: only the first {row.limit} clips were scored.")
         if row.interval and row.interval != "systems":

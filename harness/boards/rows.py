@@ -62,6 +62,7 @@ class BoardRow:
         limit: How many clips were scored when only the first ones were.
         date: The day the run started, as the file says.
         interval: What the bootstrap resampled.
+        stated: Settings that a score must be quoted with; empty where there are none.
         metrics: By level, dimension and metric.
         ceiling: By level and dimension: the noise ceiling and how it was found, or ``None`` and the reason.
         systems: By dimension; absent where the result has no per-system table.
@@ -95,6 +96,7 @@ class BoardRow:
     dirty: bool
     date: str
     interval: str
+    stated: str = ""
     metrics: Mapping[tuple[str, str, str], Estimate] = field(default_factory=dict)
     ceiling: Mapping[tuple[str, str], tuple[float | None, str]] = field(default_factory=dict)
     systems: Mapping[str, SystemScores] = field(default_factory=dict)
@@ -170,6 +172,7 @@ def _board_row(result: Result, source: str) -> BoardRow:
         outside=predictor.get("outside") is True,
         trained_on=None if trained_on is None else tuple(sorted(str(name) for name in trained_on)),
         license_weights=_text(predictor.get("license_weights")),
+        stated=_text(predictor.get("stated")),
         scored=_whole(counts["scored"], "counts.scored"),
         missing=_whole(counts["missing"], "counts.missing"),
         failed=_whole(counts["failed"], "counts.failed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from mosharness.harness.conformance import check_predictor, speech_like
 from mosharness.harness.core.audio import clip_from_array
 from mosharness.harness.core.errors import PredictionError
 from mosharness.harness.core.pipeline import ClipScore, Item, score_batches
+from mosharness.harness.training.recipe import Stage
+from mosharness.predictors import load_predictor
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.items import cut
+from mosharness.predictors.trainable import to_device
+from mosharness.predictors.training_clip import training_clip
 
 Make = Callable[..., Apgmos]
 Waves = list[np.ndarray]
@@ -98,6 +103,29 @@ def test_groups_of_rows_bound_memory_and_change_nothing(make_tiny: Make, waves: 
 def test_variants_keep_the_contract_of_predictors(make_tiny: Make, variant: str) -> None:
     faults = [f"{one.name}: {one.detail}" for one in check_predictor(make_tiny(variant=variant)) if not one.passed]
     assert faults == []
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_scores_of_the_cpu_and_trains(make_tiny: Make, waves: Waves, tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    make_tiny().save_pretrained(tmp_path)
+    for queries in ("pruned", "all"):
+        found, wanted = (
+            load_predictor("apgmos", tmp_path, device, queries=queries).predict(waves, 16_000)
+            for device in ("cuda", "cpu")
+        )
+        assert np.abs(found - wanted).max() <= 1e-3  # the cochlea is float32 there
+    model: Any = load_predictor("apgmos", tmp_path, "cuda")
+    stage = Stage("joint", epochs=1, settings={"vq_source": "random"})
+    model.begin_stage(stage)
+    model.network.to(model.device)
+    model.train_mode(stage)
+    clips = [training_clip(clip_from_array(wave, 16_000), utterance_id=str(at)) for at, wave in enumerate(waves)]
+    items = [model.prepare_training(clip, stage, np.random.default_rng(0)) for clip in clips]
+    outputs = model.training_forward(to_device(model.collate(items), model.device), stage)
+    losses = model.losses(outputs, torch.linspace(1, 5, len(waves), device="cuda")[:, None], stage)
+    assert all(bool(loss.isfinite()) for loss in losses.values())
 
 
 # --- odd clips ----------------------------------------------------------------------------------------------------

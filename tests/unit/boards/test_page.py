@@ -139,7 +139,14 @@ def test_labels_that_are_not_human_are_announced_at_the_top(samples, board_of):
 
 
 def test_a_page_shows_intervals_counts_ceiling_truth_and_provenance(samples, board_of):
-    one = samples.result("mine", counts__missing=3, counts__failed=2, provenance__dirty=True, options__limit=100)
+    one = samples.result(
+        "mine",
+        counts__missing=3,
+        counts__failed=2,
+        provenance__dirty=True,
+        options__limit=100,
+        predictor__stated="kmeans substitute",
+    )
     one["metrics"]["system"]["mos"]["srcc"] = {"value": 0.93, "ci": [0.909, 0.947]}
     page = task_page(board_of(one), drawn=True)
     for text in (
@@ -147,6 +154,7 @@ def test_a_page_shows_intervals_counts_ceiling_truth_and_provenance(samples, boa
         "| mine | 100 | 3 | 2 | in-domain: speech/train | Apache-2.0 | 0123456789ab (dirty) | 2026-09-01 |",
         "system truth: split-mean",
         "system unknown (no listeners are named); utterance 0.900 (single ratings)",
+        "mine: scored with kmeans substitute",
         "mine: only the first 100 clips were scored",
         "None known.",
     ):
