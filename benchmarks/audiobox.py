@@ -31,13 +31,14 @@ from mosharness.predictors.trainable import exact
 
 TOLERANCE = 1e-5
 LISTS = {"2 to 6 s": (2.0, 6.0, 2.4), "2 to 30 s": (2.0, 30.0, 1.4)}
-"""Shortest and longest clip, evenly spaced between, and the ratio that is wanted."""
+"""Bounds of the lengths, which are the middles of equal steps between them, and the ratio that is wanted."""
 
 
 def clips(count: int, shortest: float, longest: float) -> list[np.ndarray]:
     """Harmonic tones with a syllable-like envelope in noise, at fixed lengths in a fixed disorder."""
     waves = []
-    lengths = np.random.default_rng(0).permutation(np.linspace(shortest, longest, count))
+    middles = shortest + (longest - shortest) * (np.arange(count) + 0.5) / count
+    lengths = np.random.default_rng(0).permutation(middles)
     for number, length in enumerate(lengths):
         random = np.random.default_rng([1, number])
         time_s = np.arange(int(length * SAMPLE_RATE)) / SAMPLE_RATE
@@ -63,7 +64,7 @@ class Ways:
         for at, length in enumerate(batch["lengths"].tolist()):
             chunk = (waves[at : at + 1] if fill else waves[at : at + 1, :length]).to(self.predictor.device)
             states, counts = self.states_of(chunk, [length])
-            parts.append(self.predictor.network.heads_of(torch.stack(states), counts).raw)
+            parts.append(self.predictor.network.heads_of(states, counts).raw)
         weights = batch["weights"].to(self.predictor.device)
         mean = (torch.cat(parts) * weights[:, None]).sum(0) / weights.sum()
         return self.predictor.network.on_scale(mean).cpu()

@@ -114,14 +114,15 @@ class AudioboxNetwork(nn.Module):
     def stages(self, waves: Tensor, lengths: Tensor | Sequence[int]) -> Stages:
         """The same, with what comes before."""
         states, counts = self.backbone.states(waves, lengths)
-        return self.heads_of(torch.stack(states), counts)
+        whole = len(waves) == 1 and int(lengths[0]) == waves.shape[1]
+        return self.heads_of(states, None if whole else counts)
 
-    def heads_of(self, states: Tensor, counts: Tensor) -> Stages:
+    def heads_of(self, states: Sequence[Tensor] | Tensor, counts: Tensor | None) -> Stages:
         """What comes behind the WavLM.
 
         Args:
-            states: Shape ``(layers + 1, chunks, frames, channels)``.
-            counts: Valid frames per chunk.
+            states: ``layers + 1`` of shape ``(chunks, frames, channels)``.
+            counts: Valid frames per chunk; ``None``: all.
         """
         pooled = self._pool(states, counts)
         embedding = self.projection(pooled)
@@ -130,17 +131,19 @@ class AudioboxNetwork(nn.Module):
         raw = torch.cat([self.heads[name](embedding[:, at]) for at, name in enumerate(self.dimensions)], 1)
         return Stages(pooled, embedding, raw)
 
-    def _pool(self, states: Tensor, counts: Tensor) -> Tensor:
-        """States ``(layers + 1, chunks, frames, channels)`` to ``(chunks, axes, width)``, mixed by each axis."""
+    def _pool(self, states: Sequence[Tensor] | Tensor, counts: Tensor | None) -> Tensor:
+        """States mixed by each axis, then pooled: ``(chunks, axes, width)``."""
         logits = torch.stack([self.layer_weights[name] for name in self.dimensions])
-        weights = logits.softmax(1).to(states.dtype)  # (axes, layers + 1)
-        layers, chunks, frames, channels = states.shape
-        pooled: Tensor
+        weights = logits.softmax(1)  # (axes, layers + 1)
         if self.averages:  # linear: average first, then mix vectors instead of frames
-            pooled = self.pooling(states.flatten(0, 1), counts.repeat(layers)).view(layers, chunks, -1)
-            return torch.einsum("al,lnc->nac", weights.to(pooled.dtype), pooled)
-        mixed = (weights @ states.flatten(1)).view(-1, frames, channels)  # (axes * chunks, frames, channels)
-        pooled = self.pooling(mixed, counts.repeat(len(weights)))
+            averages = torch.stack([self.pooling(state, counts) for state in states])
+            return torch.einsum("al,lnc->nac", weights.to(averages.dtype), averages)
+        stacked = states if isinstance(states, Tensor) else torch.stack(tuple(states))
+        _, chunks, frames, channels = stacked.shape
+        if counts is None:
+            counts = torch.full((chunks,), frames, device=stacked.device)
+        mixed = weights.to(stacked.dtype) @ stacked.flatten(1)  # (axes, chunks * frames * channels)
+        pooled: Tensor = self.pooling(mixed.view(-1, frames, channels), counts.repeat(len(weights)))
         return pooled.view(len(weights), chunks, -1).transpose(0, 1)
 
     def on_scale(self, raw: Tensor) -> Tensor:

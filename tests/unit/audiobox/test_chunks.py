@@ -62,7 +62,9 @@ def test_a_trimmed_chunk_scores_as_one_that_is_padded_to_ten_seconds(pooling: st
             states = torch.stack(model(padded, attention_mask=mask, output_hidden_states=True).hidden_states)
             expected = network.heads_of(states, torch.tensor([valid_frames(samples)])).raw
             found = network(torch.from_numpy(chunk)[None], [len(chunk)])
+            own = network(padded, [len(chunk)])  # with room behind the chunk
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(own, expected, rtol=0, atol=1e-5)
         scores.append(found)
     assert torch.cat(scores).std(0).min() > 0.01
 
