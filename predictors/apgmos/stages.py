@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from ...harness.core.config import build_config
 from ...harness.core.errors import CheckpointError, UsageError
 from ...harness.core.lazy import LazyModule
-from ..base import check_tensors, load_tensors
 from ..ssl.shapes import frame_counts
 from ..trainable import Trainable, eval_where_frozen
 from .config import SAMPLE_RATE, ApgmosConfig, Part, StageSettings
@@ -95,6 +93,20 @@ class StagedTraining(Trainable):
     def _needs_semantics(self, part: Part) -> bool:
         return part == "sdm" or (part == "joint" and self.config.has_semantic_queries)
 
+    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
+        """Refuse labels that the decoder's range, mapped to ``scale``, cannot reach.
+
+        Raises:
+            UsageError: With the range of the labels.
+        """
+        rated = targets[np.isfinite(targets)]
+        low, high = self.config.scale
+        if rated.size and (rated.min() < low or rated.max() > high):
+            raise UsageError(
+                f"stage {stage.name}: labels go from {rated.min():g} to {rated.max():g}, outside scale "
+                f"[{low:g}, {high:g}]: set the task's own (--set scale=[LOWEST,HIGHEST])"
+            )
+
     def begin_stage(self, stage: Stage) -> None:
         """Put together what the stage works with, load what it starts from, freeze the rest.
 
@@ -105,11 +117,12 @@ class StagedTraining(Trainable):
 
         from .network import ENCODERS, parts_of
         from .semantics import semantic_digest
+        from .starts import start_tensors, take_parts
 
         part, settings = self.stage_settings(stage)
         network, wanted = self.network, parts_of(part, self.config)
         final = parts_of(self.config.final_part, self.config)
-        start = self._start_tensors(stage)
+        start = start_tensors(stage)
         there = set() if network.fresh else set(network.parts)
         if stage.starts:
             there = {name.partition(".")[0] for name in start} - {"semantics"}
@@ -125,7 +138,7 @@ class StagedTraining(Trainable):
             )
         added = network.become([*kept, *wanted], seed=torch.initial_seed())
         if stage.starts:
-            self._take(start, there)
+            take_parts(network, start, there)
         if "w2v" in added and "w2v" not in there:
             source = self._source("wav2vec2", settings, stage.name)
             if source is not None:
@@ -159,29 +172,6 @@ class StagedTraining(Trainable):
                 parameter.requires_grad_(False)
         if not any(one.requires_grad for one in self.network.parameters()):
             raise UsageError(f"stage {stage.name}: `frozen` leaves nothing to train")
-
-    def _start_tensors(self, stage: Stage) -> dict[str, Any]:
-        """The tensors of all folders that a stage starts from; later ones win."""
-        found: dict[str, Any] = {}
-        for folder in stage.starts.values():
-            tensors = load_tensors(Path(folder) / "model.safetensors")
-            if not any(
-                name.partition(".")[0] in ("auditory", "w2v", "semantic_decoder", "decoder") for name in tensors
-            ):
-                raise CheckpointError(f"stage {stage.name}: init: {folder} holds no weights of APG-MOS")
-            found.update(tensors)
-        return found
-
-    def _take(self, tensors: Mapping[str, Any], there: set[str]) -> None:
-        """Put start weights into the parts that the network has."""
-        import torch
-
-        own = self.network.state_dict()
-        chosen = {name: own[name] for name in own if name.partition(".")[0] in there}
-        parts = {name.partition(".")[0] for name in chosen}
-        given = {name: value for name, value in tensors.items() if name.partition(".")[0] in parts}
-        check_tensors(chosen, given, "init")
-        self.network.load_state_dict({**own, **{name: torch.as_tensor(value) for name, value in given.items()}})
 
     def train_mode(self, stage: Stage) -> None:
         """Training mode for what is trained; everything else is in eval mode and not touched.

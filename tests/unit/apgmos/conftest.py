@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,3 +51,15 @@ def make_tiny() -> Callable[..., Apgmos]:
         return model
 
     return make
+
+
+@pytest.fixture(scope="session")
+def rated(tmp_path_factory: pytest.TempPathFactory, write_wave: Callable[..., Path]) -> Path:
+    """A ``folder`` task: 9 clips to train on, 4 to choose by, 4 to test, of two systems."""
+    root = tmp_path_factory.mktemp("rated")
+    lines = ["path,system_id,mos,split"]
+    for at, split in enumerate(["train"] * 9 + ["dev"] * 4 + ["test"] * 4):
+        write_wave(root / f"{at}.wav", 0.4 + 0.15 * (at % 7), seed=at, level=0.02 + 0.02 * at)
+        lines.append(f"{at}.wav,sys{at % 2},{1.3 + 0.2 * at:.2f},{split}")
+    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return root

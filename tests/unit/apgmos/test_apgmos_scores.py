@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mosharness.harness.conformance import check_predictor, speech_like
 from mosharness.harness.core.audio import clip_from_array
 from mosharness.harness.core.errors import PredictionError
@@ -180,6 +182,17 @@ def test_long_clips_are_cut_and_their_scores_averaged_by_duration(make_tiny: Mak
         assert parts.std() > 1e-3
         assert model.predict([wave[:end]], 16_000)[0, 0] == pytest.approx(wanted, abs=1e-5)
     assert len(cut(wave[:64_000], 4.0).waves) == 1
+
+
+@given(st.integers(1, 200_000), st.floats(2.0, 5.0))
+@settings(max_examples=40)
+def test_chunks_are_the_whole_clip_in_parts_of_at_least_a_second(samples: int, longest: float) -> None:
+    wave = np.arange(samples, dtype=np.float32)
+    chunks = cut(wave, longest).waves
+    assert all(len(chunk) >= 16_000 for chunk in chunks)
+    assert all(len(chunk) < (longest + 1.0) * 16_000 + 1 for chunk in chunks)
+    joined = np.concatenate(chunks)
+    assert np.array_equal(joined, wave if samples >= 16_000 else np.resize(wave, 16_000))
 
 
 def test_stereo_and_other_rates_are_brought_to_16_khz_mono(make_tiny: Make) -> None:

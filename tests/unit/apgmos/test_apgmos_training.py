@@ -12,11 +12,9 @@ import pytest
 import torch
 from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.audio import clip_from_array
-from mosharness.harness.core.errors import CheckpointError, UnknownName, UsageError
 from mosharness.harness.training import train_predictor
 from mosharness.harness.training.recipe import Recipe, Stage, parse_recipe, read_recipe, recipe_names
 from mosharness.harness.training.stage import StageRun
-from mosharness.predictors import load_predictor
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.features import FrozenFeatures
 from mosharness.predictors.base import load_tensors
@@ -45,18 +43,6 @@ def recipe(stages: list[dict[str, Any]], config: dict[str, Any] | None = None, *
 
 
 STAGES = [{"name": "apm"}, {"name": "w2v"}, {"name": "joint"}]
-
-
-@pytest.fixture(scope="session")
-def rated(tmp_path_factory: pytest.TempPathFactory, write_wave: Callable[..., Path]) -> Path:
-    """A ``folder`` task: 9 clips to train on, 4 to choose by, 4 to test, of two systems."""
-    root = tmp_path_factory.mktemp("rated")
-    lines = ["path,system_id,mos,split"]
-    for at, split in enumerate(["train"] * 9 + ["dev"] * 4 + ["test"] * 4):
-        write_wave(root / f"{at}.wav", 0.4 + 0.15 * (at % 7), seed=at, level=0.02 + 0.02 * at)
-        lines.append(f"{at}.wav,sys{at % 2},{1.3 + 0.2 * at:.2f},{split}")
-    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
-    return root
 
 
 def weights(output: Path, stage: str = "") -> dict[str, np.ndarray]:
@@ -243,141 +229,6 @@ def test_a_training_that_died_resumes_to_the_same_bits(
             train_predictor("apgmos", task, output=tmp_path, recipe=plan, device="cpu")
     train_predictor("apgmos", task, output=tmp_path, recipe=plan, device="cpu", resume=True)
     assert same(weights(tmp_path), weights(undisturbed))
-
-
-# --- where weights come from --------------------------------------------------------------------------------------
-
-
-def test_a_checkpoint_round_trips_and_loads_the_semantic_branch_only_when_scores_need_it(
-    make_tiny: Make, waves: Waves, tmp_path: Path
-) -> None:
-    model = make_tiny()
-    wanted = model.predict_queries(waves, 16_000)
-    model.save_pretrained(tmp_path)
-    assert not any("hubert" in name or "quantizer" in name for name in load_tensors(tmp_path / "model.safetensors"))
-    pruned, complete = (load_predictor("apgmos", tmp_path, "cpu", queries=one) for one in ("pruned", "all"))
-    assert isinstance(pruned, Apgmos)
-    assert isinstance(complete, Apgmos)
-    assert pruned.semantic is None
-    assert np.array_equal(pruned.predict(waves, 16_000)[:, 0], wanted.pruned)
-    assert np.abs(complete.predict(waves, 16_000)[:, 0] - wanted.all).max() <= 1e-6
-    assert pruned.fingerprint() == model.fingerprint()
-    assert "semantics" in complete.fingerprint()
-    assert "vq: random" in pruned.stated_settings()
-    (tmp_path / "semantics.safetensors").unlink()
-    assert np.array_equal(load_predictor("apgmos", tmp_path, "cpu").predict(waves, 16_000)[:, 0], wanted.pruned)
-    with pytest.raises(CheckpointError, match="the branch was left out"):
-        load_predictor("apgmos", tmp_path, "cpu", queries="all")
-
-
-def test_another_semantic_branch_than_that_of_training_is_refused(make_tiny: Make, tmp_path: Path) -> None:
-    model = make_tiny()
-    model.network.semantics[0] ^= 1
-    model.save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="not the branch that these weights were trained with"):
-        load_predictor("apgmos", tmp_path, "cpu", queries="semantic")
-
-
-@pytest.mark.parametrize("settings", [{"front_end": "nyquist"}, {"D_f": 32}, {"rms_db": -26.0}, {"scale": (0, 100)}])
-def test_settings_that_the_weights_depend_on_cannot_be_changed_at_load(
-    make_tiny: Make, tmp_path: Path, settings: dict[str, Any]
-) -> None:
-    make_tiny().save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match=f"trained with {next(iter(settings))} = "):
-        load_predictor("apgmos", tmp_path, "cpu", **settings)
-    assert load_predictor("apgmos", tmp_path, "cpu", front_end="paper", scale=(1, 5)).config.D_f == 24
-
-
-def test_sources_that_are_not_named_are_asked_for_before_any_stage_begins(rated: Path, tmp_path: Path) -> None:
-    task = load_task("folder", rated)
-
-    def refused(plan: Recipe, message: str, kind: type[Exception] = UsageError) -> None:
-        with pytest.raises(kind, match=message):
-            train_predictor("apgmos", task, output=tmp_path, recipe=plan, device="cpu")
-
-    plan = recipe(STAGES, settings={})
-    refused(
-        plan, r"stage joint: settings.vq: name the generator file.*mosharness codebook.*--set train.joint.settings.vq"
-    )
-    missing = recipe(STAGES, settings={"vq": str(tmp_path / "s2G488k.pth")})
-    refused(missing, "s2G488k.pth: no such file", CheckpointError)
-    refused(recipe([{"name": "w2v"}], {"size": "base", "variant": "W2V"}), "settings.wav2vec2 names no start weights")
-    assert not (tmp_path / "folder").exists() or not list((tmp_path / "folder").rglob("state.safetensors"))
-
-
-def test_the_codebook_of_gptsovits_is_found_in_the_folder_of_the_environment_variable(
-    make_tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = make_tiny().semantic
-    assert source is not None
-    hubert: Any = source.hubert
-    hubert.model.save_pretrained(tmp_path / "chinese-hubert-base")
-    tensors = {name: value for name, value in source.state_dict().items() if not name.startswith("hubert.")}
-    torch.save({"weight": tensors}, tmp_path / "s2G488k.pth")
-    monkeypatch.setenv("MOSHARNESS_GPTSOVITS", str(tmp_path))
-    model, stage = make_tiny(), Stage("joint", epochs=1)
-    model.network.fresh = False
-    model.check_stage(stage)
-    model.begin_stage(stage)
-    assert model.semantic is not None
-    assert all(torch.equal(value, source.state_dict()[name]) for name, value in model.semantic.state_dict().items())
-    assert "vq: gptsovits" in model.stated_settings()
-    monkeypatch.setenv("MOSHARNESS_GPTSOVITS", str(tmp_path / "elsewhere"))
-    with pytest.raises(CheckpointError, match=r"elsewhere/s2G488k\.pth: no such file"):
-        make_tiny().check_stage(stage)
-
-
-def test_stages_that_make_no_sense_are_refused(make_tiny: Make) -> None:
-    with pytest.raises(UsageError, match="no trained auditory: let a stage apm go before it"):
-        Apgmos(TINY, device="cpu").begin_stage(Stage("joint", epochs=1, settings=RANDOM))
-    with pytest.raises(UsageError, match=r"set settings\.part to apm, w2v, sdm, joint"):
-        make_tiny().begin_stage(Stage("train", epochs=1))
-    with pytest.raises(UsageError, match=r"APM\+D does not use what w2v trains"):
-        make_tiny(variant="APM+D").begin_stage(Stage("w2v", epochs=1))
-    with pytest.raises(UnknownName, match="vq_source"):
-        make_tiny().begin_stage(Stage("joint", epochs=1, settings={"vq_sorce": "random"}))
-    model = make_tiny()
-    model.network.fresh = False
-    with pytest.raises(UsageError, match="leaves nothing to train"):
-        model.begin_stage(Stage("joint", epochs=1, frozen=("tokens.*", "fusion.*", "decoder.*"), settings=RANDOM))
-
-
-def test_pretrained_wav2vec2_is_what_the_stage_starts_from(make_tiny: Make, tmp_path: Path) -> None:
-    source: Any = make_tiny().network.w2v
-    source.model.save_pretrained(tmp_path)
-    stage = Stage("w2v", epochs=1, settings={"wav2vec2": str(tmp_path)})
-    torch.manual_seed(99)
-    fresh = Apgmos({**TINY, "variant": "W2V"}, device="cpu")
-    fresh.check_stage(stage)
-    fresh.begin_stage(stage)
-    found = fresh.network.w2v.state_dict()
-    assert all(torch.equal(found[name], value) for name, value in source.state_dict().items())
-
-
-def test_files_in_sheet_s_form_load_when_names_fit_and_are_listed_when_not(
-    make_tiny: Make, waves: Waves, tmp_path: Path
-) -> None:
-    model, path = make_tiny(), tmp_path / "checkpoint_BVCC.pkl"
-    state = {name: value for name, value in model.network.state_dict().items() if name != "semantics"}
-    torch.save({"model": state, "optimizer": {}, "steps": 3, "epochs": 1}, path)
-    loaded = load_predictor("apgmos", path, "cpu", size="tiny", D_f=24)
-    assert np.array_equal(loaded.predict(waves, 16_000), model.predict(waves, 16_000))
-    assert loaded.checkpoint.kind == "official"
-    wrong = {**state, "cochlea.weight": torch.ones(3), "tokens.linear.bias": torch.ones(5)}
-    del wrong["decoder.layers.0.bias"]
-    torch.save({"model": wrong}, path)
-    with pytest.raises(CheckpointError) as caught:
-        load_predictor("apgmos", path, "cpu", size="tiny", D_f=24)
-    for line in (
-        "3 of its tensors or ours do not match, and nothing is guessed",
-        "missing: decoder.layers.0.bias (64,)",
-        "not known: cochlea.weight (3,)",
-        "another shape: tokens.linear.bias (5,), ours (192,)",
-    ):
-        assert line in str(caught.value)
-    torch.save({"weights": [1]}, path)
-    with pytest.raises(CheckpointError, match="no state dict under 'model'"):
-        load_predictor("apgmos", path, "cpu", size="tiny")
 
 
 # --- recipes and tasks --------------------------------------------------------------------------------------------
