@@ -122,7 +122,7 @@ class StagedTraining(Trainable):
         part, settings = self.stage_settings(stage)
         network, wanted = self.network, parts_of(part, self.config)
         final = parts_of(self.config.final_part, self.config)
-        start = start_tensors(stage)
+        start = start_tensors(stage, self.config)
         there = set() if network.fresh else set(network.parts)
         if stage.starts:
             there = {name.partition(".")[0] for name in start} - {"semantics"}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ...harness.core.config import build_config
 from ...harness.core.errors import CheckpointError
+from ...harness.core.files import read_json
 from ..base import check_tensors, load_tensors
+from .config import ApgmosConfig
 from .network import ENCODERS, HEADS
 
 if TYPE_CHECKING:
@@ -17,19 +21,40 @@ if TYPE_CHECKING:
     from .network import ApgmosNetwork
 
 
-def start_tensors(stage: Stage) -> dict[str, Any]:
+def start_tensors(stage: Stage, config: ApgmosConfig) -> dict[str, Any]:
     """The tensors of all folders that a stage starts from; later ones win.
 
+    Args:
+        stage: With its starts.
+        config: What they are for.
+
     Raises:
-        CheckpointError: If a folder holds no part of APG-MOS.
+        CheckpointError: If a folder holds no part of APG-MOS, or an auditory encoder behind another front end.
     """
     found: dict[str, Any] = {}
     for folder in stage.starts.values():
         tensors = load_tensors(Path(folder) / "model.safetensors")
-        if not {name.partition(".")[0] for name in tensors} & {*ENCODERS, *HEADS}:
+        parts = {name.partition(".")[0] for name in tensors}
+        if "auditory" in parts and config.has_auditory_queries:
+            _check_front_end(Path(folder), config)
+        if not parts & {*ENCODERS, *HEADS}:
             raise CheckpointError(f"stage {stage.name}: init: {folder} holds no weights of APG-MOS")
         found.update(tensors)
     return found
+
+
+def _check_front_end(folder: Path, config: ApgmosConfig) -> None:
+    theirs, ours = asdict(_config_of(folder).front), asdict(config.front)
+    differing = [f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in ours if theirs[name] != ours[name]]
+    if differing:
+        raise CheckpointError(f"{folder}: trained behind another front end ({'; '.join(differing)})")
+
+
+def _config_of(folder: Path) -> ApgmosConfig:
+    saved = read_json(folder / "config.json") if (folder / "config.json").is_file() else None
+    if not isinstance(saved, dict) or saved.get("predictor") != "apgmos" or not isinstance(saved.get("config"), dict):
+        raise CheckpointError(f"{folder}: no config.json of apgmos beside the weights")
+    return build_config(ApgmosConfig, saved["config"], f"{folder}/config.json")
 
 
 def take_parts(network: ApgmosNetwork, tensors: Mapping[str, Any], there: set[str]) -> None:

@@ -80,6 +80,24 @@ def test_settings_that_the_weights_depend_on_cannot_be_changed_at_load(
     assert load_predictor("apgmos", tmp_path, "cpu", front_end="paper", scale=(1, 5)).config.D_f == 24
 
 
+def test_a_stage_starts_from_a_folder_unless_that_had_another_front_end(make_tiny: Make, tmp_path: Path) -> None:
+    source = make_tiny()
+    source.save_pretrained(tmp_path)
+    stage = Stage("joint", epochs=1, settings=RANDOM, starts={"x": str(tmp_path)})
+    model = Apgmos({"size": "tiny", "D_f": 24, "alpha": 1.0}, device="cpu")
+    model.begin_stage(stage)
+    own, theirs = model.network.state_dict(), source.network.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in theirs.items())
+    with pytest.raises(CheckpointError, match=r"trained behind another front end \(front_end"):
+        Apgmos({"size": "tiny", "D_f": 24, "front_end": "nyquist"}, device="cpu").begin_stage(stage)
+    without = Apgmos({"size": "tiny", "D_f": 24, "front_end": "nyquist", "variant": "w/o APM"}, device="cpu")
+    without.begin_stage(stage)  # takes nothing auditory
+    assert "auditory" not in without.network.parts
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"no config\.json of apgmos"):
+        Apgmos({"size": "tiny", "D_f": 24}, device="cpu").begin_stage(stage)
+
+
 def test_sources_that_are_not_named_are_asked_for_before_any_stage_begins(rated: Path, tmp_path: Path) -> None:
     task = load_task("folder", rated)
 
