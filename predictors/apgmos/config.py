@@ -164,6 +164,8 @@ class StageSettings:
             ``sdm`` (a decoder on the frozen semantic branch) or ``joint``; ``None``: the name of the stage.
         wav2vec2: Weights that wav2vec 2.0 starts from in stage ``w2v``: a hub id, folder or file (see
             ``predictors/ssl/pretrained.py``), or ``random``.
+        ecapa: A SpeechBrain file that the ECAPA-TDNN starts from in stage ``apm``, of the same sizes (the paper trains
+            from scratch: ours, for those who have one).
         hubert: Weights of HuBERT under the codebook, in the same forms.
         vq_source: ``gptsovits``, ``kmeans`` (our substitute), or ``random`` (tests and demonstrations).
         vq: The GPT-SoVITS file, or the folder of a k-means codebook.
@@ -174,6 +176,7 @@ class StageSettings:
 
     part: Part | None = None
     wav2vec2: str = ""
+    ecapa: str = ""
     hubert: str = ""
     vq_source: Literal["gptsovits", "kmeans", "random"] = "gptsovits"
     vq: str = ""

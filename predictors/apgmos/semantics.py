@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..ssl.backbone import SslBackbone
+    from .auditory.ecapa import Ecapa
     from .semantic.distortion import SemanticDistortion
 
 WEIGHTS, FACTS = "semantics.safetensors", "semantics.json"
@@ -47,6 +48,22 @@ def read_wav2vec2(config: ApgmosConfig, settings: StageSettings, stage: str) -> 
     except MosharnessError as error:
         raise _in_stage(error, stage, "wav2vec2") from error
     return backbone
+
+
+def read_ecapa(config: ApgmosConfig, settings: StageSettings, stage: str) -> Ecapa:
+    """The ECAPA-TDNN with the weights of the SpeechBrain file that a stage names.
+
+    Raises:
+        CheckpointError: If the file is not there or does not fit.
+    """
+    from .auditory.ecapa import Ecapa
+
+    encoder = Ecapa(config.D_f, config.encoder)
+    try:
+        encoder.load_speechbrain(Path(settings.ecapa).expanduser())
+    except MosharnessError as error:
+        raise _in_stage(error, stage, "ecapa") from error
+    return encoder
 
 
 def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) -> SemanticDistortion:
@@ -95,7 +112,7 @@ def _in_stage(error: MosharnessError, stage: str, name: str) -> MosharnessError:
     kind: type[MosharnessError] = UsageError if isinstance(error, UsageError) else CheckpointError
     setting = "settings." if str(error).startswith(f"{name}:") else ""
     where = f"--set train.{stage}.settings.{name}=..."
-    if name != "wav2vec2":
+    if name not in ("wav2vec2", "ecapa"):
         where += f", or ${VARIABLE}: the folder with s2G488k.pth and chinese-hubert-base"
     return kind(f"stage {stage}: {setting}{error} ({where})")
 

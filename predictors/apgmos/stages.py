@@ -77,16 +77,18 @@ class StagedTraining(Trainable):
         part, settings = self.stage_settings(stage)
         if part == "w2v" and self.network.fresh and set(stage.init) <= {"fresh"}:
             self._source("wav2vec2", settings, stage.name)
+        if part == "apm" and self.network.fresh and set(stage.init) <= {"fresh"} and settings.ecapa:
+            self._source("ecapa", settings, stage.name)
         if self._needs_semantics(part):
             self._source("semantics", settings, stage.name)
 
     def _source(self, kind: str, settings: StageSettings, stage: str) -> Any:
         """Start weights as a module, read once: they are looked for before the first stage and used in a later one."""
-        from .semantics import make_semantics, read_wav2vec2
+        from .semantics import make_semantics, read_ecapa, read_wav2vec2
 
         key = (kind, settings)
         if key not in self._sources:
-            read = read_wav2vec2 if kind == "wav2vec2" else make_semantics
+            read: Any = {"wav2vec2": read_wav2vec2, "ecapa": read_ecapa, "semantics": make_semantics}[kind]
             self._sources[key] = read(self.config, settings, stage)
         return self._sources[key]
 
@@ -143,6 +145,9 @@ class StagedTraining(Trainable):
             source = self._source("wav2vec2", settings, stage.name)
             if source is not None:
                 network.get_submodule("w2v").load_state_dict(source.state_dict())
+        if settings.ecapa and part == "apm" and "auditory" in added and "auditory" not in there:
+            source = self._source("ecapa", settings, stage.name)
+            network.get_submodule("auditory.ecapa").load_state_dict(source.state_dict())
         network.fresh = False
         if self._needs_semantics(part):
             semantic = self._source("semantics", settings, stage.name)

@@ -202,3 +202,20 @@ def test_files_in_sheet_s_form_load_when_names_fit_and_are_listed_when_not(
     torch.save({"weights": [1]}, path)
     with pytest.raises(CheckpointError, match="no state dict under 'model'"):
         load_predictor("apgmos", path, "cpu", size="tiny")
+
+
+def test_the_auditory_stage_may_start_from_a_file_of_speechbrain(make_tiny: Make, tmp_path: Path) -> None:
+    donor = make_tiny(variant="APM+D")
+    path = tmp_path / "embedding_model.ckpt"
+    torch.save(donor.network.auditory.ecapa.state_dict(), path)
+    fresh = Apgmos({"size": "tiny", "D_f": 24, "variant": "APM+D"}, device="cpu")
+    stage = Stage("apm", epochs=1, settings={"ecapa": str(path)})
+    fresh.check_stage(stage)
+    fresh.begin_stage(stage)
+    for name, tensor in donor.network.auditory.ecapa.state_dict().items():
+        assert torch.equal(fresh.network.auditory.ecapa.state_dict()[name], tensor)
+    other = Apgmos({"size": "tiny", "D_f": 16, "variant": "APM+D"}, device="cpu")
+    with pytest.raises(CheckpointError, match=r"stage apm: .*of another shape.*train\.apm\.settings\.ecapa"):
+        other.check_stage(stage)
+    with pytest.raises(CheckpointError, match=r"stage apm: .*absent"):
+        other.check_stage(Stage("apm", epochs=1, settings={"ecapa": str(tmp_path / "absent.ckpt")}))
