@@ -10,11 +10,12 @@ READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut
 
 .PHONY: demo test lint install clean
 
-# DEMO names the folder; a new temporary one by default.
+# DEMO names the folder; a new temporary one by default. One thread: the networks are too small to gain from more.
 demo: install
 	@set -e; start=$$(date +%s); place="$(DEMO)"; \
 	test -n "$$place" || place=$$(mktemp -d -t mosharness-demo-XXXXXX); \
-	$(BIN)/mosharness run --task demo --predictor dsp --predictor jsqa --train --device cpu --output "$$place/results"; \
+	OMP_NUM_THREADS=1 $(BIN)/mosharness run --task demo --predictor dsp --predictor jsqa --train --device cpu \
+		--output "$$place/results"; \
 	$(BIN)/mosharness verify "$$place/results/demo/test/dsp"; \
 	$(BIN)/mosharness verify "$$place/results/demo/test/jsqa"; \
 	$(BIN)/mosharness leaderboard --results "$$place/results" --output "$$place/leaderboards" --task demo; \
