@@ -80,6 +80,7 @@ def test_a_killed_run_resumes_to_the_same_files(
     assert sorted(path.name for path in folder.iterdir()) == ["predictions.csv", "result.json"]
 
 
+@pytest.mark.slow
 def test_an_interrupt_exits_130_and_keeps_what_was_finished(
     repository: Path, small_folder: Path, toy: ModuleType, tmp_path: Path
 ) -> None:

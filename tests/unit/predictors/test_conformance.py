@@ -195,7 +195,7 @@ def test_a_predictor_that_scores_clips_singly_may_only_be_given_one() -> None:
     assert failed(Single()) == {}
 
 
-@pytest.mark.parametrize("variant", ["nisqa", "nisqa_mos_only", "nisqa_tts"])
+@pytest.mark.parametrize("variant", ["nisqa", pytest.param("nisqa_mos_only", marks=pytest.mark.slow), "nisqa_tts"])
 def test_nisqa_conforms_with_any_weights(variant: str) -> None:
     import torch
     from mosharness.predictors.nisqa import Nisqa

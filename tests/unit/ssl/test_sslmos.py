@@ -58,7 +58,7 @@ def assert_invariant(backbone: str, layers: int = 12, **config: Any) -> None:
     assert largest <= max(1e-5, 2 * gap)
 
 
-@pytest.mark.parametrize("size", ["tiny", "tiny_large"])
+@pytest.mark.parametrize("size", [pytest.param("tiny", marks=pytest.mark.slow), "tiny_large"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_sixteen_clips_score_in_one_batch_as_alone_in_miniature(kind: str, size: str) -> None:
     assert_invariant(f"{kind}-{size}")
