@@ -38,12 +38,15 @@ class Trainable(Predictor):
         network: Everything with weights, in eval mode on ``device`` except while the engine trains it.
         takes_dimensions: Whether a fresh instance is built for the dimensions of the task it is trained on (class
             attribute). :meth:`make_network` must then follow ``self.dimensions``.
+        alone_on_cpu: Whether clips are scored one by one on the CPU, where one clip per thread is faster than padded
+            batches (class attribute; ``parallel_score`` lets several threads do it).
         global_losses: Whether :meth:`losses` sees the outputs of the whole batch when several processes train
             (class attribute): every output is then ``(n, ...)`` with equal trailing sizes in all processes. With
             ``False`` it sees the clips of its own process, and must be a mean over clips.
     """
 
     takes_dimensions: ClassVar[bool] = False
+    alone_on_cpu: ClassVar[bool] = False
     global_losses: ClassVar[bool] = True
     network: nn.Module
 
@@ -173,6 +176,11 @@ class Trainable(Predictor):
 
     def score(self, batch: Sequence[Any]) -> np.ndarray:
         """Scores ``(len(batch), dimensions)`` as float64; see :meth:`forward`."""
+        if self.alone_on_cpu and self.device == "cpu":
+            return np.concatenate([self._score_together([item]) for item in batch])
+        return self._score_together(batch)
+
+    def _score_together(self, batch: Sequence[Any]) -> np.ndarray:
         import torch
 
         ready = to_device(self.collate(batch), self.device)

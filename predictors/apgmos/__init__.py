@@ -76,6 +76,7 @@ class Apgmos(StagedTraining):
     max_clips = 32
     max_batch_seconds = 240.0
     parallel_score = True
+    alone_on_cpu = True
     extra_files: ClassVar[tuple[str, ...]] = ("semantics.json",)
 
     config: ApgmosConfig
@@ -143,12 +144,6 @@ class Apgmos(StagedTraining):
         """Scores ``(clips, 1)`` on the task's scale."""
         rows = self._row_scores(batch, (self.config.queries,))
         return self.to_scale((batch["share"] * rows[0]).sum(1))[:, None]  # no product that autocast would round
-
-    def score(self, batch: Sequence[Chunks]) -> np.ndarray:
-        """As in the base class; on the CPU clip by clip, which is faster there than any batch."""
-        if self.device != "cpu":
-            return super().score(batch)
-        return np.concatenate([super(Apgmos, self).score([item]) for item in batch])
 
     def _row_scores(self, batch: Mapping[str, Tensor], kinds: Sequence[Queries]) -> list[Tensor]:
         """Scores of all chunks on the decoder's scale, ``(rows,)`` for each kind of queries."""

@@ -77,6 +77,7 @@ class ClapMos(Trainable):
     max_clips = 32
     max_batch_seconds = math.inf  # every clip is one window, whatever its length
     takes_dimensions = True
+    alone_on_cpu = True
     uses_text = True
 
     config: ClapMosConfig
@@ -175,11 +176,6 @@ class ClapMos(Trainable):
             text = torch.cat([self._embedding(row, batch["ids"]) for row in batch["ids"].tolist()])
         scores: Tensor = self.network(batch["mel"], text)
         return scores
-
-    def score(self, batch: Sequence[ClapItem]) -> np.ndarray:
-        if self.device != "cpu":
-            return super().score(batch)
-        return np.concatenate([super(ClapMos, self).score([item]) for item in batch])
 
     def weights_changed(self) -> None:
         super().weights_changed()

@@ -56,6 +56,7 @@ class Jsqa(Trainable):
     max_clips = 32
     max_batch_seconds = 240.0
     parallel_score = True
+    alone_on_cpu = True
 
     config: JsqaConfig
     network: JsqaNetwork
@@ -94,11 +95,6 @@ class Jsqa(Trainable):
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         scores: Tensor = self.network(batch["waves"], batch["lengths"])
         return scores
-
-    def score(self, batch: Sequence[np.ndarray]) -> np.ndarray:
-        if self.device != "cpu":
-            return super().score(batch)
-        return np.concatenate([super(Jsqa, self).score([item]) for item in batch])
 
     def load_tensors(self, tensors: Mapping[str, Any]) -> None:
         """As the base class; a projection head is only taken by a network that has one, and may be absent."""

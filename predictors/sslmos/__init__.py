@@ -55,6 +55,7 @@ class SslMos(Trainable):
     max_clips = 32
     max_batch_seconds = 240.0
     parallel_score = True
+    alone_on_cpu = True
     takes_dimensions = True
     global_losses = False  # frame scores of different processes differ in length
 
@@ -85,11 +86,6 @@ class SslMos(Trainable):
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         scores: Tensor = self.network(batch["waves"], batch["lengths"])
         return scores
-
-    def score(self, batch: Sequence[np.ndarray]) -> np.ndarray:
-        if self.device != "cpu":
-            return super().score(batch)
-        return np.concatenate([super(SslMos, self).score([item]) for item in batch])
 
     @classmethod
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
