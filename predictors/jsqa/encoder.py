@@ -6,6 +6,7 @@ Source: class ``base_encoder`` of ``pranaymanocha/PerceptualAudio`` (commit 4bd0
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,8 @@ class Encoder(nn.Module):
 
     In evaluation the fourth layer of a block is computed with stride 2, which gives the same numbers without those
     that would be dropped, as all that follows the convolution works point by point; and the batch norm, a fixed factor
-    and offset per channel then, is folded into the convolution. Training keeps the plain form, in which batch
-    statistics are over all steps, as in CDPAM.
+    and offset per channel then, is folded into the convolution where that is less work. Training keeps the plain form,
+    in which batch statistics are over all steps, as in CDPAM.
 
     Clips of unequal length come zero-padded with their lengths: after every layer what lies behind a clip's end is
     zero again, as the padding of the next convolution is for a clip on its own, and batch statistics are over true
@@ -78,9 +79,13 @@ class Encoder(nn.Module):
         for layer, (convolution, norm) in enumerate(zip(self.encoder, self.ebatch, strict=True)):
             halves = layer % BLOCK == BLOCK - 1
             if self.strided and not self.training:
-                weight, bias = _folded(convolution, norm)
                 stride = 2 if halves else 1
-                states = functional.conv1d(states, weight, bias, stride, KERNEL // 2)
+                if states.shape[1] * KERNEL <= states.shape[2]:  # fewer weights than outputs
+                    weight, bias = _folded(convolution, norm)
+                    states = functional.conv1d(states, weight, bias, stride, KERNEL // 2)
+                else:
+                    own: Any = convolution
+                    states = norm(functional.conv1d(states, own.weight, own.bias, stride, KERNEL // 2))
                 states = functional.leaky_relu(states, SLOPE, inplace=True)
             else:
                 states = convolution(states)
