@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ..harness.core.audio import Clip
+    from ..harness.core.audio import AudioLimits, Clip
     from ..harness.training.recipe import Stage
 else:
     np = LazyModule("numpy")
@@ -127,6 +127,21 @@ class Trainable(Predictor):
             generator: Keyed by seed, epoch and utterance; the only allowed source of randomness.
         """
         return self.prepare_clip(clip)
+
+    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
+        """A dev clip for a loss of the predictor's own; by default as :meth:`prepare_training` makes it."""
+        return self.prepare_training(clip, stage, generator)
+
+    def training_limits(self, stage: Stage) -> AudioLimits:
+        """The reader's limits for clips of a stage; a predictor that cuts clips itself may take longer ones."""
+        return self.limits()
+
+    def begin_batch(self, stage: Stage, generator: np.random.Generator) -> None:
+        """Called before the forward of every batch with a generator that is the same in all processes.
+
+        For draws that a batch has in common; those from torch's global generator differ between processes. The
+        default does nothing.
+        """
 
     def resampled(self, clip: Clip) -> Clip:
         """``clip`` at an accepted rate, for augmentation before :meth:`prepare`; its length is checked first.

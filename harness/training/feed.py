@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ...predictors.trainable import Trainable
 
 AHEAD = 2  # windows that are prepared in advance
+DEV = "dev"
+"""In place of an epoch: clips that a loss is measured on, see ``Trainable.prepare_dev``."""
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Feed:
     """Prepared shares of batches in the order of the plan.
 
     Args:
-        predictor: Whose ``prepare_training`` is called.
+        predictor: Whose ``prepare_training`` (``prepare_dev``) is called.
         stage: The stage.
         examples: All clips of an epoch.
         seed: Seed of the run.
@@ -70,7 +72,7 @@ class Feed:
         """Yield one list of shares per window of ``plan`` (see ``plan.windows``).
 
         Args:
-            epoch: What the clips' generators are keyed by besides seed, stage and clip.
+            epoch: What the clips' generators are keyed by besides seed, stage and clip; :data:`DEV` for dev clips.
             plan: What is left of the epoch.
 
         Raises:
@@ -121,9 +123,10 @@ class Feed:
         """A one-tuple of the prepared clip, or ``None`` for one that cannot be used."""
         example = self.examples[at]
         try:
-            clip = example.read(self.predictor.limits())
+            clip = example.read(self.predictor.training_limits(self.stage))
             random = generator(self.seed, self.stage.name, epoch, example.key)
-            return (self.predictor.prepare_training(clip, self.stage, random),)
+            prepare = self.predictor.prepare_dev if epoch == DEV else self.predictor.prepare_training
+            return (prepare(clip, self.stage, random),)
         except AudioError as error:
             self.failed[example.name] = f"{error.code}: {error.reason}"
             if len(self.failed) > self.stage.allow_failed:

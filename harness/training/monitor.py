@@ -12,9 +12,9 @@ import numpy as np
 
 from ..core.errors import ClipsFailed, UsageError
 from .data import DevSet
-from .feed import Feed
+from .feed import DEV, Feed
 from .losses import LOSSES, named_loss
-from .plan import plan_epoch, windows
+from .plan import generator, plan_epoch, windows
 from .randomness import seed_everything
 from .recipe import Stage, Stop
 from .terms import as_dict, own_terms, total_loss
@@ -191,11 +191,12 @@ def loss_on_dev(
         feed.failed = failed
         durations, rates = [one.duration_s for one in group.examples], [one.sample_rate for one in group.examples]
         batches = plan_epoch(durations, rates, stage.batch, seed=seed, stage=stage.name, epoch=-1)
-        for (own,) in feed.windows("dev", windows(batches, 1)):
+        for (own,) in feed.windows(DEV, windows(batches, 1)):
             if not own.places:
                 continue
             targets = torch.tensor([group.examples[own.batch[place]].targets for place in own.places])
-            seed_everything(seed, stage.name, "dev", own.batch)
+            seed_everything(seed, stage.name, DEV, own.batch)
+            predictor.begin_batch(stage, generator(seed, stage.name, DEV, own.batch, "batch"))
             with torch.no_grad():
                 batch = to_device(predictor.collate(own.items), device)
                 with autocast(device, stage.precision):

@@ -276,6 +276,7 @@ class StageRun:
 
         stage, device = self.stage, self.accelerator.device
         seed_everything(self.seed, stage.name, self.position.step, at, self.rank)
+        self.predictor.begin_batch(stage, generator(self.seed, stage.name, self.position.step, at, "batch"))
         examples = self._examples(own)
         targets = torch.tensor([one.targets for one in examples], dtype=torch.float32, device=device)
         batch = to_device(self.predictor.collate(own.items), device)
