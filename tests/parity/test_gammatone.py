@@ -95,14 +95,15 @@ def test_output_is_the_reference_s(golden: Golden, at: int, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_pooled_gammatone_brian2hears_cases_do_not_change_in_a_padded_batch(golden: Golden, dtype: str) -> None:
-    cases = {case["name"]: case for case, output in OUTPUTS if output["pooling"] == "adaptive"}
-    for case in list(cases.values())[-2:]:
-        cochlea = make(case, dtype, "adaptive")
+    pooled = [(case, output) for case, output in OUTPUTS if output["pooling"] is not None]
+    assert pooled, "these vectors have no pooled output, so nothing is tested here"
+    for case, output in pooled[-3:]:
+        cochlea = make(case, dtype, "adaptive" if output["pooling"] == "adaptive" else "blocks")
         wave = golden.wave(case["input"])[0]
         batch = torch.full((2, len(wave) + 901), 9.0)
         batch[0, : len(wave)], batch[1] = wave, 0.1
         frames, counts = cochlea(batch, [len(wave), batch.shape[1]])
-        golden.compare(f"{case['name']}__adaptive", frames[0, : counts[0]], dtype)
+        golden.compare(output["array"], frames[0, : counts[0]], dtype)
 
 
 def test_every_gammatone_brian2hears_array_is_compared(golden: Golden) -> None:
