@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..harness.core.errors import CheckpointError
-from ..harness.core.files import file_sha256
+from ..harness.core.files import file_sha256, read_json
 from ..harness.core.registry import Registry
 from .base import CheckpointInfo, Predictor, PredictorCard, resolve_device
 
@@ -90,8 +90,15 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
 
     repository, _, revision = name.partition("@")
     files = dict.fromkeys(("config.json", "card.json", "model.safetensors", *cls.extra_files))
-    folder = fetch_snapshot(repository, revision=revision or "main", files=files, what=f"weights of {cls.card.name}")
-    predictor = cls.from_folder(Path(folder), config, **options)
+    what = f"weights of {cls.card.name}"
+    folder = Path(fetch_snapshot(repository, revision=revision or "main", files=files, what=what))
+    saved = read_json(folder / "config.json")
+    settings = saved.get("config") if isinstance(saved, dict) else None
+    if isinstance(settings, dict) and saved.get("predictor") == cls.card.name:
+        further = dict.fromkeys(cls.further_files(folder, {**settings, **config}))
+        if further:  # of the commit that was taken, though the branch may have moved on
+            folder = Path(fetch_snapshot(repository, revision=folder.name, files={**files, **further}, what=what))
+    predictor = cls.from_folder(folder, config, **options)
     predictor.checkpoint = CheckpointInfo("hub", name, predictor.checkpoint.sha256)
     return predictor
 

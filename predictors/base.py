@@ -180,9 +180,29 @@ class Predictor:
         return None
 
     @classmethod
+    def further_files(cls, folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Files of a hub checkpoint that only some settings need, beside ``extra_files``.
+
+        Args:
+            folder: With ``config.json`` and ``extra_files``.
+            config: The settings in it, those of the user put over them.
+        """
+        return ()
+
+    @classmethod
     def task_config(cls, task: str) -> dict[str, Any]:
         """Settings that suit a task when published weights score it and the user says nothing else."""
         return {}
+
+    @classmethod
+    def recipe_names(cls, task: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Recipes to look for, behind ``<predictor>-``, when the user names none: the first that there is counts.
+
+        Args:
+            task: The task to train on.
+            config: Settings that the user gave; they decide where settings need recipes of their own.
+        """
+        return (task, "default")
 
     @classmethod
     def published_training(cls, config: Mapping[str, Any]) -> tuple[str, ...]:

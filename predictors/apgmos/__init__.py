@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
+from ...harness.core.config import build_config
 from ...harness.core.errors import CheckpointError, PredictionError
 from ...harness.core.files import digest
 from ...harness.core.lazy import LazyModule
@@ -201,9 +202,10 @@ class Apgmos(StagedTraining):
 
     def _semantics(self, waves: Tensor, lengths: list[int]) -> Any:
         if self.semantic is None:
+            instead = ", or use queries: pruned" if self.config.has_auditory_queries else ""
             raise PredictionError(
                 f"queries: {self.config.queries} of {self.config.variant} needs the semantic branch, which is not "
-                "loaded: load a checkpoint folder with semantics.safetensors, or use queries: pruned"
+                f"loaded: load a checkpoint folder with semantics.safetensors{instead}"
             )
         return self.semantic(waves, lengths)
 
@@ -217,7 +219,8 @@ class Apgmos(StagedTraining):
         """Pruned, ASI and SI scores of one forward pass. Arguments and errors as :meth:`predict`.
 
         Without ``balance_queries`` they obey ``all = (N_a * pruned + N_s * semantic) / (N_a + N_s)`` for clips of one
-        chunk (queries never see each other). ``N_s`` counts all chunks of a clip.
+        chunk (queries never see each other). ``N_s`` counts all chunks of a clip. Not for ``w/o CA``, whose scores all
+        have the wav2vec 2.0 frames in their mean too.
 
         Raises:
             PredictionError: If the model has no auditory or no semantic queries, or the branch is not loaded.
@@ -305,6 +308,14 @@ class Apgmos(StagedTraining):
                 )
             predictor.use_semantics(semantic)
         return predictor
+
+    @classmethod
+    def further_files(cls, folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """``semantics.safetensors``, where scores need the branch and the checkpoint says that it has it."""
+        from .semantics import WEIGHTS, has_semantics
+
+        settings = build_config(ApgmosConfig, dict(config), f"{folder}/config.json")
+        return (WEIGHTS,) if settings.scores_semantics and has_semantics(folder) else ()
 
     @classmethod
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:

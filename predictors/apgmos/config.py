@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..ssl.shapes import SIZES
 from .auditory.config import ECAPA_SIZES, EcapaConfig, FrontEndConfig
 
 SAMPLE_RATE = 16_000
@@ -39,8 +41,12 @@ class ApgmosConfig:
         front_end: Centre frequencies of the cochlea: ``paper`` (20 Hz to 20 kHz, those above 8 kHz aliased) or
             ``nyquist`` (20 Hz to 8 kHz).
         D_f: Cochlear channels, or mel bands of ``Mel+D`` (ours: 128; the paper does not say, its mel baseline has 128).
-        rms_db: Level that clips are brought to before the cochlea, in dB below full scale; ``None`` leaves them.
+        low, high: Lowest and highest centre frequency in Hz; ``None``: as ``front_end`` says.
+        rms_db: Level that clips are brought to before the cochlea, in dB relative to full scale (of a clip that is cut,
+            each chunk by itself); ``None`` leaves them.
         pooling: Of the cochlea's output to 40 Hz: ``blocks`` of 400 samples, or ``adaptive`` bins (PyTorch's).
+        subtract_mean: Take each clip's mean over time off its frames before the auditory encoder (ours; off, as the
+            paper does not mention it).
         D_a: Width of the auditory embedding.
         N_a: Auditory tokens.
         tau: Half width of the attention band in wav2vec 2.0 frames (equation 10).
@@ -64,8 +70,11 @@ class ApgmosConfig:
     size: Literal["base", "tiny"] = "base"
     front_end: Literal["paper", "nyquist"] = "paper"
     D_f: int = 128
+    low: float | None = None
+    high: float | None = None
     rms_db: float | None = None
     pooling: Literal["blocks", "adaptive"] = "blocks"
+    subtract_mean: bool = False
     D_a: int = 192
     N_a: int = 8
     tau: int = 10
@@ -87,16 +96,33 @@ class ApgmosConfig:
         for name in ("D_f", "D_a", "N_a", "tau", "L", "heads", "decoder_hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} = {getattr(self, name)}: at least 1")
-        if not 0.0 <= self.alpha <= 1.0 or (self.beta is not None and self.beta < 0.0):
-            raise ValueError(f"alpha = {self.alpha}, beta = {self.beta}: alpha from 0 to 1, beta from 0")
-        if not self.scale[0] < self.scale[1]:
-            raise ValueError(f"scale = {self.scale}: lowest and highest label, in this order")
-        if self.chunk_seconds < 2.0:
-            raise ValueError(f"chunk_seconds = {self.chunk_seconds}: at least 2")
+        width = int(SIZES[self.size]["hidden_size"])
+        if width % self.heads:
+            raise ValueError(f"heads = {self.heads}: must divide {width}, the width of size {self.size}")
+        if not self.dimension.strip():
+            raise ValueError("dimension is empty: name the score")
+        self._check_numbers()
         if self.variant == "w/o APM" and self.queries == "pruned":
             object.__setattr__(self, "queries", "semantic")  # all that it has
         if self.queries != "pruned" and (self.variant == "w/o SDM" or self.variant in BASELINES):
             raise ValueError(f"queries = {self.queries}: variant {self.variant} has no semantic queries")
+        _ = self.front  # whose own checks are those of low and high
+
+    def _check_numbers(self) -> None:
+        if not 0.0 <= self.decoder_dropout < 1.0:
+            raise ValueError(f"decoder_dropout = {self.decoder_dropout}: from 0 to below 1")
+        for name in ("margin", "tie"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} = {getattr(self, name)}: a number from 0")
+        for name in ("low", "high", "rms_db"):
+            if getattr(self, name) is not None and not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} = {getattr(self, name)}: a finite number, or null")
+        if not 0.0 <= self.alpha <= 1.0 or (self.beta is not None and not 0.0 <= self.beta < math.inf):
+            raise ValueError(f"alpha = {self.alpha}, beta = {self.beta}: alpha from 0 to 1, beta from 0")
+        if not -math.inf < self.scale[0] < self.scale[1] < math.inf:
+            raise ValueError(f"scale = {self.scale}: lowest and highest label, in this order")
+        if not 2.0 <= self.chunk_seconds < math.inf:
+            raise ValueError(f"chunk_seconds = {self.chunk_seconds}: a finite number, at least 2")
 
     @property
     def rank_weight(self) -> float:
@@ -107,7 +133,7 @@ class ApgmosConfig:
     def front(self) -> FrontEndConfig:
         """Settings of the front end of the auditory branch."""
         name: Any = "mel" if self.variant == "Mel+D" else self.front_end
-        return FrontEndConfig(name, self.D_f, sample_rate=SAMPLE_RATE, rms_db=self.rms_db, pooling=self.pooling)
+        return FrontEndConfig(name, self.D_f, self.low, self.high, SAMPLE_RATE, self.rms_db, self.pooling)
 
     @property
     def encoder(self) -> EcapaConfig:
@@ -140,8 +166,11 @@ WEIGHTS_DEPEND_ON = (
     "size",
     "front_end",
     "D_f",
+    "low",
+    "high",
     "rms_db",
     "pooling",
+    "subtract_mean",
     "D_a",
     "N_a",
     "L",

@@ -108,9 +108,10 @@ class FrozenFeatures:
         from ...harness.training.features import FeatureCache
 
         front = {"front_end": asdict(self.front_end.config), "arithmetic": str(self.front_end.dtype)}
+        encoding = {"subtract_mean": True} if getattr(self.auditory, "subtract_mean", False) else {}
         uses: dict[str, tuple[nn.Module | None, Mapping[str, Any]]] = {
             "cochleagram": (None, front),
-            "embedding": (self.auditory, front),
+            "embedding": (self.auditory, {**front, **encoding}),
             "semantic": (self.semantic, {"quantised": self.quantised}),
             "frames": (self.w2v, {}),
         }

@@ -6,6 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+ROUNDING = 1e-5
+"""Labels whose distance is this close to the limit of a tie lie on it: 3.1 - 3.0 is below 0.1 in float32."""
+
 
 def regression_loss(positions: Tensor, weights: Tensor, labels: Tensor, margin: float = 0.0) -> Tensor:
     """``L_reg``: mean over clips of the mean over positions of the distance to the clip's label.
@@ -29,8 +32,8 @@ def ranking_loss(scores: Tensor, labels: Tensor, tie: float = 0.1) -> Tensor:
     """``L_rank``: cross-entropy of ``sigmoid(s_i - s_j)`` over all unordered pairs of a batch.
 
     The wanted value is 0.5 where the labels differ by less than ``tie`` (also where one is a little larger), else 1 or
-    0. Swapping a pair changes nothing, so ordered pairs have the same mean. 0 for one clip. Computed on logits, so any
-    gap of scores is finite.
+    0. Labels exactly ``tie`` apart, float32 rounding aside, do not tie. Swapping a pair changes nothing, so ordered
+    pairs have the same mean. 0 for one clip. Computed on logits, so any gap of scores is finite.
 
     Args:
         scores: Of clips, ``(n,)``.
@@ -41,5 +44,5 @@ def ranking_loss(scores: Tensor, labels: Tensor, tie: float = 0.1) -> Tensor:
     if not len(first):
         return scores.sum() * 0.0
     gap = labels[first] - labels[second]
-    wanted = torch.where(gap.abs() < tie, 0.5, (gap > 0).to(scores.dtype))
+    wanted = torch.where(gap.abs() < tie - ROUNDING, 0.5, (gap > 0).to(scores.dtype))
     return binary_cross_entropy_with_logits(scores[first] - scores[second], wanted)

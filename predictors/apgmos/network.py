@@ -124,7 +124,7 @@ class ApgmosNetwork(nn.Module):
         decoder = (config.decoder_hidden, config.decoder_dropout)
         module: nn.Module
         if name == "auditory":
-            module = AuditoryEncoder(config.D_f, config.encoder)
+            module = AuditoryEncoder(config.D_f, config.encoder, config.subtract_mean)
         elif name == "w2v":
             module = SslBackbone("wav2vec2", config.size)
         elif name == "tokens":

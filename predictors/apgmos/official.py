@@ -2,8 +2,9 @@
 
 No official code was found. A public evaluation platform runs checkpoints called ``checkpoint_BVCC.pkl`` and
 ``checkpoint_SOMOS.pkl``, and much of the paper reads as SHEET does, whose files are pickles of ``{"model": state dict,
-"optimizer": ..., "steps": ..., "epochs": ...}``. That wrapper is read here; names inside are taken only if they are
-exactly ours, and everything that differs is listed.
+"optimizer": ..., "steps": ..., "epochs": ...}``. That wrapper is read here. Names below ``w2v.`` may be those of
+transformers, with the weight norm under its older or newer names, or those of fairseq; all others are taken only if
+they are exactly ours. Everything that differs is listed.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ def from_official(cls: type[P], path: Path, config: Mapping[str, Any], options: 
     Raises:
         CheckpointError: If the file is none of these, or any name or shape differs; the message lists what.
     """
-    state = read_state(path)
     predictor = cls(config, **options)
     own = predictor.network.state_dict()
+    state = renamed(read_state(path), predictor, str(path))
     problems = differences(own, state)
     if problems:
         listed = "\n  ".join(problems[:SHOWN])
@@ -58,6 +59,30 @@ def read_state(path: Path) -> dict[str, Any]:
             "written by save_pretrained"
         )
     return {str(name): value for name, value in state.items()}
+
+
+def renamed(state: Mapping[str, Any], predictor: Apgmos, source: str) -> dict[str, Any]:
+    """Tensors of wav2vec 2.0 under our names, as far as they are known by another; the rest as it is.
+
+    Raises:
+        CheckpointError: If two tensors of the file are the same one of ours.
+    """
+    from ..ssl.official import key_map, new_weight_norm
+
+    if "w2v" not in predictor.network.parts:
+        return dict(state)
+    backbone: Any = predictor.network.get_submodule("w2v")
+    names = {new_weight_norm(name): name for name in backbone.model.state_dict()}
+    known = {new_weight_norm(theirs): names[new_weight_norm(ours)] for theirs, ours in key_map(backbone).items()}
+    known |= names
+    ready: dict[str, Any] = {}
+    for name, value in state.items():
+        inner = new_weight_norm(name.removeprefix("w2v.").removeprefix("model."))
+        ours = f"w2v.model.{known[inner]}" if name.startswith("w2v.") and inner in known else name
+        if ours in ready:
+            raise CheckpointError(f"{source}: two of its tensors are {ours} here; the second is called {name}")
+        ready[ours] = value
+    return ready
 
 
 def differences(own: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:

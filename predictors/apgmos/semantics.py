@@ -24,6 +24,16 @@ WEIGHTS, FACTS = "semantics.safetensors", "semantics.json"
 RANDOM = "random"
 VARIABLE = "MOSHARNESS_GPTSOVITS"
 """Names the folder ``pretrained_models`` of GPT-SoVITS, for recipes that name no codebook or HuBERT."""
+PUBLISHED = (
+    "s2G488k.pth",
+    "gsv-v2final-pretrained/s2G2333k.pth",
+    "s2Gv3.pth",
+    "gsv-v4-pretrained/s2Gv4.pth",
+    "v2Pro/s2Gv2Pro.pth",
+    "v2Pro/s2Gv2ProPlus.pth",
+)
+"""Generator files in that folder, v1 first; the first that is there is taken. All hold a codebook of the same form."""
+CHINESE_HUBERT = "chinese-hubert-base"
 
 
 def read_wav2vec2(config: ApgmosConfig, settings: StageSettings, stage: str) -> SslBackbone | None:
@@ -69,7 +79,7 @@ def read_ecapa(config: ApgmosConfig, settings: StageSettings, stage: str) -> Eca
 def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) -> SemanticDistortion:
     """The semantic branch with the weights that a stage names.
 
-    Where it names none, the codebook of GPT-SoVITS and its HuBERT are looked for in ``$MOSHARNESS_GPTSOVITS``, and
+    Where it names none, a codebook of GPT-SoVITS and its HuBERT are looked for in ``$MOSHARNESS_GPTSOVITS``, and
     HuBERT under a k-means codebook is ``facebook/hubert-base-ls960``. Random weights are always the same ones.
 
     Raises:
@@ -81,7 +91,7 @@ def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) ->
     from .semantic.sources import load_semantics, read_vq
 
     hubert, vq = named_sources(settings)
-    codes, rate = CODES[config.size], "25hz"
+    codes, rate, weights = CODES[config.size], "25hz", None
     try:
         if settings.vq_source != RANDOM:
             weights = read_vq(settings.vq_source, vq)
@@ -89,10 +99,27 @@ def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) ->
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             semantic = SemanticDistortion(config.size, codes, frame_rate=rate)  # type: ignore[arg-type]
+        if weights is not None:
+            weights.put_into(semantic)
+    except MosharnessError as error:
+        raise _in_stage(error, stage, "vq", _codebook_hint(settings, stage, named=bool(vq))) from error
+    try:
         load_semantics(semantic, hubert=hubert, vq_source=settings.vq_source, vq=vq)
     except MosharnessError as error:
-        raise _in_stage(error, stage, "hubert" if vq else "vq") from error
+        hint = f", or {VARIABLE}: the folder with {CHINESE_HUBERT}" if settings.vq_source == "gptsovits" else ""
+        raise _in_stage(error, stage, "hubert", hint) from error
     return semantic
+
+
+def _codebook_hint(settings: StageSettings, stage: str, named: bool) -> str:
+    """What else to do about a codebook that cannot be read."""
+    if settings.vq_source != "gptsovits":
+        return ""
+    hint = f", or {VARIABLE}: the folder with {PUBLISHED[0]} or another of {', '.join(PUBLISHED[1:])}"
+    if not named:
+        where = f"train.{stage}.settings"
+        hint += f"; or the substitute: --set {where}.vq_source=kmeans {where}.vq=FOLDER"
+    return hint
 
 
 def named_sources(settings: StageSettings) -> tuple[str, str]:
@@ -102,19 +129,18 @@ def named_sources(settings: StageSettings) -> tuple[str, str]:
         return hubert or (RANDOM if settings.vq_source == RANDOM else "facebook/hubert-base-ls960"), vq
     folder = os.environ.get(VARIABLE, "")
     if folder and not vq:
-        vq = str(Path(folder).expanduser() / "s2G488k.pth")
+        paths = [Path(folder).expanduser() / name for name in PUBLISHED]
+        vq = str(next((path for path in paths if path.is_file()), paths[0]))
     if folder and not hubert:
-        hubert = str(Path(folder).expanduser() / "chinese-hubert-base")
+        hubert = str(Path(folder).expanduser() / CHINESE_HUBERT)
     return hubert, vq
 
 
-def _in_stage(error: MosharnessError, stage: str, name: str) -> MosharnessError:
+def _in_stage(error: MosharnessError, stage: str, name: str, hint: str = "") -> MosharnessError:
+    """The error with the stage, the setting that it is about, and what to do."""
     kind: type[MosharnessError] = UsageError if isinstance(error, UsageError) else CheckpointError
     setting = "settings." if str(error).startswith(f"{name}:") else ""
-    where = f"--set train.{stage}.settings.{name}=..."
-    if name not in ("wav2vec2", "ecapa"):
-        where += f", or ${VARIABLE}: the folder with s2G488k.pth and chinese-hubert-base"
-    return kind(f"stage {stage}: {setting}{error} ({where})")
+    return kind(f"stage {stage}: {setting}{error} (--set train.{stage}.settings.{name}=...{hint})")
 
 
 def semantic_digest(semantic: SemanticDistortion) -> Tensor:
@@ -150,6 +176,12 @@ def read_origin(folder: Path) -> VqOrigin | None:
     return VqOrigin.from_dict(origin, f"{folder / FACTS}: origin") if isinstance(origin, dict) else None
 
 
+def has_semantics(folder: Path) -> bool:
+    """Whether a checkpoint was saved with the weights of its semantic branch, wherever they are now."""
+    facts = read_json(folder / FACTS) if (folder / FACTS).is_file() else {}
+    return isinstance(facts, dict) and "codes" in facts
+
+
 def refuse_other_settings(folder: Path, config: Mapping[str, Any]) -> None:
     """Refuse settings that the weights in a checkpoint folder were not trained with.
 
@@ -180,9 +212,11 @@ def load_semantics_from(folder: Path, config: ApgmosConfig) -> SemanticDistortio
     from .semantic.distortion import SemanticDistortion
 
     if not (folder / WEIGHTS).is_file() or not (folder / FACTS).is_file():
+        instead = ". queries: pruned does without" if config.has_auditory_queries else ""
+        what = f"queries: {config.queries} of {config.variant}" if config.final_part == "joint" else config.variant
         raise CheckpointError(
-            f"{folder}: no {WEIGHTS}, which queries: {config.queries} of {config.variant} needs: the branch was left "
-            "out when this checkpoint was copied, or took no part in its training. queries: pruned does without"
+            f"{folder}: no {WEIGHTS}, which {what} needs: the branch was left "
+            "out when this checkpoint was copied, or took no part in its training" + instead
         )
     facts = read_json(folder / FACTS)
     if not isinstance(facts, dict) or not isinstance(facts.get("codes"), int):

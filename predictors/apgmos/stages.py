@@ -64,11 +64,15 @@ class StagedTraining(Trainable):
                 f"stage {stage.name}: it is not clear what it trains; set settings.part to {', '.join(get_args(Part))}"
             )
         final = self.config.final_part
-        useful = {"apm", "w2v", "joint"} if final == "joint" else {final}
+        useful = {final} if final != "joint" else {"w2v", "joint"}
+        useful |= {"apm"} if self.config.has_auditory_queries else set()
         if part not in useful:
+            recipe = {"w/o APM": "apgmos-wo-apm", "QH+D": "apgmos-sdm", "SDM+D": "apgmos-sdm"}
+            recipe |= {"APM+D": "apgmos-apm", "Mel+D": "apgmos-apm"}
+            name = recipe.get(self.config.variant)
             raise UsageError(
                 f"stage {stage.name}: variant {self.config.variant} does not use what {part} trains, only "
-                f"{', '.join(sorted(useful))}; leave the stage out"
+                f"{', '.join(sorted(useful))}; leave the stage out" + (f", as --recipe {name} does" if name else "")
             )
         return part, settings
 
@@ -298,6 +302,7 @@ class StagedTraining(Trainable):
         positions = self.training_positions(batch, stage)
         weights = positions.weights("all", self.config.balance_queries)
         room = self._most_positions() - weights.shape[1]
+        assert room >= 0, "a negative one would crop positions"
         scores = (positions.scores * weights).sum(1)
         return {
             "scores": self.to_scale(scores)[:, None],
@@ -307,7 +312,7 @@ class StagedTraining(Trainable):
 
     def _most_positions(self) -> int:
         (frames,) = frame_counts([round((self.config.chunk_seconds + 1.0) * SAMPLE_RATE)])
-        return self.config.N_a + frames + frames // 2
+        return self.config.N_a + 2 * frames  # w/o CA with a codebook at 50 Hz: tokens, semantic frames, frames
 
     def losses(self, outputs: Any, targets: Tensor, stage: Stage) -> dict[str, Tensor]:
         """``reg`` in every stage; in the joint one ``alpha * reg`` and ``beta * rank``, both already weighted."""

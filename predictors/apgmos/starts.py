@@ -44,7 +44,7 @@ def start_tensors(stage: Stage, config: ApgmosConfig) -> dict[str, Any]:
 
 
 def _check_front_end(folder: Path, config: ApgmosConfig) -> None:
-    theirs, ours = asdict(_config_of(folder).front), asdict(config.front)
+    theirs, ours = ({**asdict(one.front), "subtract_mean": one.subtract_mean} for one in (_config_of(folder), config))
     differing = [f"{name} {theirs[name]!r}, not {ours[name]!r}" for name in ours if theirs[name] != ours[name]]
     if differing:
         raise CheckpointError(f"{folder}: trained behind another front end ({'; '.join(differing)})")

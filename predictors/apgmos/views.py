@@ -12,6 +12,7 @@ from ...harness.core.audio import Clip
 from ...harness.core.errors import UsageError
 from ...harness.inspection.model import Inspection, Panel, time_extent
 from ..ssl.shapes import HOP, SHORTEST
+from ..trainable import exact
 from .auditory.config import FRAME_RATE, FrontEndConfig
 from .auditory.front_end import make_front_end
 from .config import SAMPLE_RATE
@@ -43,10 +44,11 @@ def inspect_clip(model: Apgmos, clip: Clip) -> Inspection:
     wave = torch.from_numpy(waves[0])[None].to(model.device)
     arrays: dict[str, NDArray[Any]] = {}
     panels = []
-    with torch.no_grad():
+    with torch.no_grad(), exact(model.device):
         panels += _pictures(model, wave, arrays)
         panels += _attention(model, wave, arrays)
-    values: dict[str, Any] = {"score": round(float(_score(model, wave)), 6), "seconds": waves[0].size / SAMPLE_RATE}
+        score = _score(model, wave)
+    values: dict[str, Any] = {"score": round(score, 6), "seconds": waves[0].size / SAMPLE_RATE}
     notes = [model.stated_settings()]
     if clip.duration_s < 1.0:
         notes.append("the clip is under 1 s and was repeated to 1 s")
@@ -57,10 +59,9 @@ def inspect_clip(model: Apgmos, clip: Clip) -> Inspection:
 
 def _score(model: Apgmos, wave: torch.Tensor) -> float:
     queries = model.config.queries
-    with torch.no_grad():
-        lengths = torch.tensor([wave.shape[1]], device=wave.device)
-        positions = model.positions(wave, lengths, semantics=queries != "pruned")
-        return float(model.to_scale(positions.mean(queries, model.config.balance_queries))[0])
+    lengths = torch.tensor([wave.shape[1]], device=wave.device)
+    positions = model.positions(wave, lengths, semantics=queries != "pruned")
+    return float(model.to_scale(positions.mean(queries, model.config.balance_queries))[0])
 
 
 def _pictures(model: Apgmos, wave: torch.Tensor, arrays: dict[str, NDArray[Any]]) -> list[Panel]:
