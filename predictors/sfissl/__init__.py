@@ -13,7 +13,7 @@ from ..sfi.geometry import Base, is_supported, nearest_rate
 from ..ssl.shapes import KERNELS, SAMPLE_RATE, SHORTEST, STRIDES, normalise
 from ..trainable import pad
 from .config import SfiSslConfig
-from .items import Prepared
+from .items import SCORE, Prepared
 from .stages import StagedTraining
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class SfiSsl(StagedTraining):
         """``waves`` ``(n, samples)``, ``lengths``, ``native_rates``; ``sample_rate``; and the ratings, if there are.
 
         Of the ratings of all clips ``owners`` ``(m,)`` says whose they are, ``rows`` by which listener, ``ratings``
-        what. ``rated`` ``(n,)`` says which clips have any.
+        what. ``rated`` ``(n,)`` says which clips have any, ``otherwise`` ``(n,)`` the rows of the others. ``by_score``
+        tells whether any of these is no row but the score.
 
         Raises:
             UsageError: If the items have several rates.
@@ -130,17 +131,17 @@ class SfiSsl(StagedTraining):
             "rows": torch.tensor([row for _, row, _ in pairs], dtype=torch.long),
             "ratings": torch.tensor([rating for _, _, rating in pairs], dtype=torch.float32),
             "rated": torch.tensor([bool(item.rows) for item in items]),
+            "otherwise": torch.tensor([item.otherwise for item in items]),
+            "by_score": any(SCORE in (*item.rows, item.otherwise) for item in items),
         }
 
     def forward(self, batch: Mapping[str, Any]) -> Tensor:
         """Scores ``(n, 1)`` from 1 to 5, the mean over listeners."""
-        import torch
-
         frames, counts = self.network.frames(
             batch["waves"], batch["lengths"], batch["sample_rate"], batch["native_rates"]
         )
-        rows = torch.tensor(self.config.score_rows or (0,), device=frames.device)
-        return (2.0 * self.network.mean_score(frames, counts, rows) + 3.0)[:, None]
+        scores = self.network.mean_score(frames, counts, self._score_rows(frames.device))
+        return (2.0 * scores + 3.0)[:, None]
 
     def score(self, batch: Sequence[Prepared]) -> np.ndarray:
         """Scores ``(len(batch), 1)``; batches are cut by rate, and on the CPU into single clips."""

@@ -32,7 +32,7 @@ class SfiSslConfig:
         rates: The rates that have one; other rates use the nearest (by ratio).
         listener_rows: Size of the listener table; row 0 stands for no one in particular.
         listeners: Whose rows 1, 2, ... are, as ``domain:listener``; set by training.
-        score_rows: Rows whose scores are averaged; empty: row 0. Set by training to those of its last stage.
+        score_rows: Rows whose scores are averaged; empty: row 0. Set by training to those of its last rated stage.
         normalize: Zero mean and unit variance per clip; ``None``: with ``conv`` only, as the official models.
     """
 
@@ -95,9 +95,11 @@ class StageSettings:
             ``pretrained``.
         teacher_backbone: Family and size of the teacher; the student's by default.
         teacher_rate: What the teacher is given, in Hz.
-        student_rates: One is drawn for every batch of a distillation.
+        student_rates: One is drawn for every batch of a distillation, the same in all processes.
         crop_seconds: Longer clips of a distillation are cut to this, at a random place.
-        ratings: ``all`` ratings of a clip in every epoch, or ``one``, drawn anew in every epoch.
+        ratings: ``all`` ratings of a clip in every epoch, or ``one``, drawn anew in every epoch. A dev loss has all.
+        rates: Whether a rate embedding takes part. Without it the vectors are zero and not trained; the first stage
+            with it starts from fresh ones.
         freeze: ``none``, ``feature_extractor``, ``layers<=K`` or ``all`` of the backbone.
         padding: ``masked`` (no trace of it), or ``zeros`` that the model sees and the mean includes, as the original.
     """
@@ -111,6 +113,7 @@ class StageSettings:
     student_rates: tuple[int, ...] = (48_000, 24_000, 16_000, 8_000)
     crop_seconds: float = 20.0
     ratings: Literal["all", "one"] = "all"
+    rates: bool = True
     freeze: str = "none"
     padding: Literal["masked", "zeros"] = "masked"
 

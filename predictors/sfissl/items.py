@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+SCORE = -1
+"""In place of a row: the mean over the listeners that a score is of."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A clip ready for a batch.
@@ -19,6 +23,7 @@ class Prepared:
         native_rate: Of the clip, in Hz.
         rows: Rows of the listeners who rated it; in training only.
         ratings: What they said.
+        otherwise: Row of a clip without ratings: 0, or :data:`SCORE`.
     """
 
     wave: np.ndarray
@@ -26,3 +31,4 @@ class Prepared:
     native_rate: int
     rows: tuple[int, ...] = field(default=())
     ratings: tuple[float, ...] = field(default=())
+    otherwise: int = 0

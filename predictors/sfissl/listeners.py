@@ -8,7 +8,8 @@ from ...harness.core.errors import UsageError
 
 TESTS_IN_FRONT = ("multisr",)
 """Tasks that put the listening test before the listener (``16k-03``). The same ten people took the tests of train and
-dev, so the test is cut off: their rows are 1 to 10, as in the official training."""
+dev, so the test is cut off and each has one row. Without an earlier stage that has listeners of its own (BVCC) these
+are rows 1 to 10, the numbers of the official training; otherwise they follow the earlier ones."""
 
 
 def listener_key(domain: str, listener: str) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...harness.core.config import build_config
 from ...harness.core.errors import UsageError
+from ..base import LONGEST_S
 from ..ssl.shapes import SAMPLE_RATE
 from ..trainable import Trainable, eval_where_frozen
 from .config import SfiSslConfig, StageSettings
-from .items import Prepared
+from .items import SCORE, Prepared
 from .listeners import listener_key, with_listeners
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from ...harness.core.audio import Clip
+    from ...harness.core.audio import AudioLimits, Clip
     from ...harness.training.recipe import Stage
     from ..sfi.fit import FitReport
     from ..ssl.backbone import SslBackbone
@@ -46,6 +47,7 @@ class StagedTraining(Trainable):
     _first: str = ""
     _teacher: SslBackbone | None = None
     _seen: tuple[str, ...] = ()
+    _student_rate: int = SAMPLE_RATE
 
     def build(self) -> None:
         """Make the network; the next stage is then the first one."""
@@ -73,6 +75,11 @@ class StagedTraining(Trainable):
         if settings.pretrained and not stage.starts and fresh:
             from .starts import plain_backbone, take_over
 
+            if self.config.first_layer == "sfi" and self.config.design != "frequency" and settings.first == "fit":
+                raise UsageError(
+                    f"stage {stage.name}: filters are fitted by their frequency response; with the design "
+                    f"{self.config.design} ({self.config.filters} filters) set settings.first: random"
+                )
             start = plain_backbone(self.config.backbone, self.config.layers, settings.pretrained)
             self.fit_report = take_over(self.network.backbone, start, settings)
         self._teacher = None
@@ -80,7 +87,9 @@ class StagedTraining(Trainable):
             from .starts import make_teacher
 
             self._teacher = make_teacher(self.config.backbone, self.config.layers, settings, start)
+        self._student_rate = settings.student_rates[0]
         self._give_rows(stage)
+        self._set_rates(settings.rates)
         fixed = [one for one in self.network.parameters() if not one.requires_grad]  # by the patterns of the stage
         self.network.backbone.freeze(settings.freeze)
         for parameter in fixed:
@@ -88,15 +97,31 @@ class StagedTraining(Trainable):
         self.weights_changed()
 
     def _give_rows(self, stage: Stage) -> None:
-        """Rows for new listeners; scores are the mean over those of this stage, if it has any."""
-        from .starts import listeners_of
+        """Rows for new listeners; scores are the mean over those of this stage, by row 0 where it has none.
 
-        known = self.config.listeners
+        A distillation has no say in this: it keeps the rows that it found.
+        """
+        from .starts import settings_of
+
+        known, rows = self.config.listeners, self.config.score_rows
         for folder in stage.starts.values():
-            known = listeners_of(folder)
+            saved = settings_of(folder)
+            known, rows = tuple(saved.get("listeners", ())), tuple(saved.get("score_rows", ()))
         everyone = with_listeners(known, self._seen, self.config.listener_rows)
-        rows = tuple(everyone.index(key) + 1 for key in self._seen)
-        self.config = replace(self.config, listeners=everyone, score_rows=rows or self.config.score_rows)
+        if self._teacher is None:
+            rows = tuple(everyone.index(key) + 1 for key in self._seen)
+        self.config = replace(self.config, listeners=everyone, score_rows=rows)
+
+    def _set_rates(self, used: bool) -> None:
+        """Zeros, not trained, for a stage without the rate embedding; fresh vectors for the first stage with it."""
+        if self.network.rates is None:
+            return
+        table = self.network.rates.weight
+        if not used:
+            table.data.zero_()
+            table.requires_grad_(False)
+        elif not bool(table.any()):
+            self.network.rates.reset_parameters()
 
     def train_mode(self, stage: Stage) -> None:
         """Frozen parts stay in eval mode: their dropout would only add noise."""
@@ -116,34 +141,59 @@ class StagedTraining(Trainable):
 
     # -- clips ----------------------------------------------------------------------------------------------------
 
+    def training_limits(self, stage: Stage) -> AudioLimits:
+        """A distillation cuts clips, and so takes any that the harness takes; otherwise as in scoring."""
+        limits = self.limits()
+        return limits if self._teacher is None else replace(limits, max_seconds=LONGEST_S)
+
     def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Prepared:
         """The wave, cut at random for a distillation; otherwise with its ratings."""
-        settings = self._settings(stage)
         if self._teacher is not None:
-            longest = int(settings.crop_seconds * clip.sample_rate)
-            if len(clip.samples) > longest:
-                start = int(generator.integers(0, len(clip.samples) - longest + 1))
-                clip = replace(clip, samples=clip.samples[start : start + longest])
-            item: Prepared = self.prepare_clip(clip)
-            return item
-        item = self.prepare_clip(clip)
+            return self._cut(clip, stage, generator)
+        item: Prepared = self.prepare_clip(clip)
         ratings: tuple[float, ...] = getattr(clip, "ratings", ())
-        rows = self._rows(clip, len(ratings))
-        if settings.ratings == "one" and ratings:
+        rows = self._rows(clip, len(ratings), 0)
+        if self._settings(stage).ratings == "one" and ratings:
             chosen = int(generator.integers(len(ratings)))
             rows, ratings = rows[chosen : chosen + 1], ratings[chosen : chosen + 1]
         return replace(item, rows=rows, ratings=ratings)
 
-    def _rows(self, clip: Clip, count: int) -> tuple[int, ...]:
-        """Rows of a clip's listeners; row 0 for those that are not known."""
+    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Prepared:
+        """With all ratings, whatever ``ratings`` says: a dev loss of one drawn rating per clip would be noise.
+
+        Row 0 may never have been trained. Ratings by someone without a row, and means of clips without single ratings,
+        are held against the score that the clip would get, the mean over the listeners of the stage (ours).
+        """
+        if self._teacher is not None:
+            return self._cut(clip, stage, generator)
+        item: Prepared = self.prepare_clip(clip)
+        ratings: tuple[float, ...] = getattr(clip, "ratings", ())
+        return replace(item, rows=self._rows(clip, len(ratings), SCORE), ratings=ratings, otherwise=SCORE)
+
+    def _cut(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Prepared:
+        longest = int(self._settings(stage).crop_seconds * clip.sample_rate)
+        if len(clip.samples) > longest:
+            start = int(generator.integers(0, len(clip.samples) - longest + 1))
+            clip = replace(clip, samples=clip.samples[start : start + longest])
+        item: Prepared = self.prepare_clip(clip)
+        return item
+
+    def _rows(self, clip: Clip, count: int, otherwise: int) -> tuple[int, ...]:
+        """Rows of a clip's listeners; ``otherwise`` for those that are not known."""
         names: tuple[str, ...] = getattr(clip, "listeners", ())
         if len(names) != count:
-            return (0,) * count
+            return (otherwise,) * count
         domain = getattr(clip, "domain", "")
         places = {key: at for at, key in enumerate(self.config.listeners, start=1)}
-        return tuple(places.get(listener_key(domain, name), 0) for name in names)
+        return tuple(places.get(listener_key(domain, name), otherwise) for name in names)
 
     # -- forward and losses ---------------------------------------------------------------------------------------
+
+    def begin_batch(self, stage: Stage, generator: np.random.Generator) -> None:
+        """Draw the rate at which the student hears a batch of a distillation: one in all processes."""
+        if self._teacher is not None:
+            rates = self._settings(stage).student_rates
+            self._student_rate = rates[int(generator.integers(len(rates)))]
 
     def training_forward(self, batch: Mapping[str, Any], stage: Stage) -> dict[str, Tensor]:
         """``distill`` ``(n,)`` of a distillation; else ``scores`` ``(n, 1)``, ``errors`` and ``rated`` ``(n,)``."""
@@ -154,14 +204,13 @@ class StagedTraining(Trainable):
         if self._teacher is not None:
             from .distill import distillation
 
-            drawn = int(torch.randint(len(settings.student_rates), (1,)))  # the engine seeds this for every step
             errors = distillation(
                 self.network.backbone,
                 self._teacher.to(batch["waves"].device),
                 batch["waves"],
                 batch["lengths"],
                 source_rate=batch["sample_rate"],
-                student_rate=settings.student_rates[drawn],
+                student_rate=self._student_rate,
                 teacher_rate=settings.teacher_rate,
                 masked=masked,
             )
@@ -169,9 +218,15 @@ class StagedTraining(Trainable):
         lengths = batch["lengths"] if masked else None
         frames, counts = self.network.frames(batch["waves"], lengths, batch["sample_rate"], batch["native_rates"])
         rated = batch["rated"].float()
-        owners = torch.cat([batch["owners"], (~batch["rated"]).nonzero()[:, 0]])  # clips without ratings: row 0
-        rows = torch.cat([batch["rows"], torch.zeros_like(owners[len(batch["rows"]) :])])
-        said = self.network.judge(frames[owners], counts[owners], rows)
+        unrated = (~batch["rated"]).nonzero()[:, 0]
+        owners = torch.cat([batch["owners"], unrated])
+        rows = torch.cat([batch["rows"], batch["otherwise"][unrated]])
+        said = self.network.judge(frames[owners], counts[owners], rows.clamp(min=0))
+        if batch["by_score"]:
+            strangers = rows == SCORE
+            clips, places = owners[strangers].unique(return_inverse=True)
+            scores = self.network.mean_score(frames[clips], counts[clips], self._score_rows(rows.device))
+            said[strangers] = scores[places].to(said.dtype)
         shares = torch.zeros_like(rated).index_add(0, owners, torch.ones_like(said))
         means = torch.zeros_like(rated).index_add(0, owners, said) / shares
         wrong = (said[: len(batch["rows"])] - (batch["ratings"] - 3.0) / 2.0).square()
@@ -191,6 +246,12 @@ class StagedTraining(Trainable):
         errors = outputs["rated"] * outputs["errors"] + (1.0 - outputs["rated"]) * plain
         counted = ((outputs["rated"] > 0) | labelled).sum().clamp(min=1)
         return {RATINGS: errors.sum() / counted}
+
+    def _score_rows(self, device: torch.device) -> Tensor:
+        """Rows whose mean is the score."""
+        import torch
+
+        return torch.tensor(self.config.score_rows or (0,), device=device)
 
     def _settings(self, stage: Stage) -> StageSettings:
         return build_config(StageSettings, stage.settings, f"stage {stage.name}: settings")

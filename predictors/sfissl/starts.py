@@ -59,8 +59,8 @@ def make_teacher(name: str, layers: int | None, settings: StageSettings, start: 
     return teacher.eval()
 
 
-def listeners_of(folder: str | Path) -> tuple[str, ...]:
-    """Listeners of a stored checkpoint folder."""
+def settings_of(folder: str | Path) -> dict[str, Any]:
+    """The network's settings in a stored checkpoint folder; empty where there are none."""
     path = Path(folder) / "config.json"
     saved: Any = read_json(path) if path.is_file() else {}
-    return tuple(saved.get("config", {}).get("listeners", ()))
+    return dict(saved.get("config", {}))

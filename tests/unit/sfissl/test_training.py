@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.core.audio import Header, clip_from_array
 from mosharness.harness.core.errors import CheckpointError, UsageError
+from mosharness.harness.training import stage as stage_module
 from mosharness.harness.training import train_predictor
+from mosharness.harness.training.data import DevSet, Example
+from mosharness.harness.training.feed import Feed
+from mosharness.harness.training.monitor import loss_on_dev
 from mosharness.harness.training.recipe import Loss, Stage, read_recipe, recipe_names
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.base import load_tensors
-from mosharness.predictors.sfissl import SfiSsl
+from mosharness.predictors.sfissl import SfiSsl, distill
 from mosharness.predictors.sfissl.distill import state_errors
 from mosharness.predictors.sfissl.listeners import with_listeners
 from mosharness.predictors.sfissl.optimiser import ScheduleFreeRAdam
@@ -115,6 +119,28 @@ def test_scores_are_the_mean_over_the_last_stage_s_listeners(make: Make) -> None
     assert predictor.config.score_rows == (3, 4)
 
 
+def test_a_stage_without_listeners_scores_by_row_0_and_a_distillation_changes_nothing(
+    make: Make, tmp_path: Path
+) -> None:
+    predictor = make()
+    distillation = replace(DISTILL, settings={"teacher": "random"})
+    for listeners, stage, rows in (
+        ([("bvcc", "b"), ("bvcc", "a")], FINETUNE, (1, 2)),
+        ([], distillation, (1, 2)),
+        ([], FINETUNE, ()),
+        ([("bvcc", "b")], FINETUNE, (2,)),
+    ):
+        predictor.see_listeners(listeners, stage)
+        predictor.begin_stage(stage)
+        assert predictor.config.score_rows == rows
+    predictor.save_pretrained(tmp_path)
+    other = make()
+    other.see_listeners([], distillation)
+    other.begin_stage(replace(distillation, starts={"before": str(tmp_path)}))
+    assert other.config.listeners == ("bvcc:a", "bvcc:b")
+    assert other.config.score_rows == (2,)
+
+
 # -- losses -----------------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +208,57 @@ def test_padding_leaves_no_trace_in_a_loss_unless_asked_for(make: Make) -> None:
     assert found["masked"] < 1e-5 < found["zeros"]
 
 
+# -- the loss on dev --------------------------------------------------------------------------------------------------
+
+
+def example(name: str, rate: int = 24_000, seconds: float = 0.2, seed: int = 0, **known: Any) -> Example:
+    noise = (0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate))).astype(np.float32)
+    header = Header(len(noise), rate, 1, "WAV", "FLOAT")
+    targets = (float(np.mean(known["ratings"])) if known.get("ratings") else math.nan,)
+    return Example(name, "multisr/dev", (noise, rate), targets, domain="multisr", header=header, **known)
+
+
+def dev_loss(predictor: SfiSsl, stage: Stage, examples: tuple[Example, ...], seed: int = 0) -> float:
+    device = torch.device("cpu")
+    return loss_on_dev(predictor, stage, [DevSet("dev", examples)], seed=seed, device=device, failed={})
+
+
+def squared(predictor: SfiSsl, one: Example, rows: tuple[int, ...], rating: float) -> float:
+    """The error of a rating against the score by some rows, on the scale of the network."""
+    predictor.config = replace(predictor.config, score_rows=rows)
+    return float(((predictor.predict([one.source])[0, 0] - rating) / 2.0) ** 2)
+
+
+def test_the_dev_loss_is_over_all_ratings_whatever_training_draws(make: Make) -> None:
+    predictor = make(listeners=("multisr:01", "multisr:02", "multisr:03"), score_rows=(1, 2, 3))
+    one = example("a", ratings=(5.0, 1.0, 3.0), listeners=("24k-01", "24k-02", "24k-03"))
+    stage = replace(FINETUNE, settings={"ratings": "one"})
+    found = [dev_loss(predictor, stage, (one,), seed) for seed in range(4)]
+    wanted = np.mean([squared(predictor, one, (row,), said) for row, said in ((1, 5.0), (2, 1.0), (3, 3.0))])
+    assert found == pytest.approx([wanted] * 4, abs=1e-5)
+
+
+def test_ratings_by_strangers_are_held_against_the_score_on_dev(make: Make) -> None:
+    predictor = make(listeners=("multisr:01", "multisr:02"), score_rows=(1, 2))
+    mixed = example("a", ratings=(5.0, 1.0), listeners=("24k-01", "24k-19"))
+    strange = example("b", seed=1, ratings=(4.0, 2.0), listeners=("24k-18", "24k-19"))
+    unnamed = replace(example("c", seed=2), targets=(2.5,))
+    found = dev_loss(predictor, FINETUNE, (mixed, strange, unnamed))
+    before = {name: value.clone() for name, value in predictor.tensors().items()}
+    both = (1, 2)
+    wanted = [
+        np.mean([squared(predictor, mixed, (1,), 5.0), squared(predictor, mixed, both, 1.0)]),
+        np.mean([squared(predictor, strange, both, said) for said in (4.0, 2.0)]),
+        squared(predictor, unnamed, both, 2.5),
+    ]
+    assert found == pytest.approx(np.mean(wanted), abs=1e-5)
+    predictor.config = replace(predictor.config, score_rows=both)
+    predictor.load_tensors(
+        {**before, "listeners.weight": before["listeners.weight"].index_fill(0, torch.tensor(0), 9.0)}
+    )
+    assert dev_loss(predictor, FINETUNE, (mixed, strange, unnamed)) == pytest.approx(found, abs=1e-6)  # no row 0 in it
+
+
 # -- distillation -----------------------------------------------------------------------------------------------------
 
 DISTILL = Stage(
@@ -221,7 +298,7 @@ def test_a_batch_is_distilled_at_a_rate_drawn_by_the_step(make: Make, monkeypatc
 
     monkeypatch.setattr(SslBackbone, "states", states)
     for step in range(12):
-        torch.manual_seed(step)
+        predictor.begin_batch(stage, np.random.default_rng(step))
         predictor.training_forward(batch, stage)
     assert set(rates[::2]) == {16_000}  # the teacher
     assert set(rates[1::2]) == {8_000, 24_000, 48_000}
@@ -249,6 +326,46 @@ def test_long_clips_are_cut_at_a_place_drawn_by_epoch_and_clip(make: Make) -> No
     assert not torch.equal(drawn[0], drawn[1])
 
 
+def test_clips_beyond_a_minute_are_distilled_though_they_would_not_be_scored(make: Make) -> None:
+    predictor = make()
+    long = example("long", rate=16_000, seconds=61.0)
+
+    def first(stage: Stage) -> tuple[Feed, list[Any]]:
+        predictor.begin_stage(stage)
+        feed = Feed(predictor, stage, [long], seed=0, workers=1)
+        ((share,),) = feed.windows(0, [((0,),)])
+        return feed, share.items
+
+    feed, items = first(DISTILL)
+    assert not feed.failed
+    assert items[0].wave.shape == (20 * 16_000,)
+    assert predictor.limits().max_seconds == 60.0
+    feed, items = first(replace(FINETUNE, allow_failed=1))
+    assert list(feed.failed) == [long.name]
+    assert not items
+
+
+@pytest.mark.slow
+def test_all_processes_distil_a_batch_at_one_rate(
+    track3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine keys torch's generator by the process; here one process plays the parts of two."""
+    rates: dict[int, list[int]] = {0: [], 1: []}
+    seed, errors = stage_module.seed_everything, distill.distillation
+    for rank, seen in rates.items():
+
+        def watching(*given: Any, seen: list[int] = seen, **known: Any) -> Any:
+            seen.append(known["student_rate"])
+            return errors(*given, **known)
+
+        monkeypatch.setattr(stage_module, "seed_everything", lambda *parts, rank=rank: seed(*parts, rank))
+        monkeypatch.setattr(distill, "distillation", watching)
+        changes = {"distill.settings.student_rates": [48_000, 24_000, 16_000, 8_000], "distill.steps": 8}
+        run(track3, tmp_path / str(rank), changes=changes, stage="distill")
+    assert rates[0] == rates[1]
+    assert len(rates[0]) == 8 and len(set(rates[0])) > 1
+
+
 def test_the_error_is_over_valid_frames_cut_to_the_shorter() -> None:
     student = [torch.zeros(2, 4, 3), torch.zeros(2, 4, 3)]
     teacher = [torch.ones(2, 5, 3), torch.full((2, 5, 3), 2.0)]
@@ -269,6 +386,48 @@ def test_the_error_is_over_valid_frames_cut_to_the_shorter() -> None:
 def test_distillations_without_sense_are_refused(make: Make, settings: Any, config: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make(**config).begin_stage(replace(DISTILL, settings=settings))
+
+
+# -- what a stage starts from -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("filters", ["gammatone", "gaussian"])
+def test_the_time_design_is_not_fitted_and_the_error_names_the_setting(make: Make, filters: str) -> None:
+    predictor = make(filters=filters, design="time")
+    stage = replace(FINETUNE, settings={"pretrained": "random"})
+    with pytest.raises(UsageError, match=r"stage finetune: .*design time.*set settings\.first: random"):
+        predictor.begin_stage(stage)
+    predictor.begin_stage(replace(stage, settings={"pretrained": "random", "first": "random"}))
+    assert predictor.fit_report is None
+
+
+def test_the_rate_embedding_takes_no_part_in_pretraining_and_is_fresh_afterwards(make: Make) -> None:
+    predictor = make(first_layer="conv", rate_embedding=True)
+    pretrain = read_recipe("sfissl-rate-embedding", "sfissl").stages[0]
+    stage = replace(pretrain, settings={**pretrain.settings, "pretrained": "random"})
+    predictor.begin_stage(stage)
+    table = predictor.network.rates
+    assert table is not None
+    trained = [id(one) for group in predictor.parameter_groups(stage) for one in group["params"]]
+    assert id(table.weight) not in trained
+    plain = make(first_layer="conv")
+    plain.load_tensors({name: value for name, value in predictor.tensors().items() if name != "rates.weight"})
+    one = clip(48_000)
+    wave = [(one.samples, one.sample_rate)]
+    assert np.array_equal(predictor.predict(wave), plain.predict(wave))
+    drawn = []
+    for seed in (1, 1, 2):
+        with torch.no_grad():
+            table.weight.zero_()
+        torch.manual_seed(seed)
+        predictor.begin_stage(FINETUNE)
+        drawn.append(table.weight.detach().clone())
+    assert table.weight.requires_grad
+    assert float(drawn[0].std()) > 0.5
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    predictor.begin_stage(FINETUNE)  # a later stage goes on with them
+    assert torch.equal(table.weight, drawn[2])
 
 
 # -- recipes ----------------------------------------------------------------------------------------------------------
@@ -333,7 +492,7 @@ def settings(track3: Path) -> dict[str, Any]:
     }
 
 
-def run(track3: Path, output: Path, **options: Any) -> SfiSsl:
+def run(track3: Path, output: Path, changes: Any = None, **options: Any) -> SfiSsl:
     task = load_task("multisr", track3)
     trained: Any = train_predictor(
         "sfissl",
@@ -342,7 +501,7 @@ def run(track3: Path, output: Path, **options: Any) -> SfiSsl:
         device="cpu",
         config=TINY,
         recipe="sfissl-paper",
-        overrides=settings(track3),
+        overrides={**settings(track3), **(changes or {})},
         **options,
     )
     return trained  # type: ignore[no-any-return]
