@@ -7,10 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from mosharness.harness.core.discover import find_audio
+from mosharness.harness.core.errors import CheckpointError, UsageError
+from mosharness.predictors.apgmos.config import ApgmosConfig, StageSettings
 from mosharness.predictors.apgmos.semantic import frames, make_codebook
 from mosharness.predictors.apgmos.semantic.distortion import SemanticDistortion
+from mosharness.predictors.apgmos.semantic.kmeans import KMeansSettings
 from mosharness.predictors.apgmos.semantic.sources import load_semantics
+from mosharness.predictors.apgmos.semantics import make_semantics
 
 TINY = ("--hubert", "random", "--size", "tiny", "--clusters", "8", "--batch", "32", "--epochs", "3", "--starts", "2",
         "--device", "cpu")  # fmt: skip
@@ -40,6 +47,7 @@ def test_a_codebook_is_made_and_says_that_it_is_a_substitute(cli: Any, speech: P
     assert origin["frames"] == sum(int(16_000 * (0.5 + 0.1 * at) - 400) // 320 + 1 >> 1 for at in range(5))
     assert facts["clips"] == {"given": 5, "used": 5, "failed": []}
     assert sorted(path.name for path in (tmp_path / "cb").iterdir()) == ["vq.json", "vq.safetensors"]
+    torch.manual_seed(0)
     loaded = load_semantics(SemanticDistortion("tiny", 8), hubert="random", vq_source="kmeans", vq=str(tmp_path / "cb"))
     assert loaded.label in outcome.out.replace("\n", " ")
 
@@ -82,6 +90,54 @@ def test_an_interrupted_codebook_ends_with_the_same_bytes(
         assert outcome.code == 130 and not (tmp_path / "cut" / "vq.json").exists()
     assert cli(*call, tmp_path / "cut").code == 0
     assert tensors(tmp_path / "whole") == tensors(tmp_path / "cut")
+
+
+def test_a_codebook_goes_on_only_with_the_audio_it_was_begun_with(
+    cli: Any, speech: Path, tmp_path: Path, write_wave: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(make_codebook, "fit", interrupted)  # all frames are there
+        assert cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut").code == 130
+    clip = speech / "clip2.wav"
+    size = clip.stat().st_size
+    write_wave(clip, 0.7, seed=99)
+    assert clip.stat().st_size == size
+    for name in ("cut", "whole"):
+        assert cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / name).code == 0
+    assert tensors(tmp_path / "cut") == tensors(tmp_path / "whole")
+    write_wave(clip, 0.7, seed=98)
+    outcome = cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut")
+    assert outcome.code == 2 and "other audio or settings" in outcome.err
+
+
+def test_a_codebook_of_another_kind_of_device_is_another(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = find_audio([str(speech)]).entries
+    settings = make_codebook.CodebookSettings("random", "speech", "tiny", kmeans=KMeansSettings(8, starts=1))
+    made = make_codebook.make_codebook(entries, settings, tmp_path / "cb")
+    assert make_codebook.make_codebook(entries, settings, tmp_path / "cb", device="cpu:0") == made
+    original = make_codebook._hubert
+    monkeypatch.setattr(make_codebook, "_hubert", lambda settings, device: original(settings, "cpu"))
+    with pytest.raises(UsageError, match="of another device"):
+        make_codebook.make_codebook(entries, settings, tmp_path / "cb", device="cuda")
+
+
+def test_a_codebook_over_random_hubert_is_tied_to_the_one_that_training_draws(
+    cli: Any, speech: Path, tmp_path: Path
+) -> None:
+    assert cli("codebook", "--audio", speech, *TINY, "--seed", "5", "-o", tmp_path / "cb").code == 0
+    assert json.loads((tmp_path / "cb" / "vq.json").read_text())["origin"]["hubert_sha256"].startswith("sha256:")
+    settings = StageSettings(vq_source="kmeans", vq=str(tmp_path / "cb"), hubert="random")
+    branch = make_semantics(ApgmosConfig(size="tiny"), settings, "joint")
+    wave = np.random.default_rng(0).standard_normal((1, 8000)).astype(np.float32)
+    assert branch(torch.from_numpy(wave)).codes.shape == (1, 12)
+    torch.manual_seed(1)
+    with pytest.raises(CheckpointError, match="was made from random"):
+        load_semantics(SemanticDistortion("tiny", 8), hubert="random", vq_source="kmeans", vq=str(tmp_path / "cb"))
 
 
 def test_a_finished_codebook_is_left_alone_and_never_mixed_with_another(cli: Any, speech: Path, tmp_path: Path) -> None:

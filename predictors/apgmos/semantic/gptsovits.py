@@ -38,6 +38,8 @@ VERSIONS = ("v1", "v2", "v3", "v4", "v2Pro", "v2ProPlus")
 BASES = {"v3": "s2Gv3.pth", "v4": "gsv-v4-pretrained/s2Gv4.pth"}
 PHONEMES = {322: "v1", 732: "v2"}
 """Symbols in the phoneme table of the first two versions."""
+UNUSED = (f"{CODEBOOK}.cluster_size", f"{CODEBOOK}.embed_avg")
+"""Statistics that only the codebook's own training needs."""
 PLUS_CHANNELS = 768
 """First channels of v2ProPlus's vocoder; v2Pro has 512."""
 
@@ -79,7 +81,8 @@ def read_gptsovits(path: str | Path) -> VqWeights:
 
     Args:
         path: ``s2G488k.pth`` (v1), ``s2G2333k.pth`` (v2), ``s2Gv3.pth``, ``s2Gv4.pth``, ``s2Gv2Pro.pth``,
-            ``s2Gv2ProPlus.pth``, or a fine-tuned one; float16 becomes float32.
+            ``s2Gv2ProPlus.pth``, or a fine-tuned one; float16 becomes float32. The two statistics in :data:`UNUSED`
+            may be absent, or beyond what float16 holds: then they are filled in.
 
     Raises:
         CheckpointError: If the file is absent, damaged, holds code, or is no generator checkpoint; the message names
@@ -100,7 +103,8 @@ def read_gptsovits(path: str | Path) -> VqWeights:
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
     state = _generator(path, content, tagged)
-    tensors = {name: _tensor(path, state, name) for name in NAMES}
+    tensors = {name: _tensor(path, state, name) for name in NAMES if name not in UNUSED}
+    tensors |= _unused(state, tensors[f"{CODEBOOK}.embed"])
     if not bool(tensors[f"{CODEBOOK}.inited"].all()):
         raise CheckpointError(f"{path}: {CODEBOOK}.inited is 0: this codebook was never trained")
     version = tagged[0] if tagged is not None else find_version(state, content)
@@ -143,6 +147,20 @@ def _tensor(path: Path, state: Mapping[str, Any], name: str) -> Tensor:
     if not bool(ready.isfinite().all()):
         raise CheckpointError(f"{path}: {name} holds NaN or infinity")
     return ready
+
+
+def _unused(state: Mapping[str, Any], embed: Tensor) -> dict[str, Tensor]:
+    """The statistics in :data:`UNUSED` as they are, or, unless both can be used, of a codebook seen once per code."""
+    filled = dict(zip(UNUSED, (torch.ones(embed.shape[:1]), embed.clone()), strict=True))
+    found = {}
+    for name, other in filled.items():
+        value = state.get(name)
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.shape != other.shape:
+            return filled
+        found[name] = value.detach().to(torch.float32, copy=True).contiguous()
+        if not bool(found[name].isfinite().all()):
+            return filled
+    return found
 
 
 def find_version(state: Mapping[str, Any], content: Any) -> str:

@@ -6,6 +6,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import torch
 from ....harness.core.config import config_dict
 from ....harness.core.discover import Entry
 from ....harness.core.errors import CheckpointError, DataError, UsageError
-from ....harness.core.files import digest, read_json
+from ....harness.core.files import digest, file_sha256, read_json
+from ....harness.core.pipeline import default_workers
 from ....harness.core.progress import progress_bar
 from ...ssl.shapes import Size
 from ...trainable import exact
@@ -25,7 +27,7 @@ from .distortion import SemanticDistortion
 from .frames import FrameStore, extract
 from .kmeans import KMeansSettings, KMeansState, assign, fit, most_steps
 from .origin import VqOrigin
-from .sources import RANDOM, hubert_digest, load_hubert
+from .sources import hubert_digest, load_hubert
 
 WORK = ".work"
 SAVE_SECONDS = 20.0
@@ -80,9 +82,10 @@ def make_codebook(
         UsageError: If the folder holds a codebook of other settings.
     """
     model, name = _hubert(settings, device)
-    tied = "" if settings.hubert == RANDOM else hubert_digest(model)
-    clips = sorted((entry.utterance_id, _size(entry.path)) for entry in entries)
-    source = {"hubert": tied or name, "size": settings.size, "frames": settings.frames, "clips": clips}
+    tied = hubert_digest(model)
+    clips = _contents(entries, workers, show)
+    place = device.partition(":")[0]  # its arithmetic rounds otherwise: frames of two kinds of device are not mixed
+    source = {"hubert": tied, "size": settings.size, "frames": settings.frames, "clips": clips, "device": place}
     key = digest({**source, "seed": settings.kmeans.seed})
     recipe = digest({"frames": key, "kmeans": config_dict(settings.kmeans), "corpus": settings.corpus})
     finished = _finished(output, recipe)
@@ -126,7 +129,7 @@ def make_codebook(
 
 def _hubert(settings: CodebookSettings, device: str) -> tuple[SemanticDistortion, str]:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.kmeans.seed)  # fresh weights, if any, are those of the seed
+        torch.manual_seed(0)  # fresh weights, if any, are those that training with hubert: random draws
         model = SemanticDistortion(settings.size, codebook_size=1)
     name = load_hubert(model, settings.hubert)
     return model.to(device), name
@@ -137,7 +140,9 @@ def _finished(output: Path, recipe: str) -> dict[str, Any] | None:
         facts = read_json(output / FACTS)
         if isinstance(facts, dict) and facts.get("recipe") == recipe:
             return facts
-        raise UsageError(f"{output}: holds a codebook of other audio or settings; name another -o, or remove it")
+        raise UsageError(
+            f"{output}: holds a codebook of other audio or settings, or of another device; name another -o, or remove it"
+        )
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: this is a file; -o names a folder")
     if output.is_dir() and any(path.name not in (WORK, TENSORS) for path in output.iterdir()):
@@ -187,8 +192,24 @@ def _cluster(
             raise
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
+def _contents(entries: Sequence[Entry], workers: int | None, show: bool) -> list[tuple[str, str]]:
+    """Every clip's id and digest, so that another corpus is never taken for the one that was begun with."""
+    names = [entry.utterance_id for entry in entries]
+    with progress_bar("reading", total=len(entries), show=show) as advance:
+
+        def digest_of(entry: Entry) -> str:
+            try:
+                return file_sha256(entry.path)
+            except OSError:  # the clip will be named among those that cannot be used
+                return ""
+
+        with ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="digest") as pool:
+            found = []
+            try:
+                for one in pool.map(digest_of, entries):
+                    found.append(one)
+                    advance(1)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return sorted(zip(names, found, strict=True))
