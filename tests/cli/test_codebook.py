@@ -110,7 +110,7 @@ def test_a_codebook_goes_on_only_with_the_audio_it_was_begun_with(
     assert tensors(tmp_path / "cut") == tensors(tmp_path / "whole")
     write_wave(clip, 0.7, seed=98)
     outcome = cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut")
-    assert outcome.code == 2 and "other audio or settings" in outcome.err
+    assert outcome.code == 2 and "other audio, settings or device" in outcome.err
 
 
 def test_a_codebook_of_another_kind_of_device_is_another(
@@ -122,7 +122,7 @@ def test_a_codebook_of_another_kind_of_device_is_another(
     assert make_codebook.make_codebook(entries, settings, tmp_path / "cb", device="cpu:0") == made
     original = make_codebook._hubert
     monkeypatch.setattr(make_codebook, "_hubert", lambda settings, device: original(settings, "cpu"))
-    with pytest.raises(UsageError, match="of another device"):
+    with pytest.raises(UsageError, match="settings or device"):
         make_codebook.make_codebook(entries, settings, tmp_path / "cb", device="cuda")
 
 
@@ -147,7 +147,7 @@ def test_a_finished_codebook_is_left_alone_and_never_mixed_with_another(cli: Any
     assert cli(*call).code == 0
     assert (tmp_path / "cb" / "vq.json").stat().st_mtime_ns == before
     outcome = cli(*call, "--seed", "3")
-    assert outcome.code == 2 and "other audio or settings" in outcome.err
+    assert outcome.code == 2 and "other audio, settings or device" in outcome.err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("keep")
     outcome = cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "full")

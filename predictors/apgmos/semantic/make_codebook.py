@@ -141,7 +141,7 @@ def _finished(output: Path, recipe: str) -> dict[str, Any] | None:
         if isinstance(facts, dict) and facts.get("recipe") == recipe:
             return facts
         raise UsageError(
-            f"{output}: holds a codebook of other audio or settings, or of another device; name another -o, or remove it"
+            f"{output}: holds a codebook of other audio, settings or device; name another -o, or remove it"
         )
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output}: this is a file; -o names a folder")
