@@ -161,7 +161,8 @@ def _stage_names(row: StudyRow, task: str, choices: Choices) -> list[str]:
     try:
         if row.weights or is_fitted(row.predictor):
             return []
-        recipe = read_recipe(choices.recipe or row.recipe or None, row.predictor, task)
+        config = {**row.config, **choices.config}
+        recipe = read_recipe(choices.recipe or row.recipe or None, row.predictor, task, config=config)
     except MosharnessError:
         return []
     return [stage.name for stage in recipe.stages]

@@ -49,7 +49,8 @@ def read_recipe(
     """Read a recipe and apply what the command line said.
 
     Args:
-        given: A YAML file, the name of a recipe of the package, or ``None`` for ``<predictor>-<task>``.
+        given: A YAML file, the name of a recipe of the package, or ``None`` for the first of the predictor's
+            ``recipe_names`` that there is: ``<predictor>-<task>``, ``<predictor>-default``.
         predictor: Registry name; the recipe must be for it.
         task: Task of the command line.
         config: Predictor settings that win over those of the recipe.
@@ -60,7 +61,7 @@ def read_recipe(
         UsageError: If the recipe is for another predictor or has values of a wrong type.
         UnknownName: For unknown keys or recipes.
     """
-    name, text, where = _find(given, predictor, task)
+    name, text, where = _find(given, predictor, task, config or {})
     values = parse_yaml(text, where)
     if not isinstance(values, dict):
         raise UsageError(f"{where}: the top level must be a mapping of names to values")
@@ -125,7 +126,7 @@ def read_settings(given: str | Path, predictor: str, keys: Sequence[str] = RECIP
         UsageError: If the recipe is for another predictor or has values of a wrong type.
         UnknownName: For unknown keys or recipes.
     """
-    _, text, where = _find(given, predictor, "")
+    _, text, where = _find(given, predictor, "", {})
     values = _mapping(parse_yaml(text, where), where)
     for key in values:
         if key not in keys:
@@ -151,13 +152,13 @@ def recipe_names(predictor: str = "") -> list[str]:
     return [name for name in found if not predictor or name.startswith(f"{predictor}-")]
 
 
-def _find(given: str | Path | None, predictor: str, task: str) -> tuple[str, str, str]:
+def _find(given: str | Path | None, predictor: str, task: str, config: Mapping[str, Any]) -> tuple[str, str, str]:
     """Name, text and description of a recipe."""
     if given is not None and (Path(given).is_file() or str(given).endswith((".yaml", ".yml"))):
         path = Path(given)
         return path.stem.lower(), read_text(path), str(path)
     known = recipe_names(predictor)
-    candidates = [str(given)] if given is not None else [f"{predictor}-{task}", f"{predictor}-default"]
+    candidates = [str(given)] if given is not None else _candidates(predictor, task, config)
     for name in candidates:
         if name in known or (given is not None and name in recipe_names()):
             text = (resources.files("mosharness.predictors") / "recipes" / f"{name}.yaml").read_text("utf-8")
@@ -166,8 +167,17 @@ def _find(given: str | Path | None, predictor: str, task: str) -> tuple[str, str
         raise UnknownName("recipe", str(given), recipe_names(), "A file name ends in .yaml.")
     listed = ", ".join(known) or "none"
     raise UsageError(
-        f"there is no recipe {candidates[0]} (nor {candidates[1]}); pass --recipe with a YAML file or one of: {listed}"
+        f"there is no recipe {candidates[0]} (nor {', '.join(candidates[1:])}); pass --recipe with a YAML file or one "
+        f"of: {listed}"
     )
+
+
+def _candidates(predictor: str, task: str, config: Mapping[str, Any]) -> list[str]:
+    from ...predictors import PREDICTORS
+
+    if predictor not in PREDICTORS:
+        return [f"{predictor}-{task}", f"{predictor}-default"]
+    return [f"{predictor}-{name}" for name in PREDICTORS[predictor].recipe_names(task, config)]
 
 
 def _mapping(value: Any, what: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -30,6 +31,14 @@ TOKENIZER = "tokenizer.json"
 CLAP_TASKS = ("musiceval",)
 """Tasks that DRASP scores with CLAP."""
 AUDIOBOX_TASKS = ("aes_natural",)
+AES_SCALE = Audiobox.card.scale
+NOTES = {
+    "clap": "On CLAP clips are by default brought to 16 kHz and fed as 48 kHz, as for the published figures, and their "
+    "first 30 s count; training starts from LAION's weights (the licence file of LAION's CLAP is CC0 1.0).",
+    "audiobox": "On AudioBox the scale of AES is 0 to 10 and resampling is torchaudio's; the released weights, which "
+    "training on AES-Natural starts from, are CC BY 4.0.",
+}
+"""For cards: what a reader of a score must know, by backbone."""
 
 
 class Drasp(Trainable):
@@ -52,9 +61,7 @@ class Drasp(Trainable):
         resampler="soxr_hq",
         stages=("train",),
         batching="padded",
-        note="No weights were published; train it. On CLAP clips are by default brought to 16 kHz and fed as 48 kHz, "
-        "as for the published figures, and their first 30 s count. On AudioBox the scale is 0 to 10 and resampling is "
-        "torchaudio's.",
+        note=f"No weights of DRASP were published; train it. {NOTES['clap']} {NOTES['audiobox']}",
     )
     config_class: ClassVar[type[Any]] = DraspConfig
     parallel_score = True
@@ -64,15 +71,25 @@ class Drasp(Trainable):
 
     config: DraspConfig
     inner: Trainable
+    _begun = False
 
     # -- the model ------------------------------------------------------------------------------------------------
 
     def build(self) -> None:
-        """Make the network; fresh ones on AudioBox have the axes of AES."""
-        if self.config.backbone == "audiobox" and self.dimensions == self.card.dimensions:
+        """Make the network; on AudioBox an instance begins with the axes of AES. The card follows what was built."""
+        if self.config.backbone == "audiobox" and not self._begun:
             self.dimensions = AES
+        self._begun = True
         super().build()
         self.dimensions = self._built_for = self.inner.dimensions  # without those that need a text, if it is off
+        vars(self)["card"] = replace(
+            type(self).card,
+            dimensions=self.dimensions,
+            scale=AES_SCALE if set(self.dimensions) <= set(AES) else type(self).card.scale,
+            sample_rates=self.inner.card.sample_rates,
+            resampler=self.inner.card.resampler,
+            note=f"No weights of DRASP were published. {NOTES[self.config.backbone]}",
+        )
 
     def make_network(self) -> nn.Module:
         settings = self.config.for_backbone()
@@ -123,6 +140,14 @@ class Drasp(Trainable):
         if task in CLAP_TASKS:
             return {"backbone": "clap"}
         return {"backbone": "audiobox"} if task in AUDIOBOX_TASKS else {}
+
+    @classmethod
+    def recipe_names(cls, task: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """With a backbone given, its own recipe for the task first: the two are trained with other settings."""
+        backbone = config.get("backbone")
+        if backbone is None:
+            return super().recipe_names(task, config)
+        return (f"{task}-{backbone}", task, f"default-{backbone}", "default")
 
     # -- weights --------------------------------------------------------------------------------------------------
 

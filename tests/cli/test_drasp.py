@@ -86,6 +86,36 @@ def test_aes_natural_is_trained_and_scored_on_both_backbones(
         assert len(result["systems"]) == 3
 
 
+def test_either_backbone_trains_on_a_task_of_the_other(
+    cli: Callable[..., Any], musiceval: Path, aes: Path, tmp_path: Path
+) -> None:
+    """``--set backbone=`` picks the recipe too: settings of one backbone's stages are unknown to the other."""
+    cases = (
+        ("aes_natural", aes, "clap", "pretrained", {"pq", "pc", "ce", "cu"}),
+        ("musiceval", musiceval, "audiobox", "pretrained", {"mi", "ta"}),
+    )
+    for task, root, backbone, start, dimensions in cases:
+        where = ("--task", task, "--data-root", root, "--predictor", "drasp", "--output", tmp_path)
+        chosen = ("--set", f"backbone={backbone}", "--set", f"train.settings.{start}=null")
+        outcome = cli("run", *where, "--train", *TINY, *chosen)
+        assert outcome.code == 0, outcome.err
+        folder = tmp_path / task / "test" / "drasp"
+        assert figures(folder)["system"] == dimensions
+        result = json.loads((folder / "result.json").read_text())
+        assert result["predictor"]["stated"].startswith(f"{backbone}, drasp pooling")
+        card = json.loads((tmp_path / task / "drasp" / "checkpoint" / "card.json").read_text())
+        assert card["scale"] == ([0.0, 10.0] if task == "aes_natural" else [1.0, 5.0])
+        assert card["resampler"] == ("soxr_hq" if backbone == "clap" else "torchaudio_functional")
+
+
+def test_the_demo_task_trains_audiobox_in_miniature(cli: Callable[..., Any], tmp_path: Path) -> None:
+    where = ("--task", "demo", "--predictor", "drasp", "--output", tmp_path, "--device", "cpu")
+    outcome = cli("train", *where, "--set", "backbone=audiobox", "--set", "train.epochs=1")
+    assert outcome.code == 0, outcome.err
+    config = json.loads((tmp_path / "demo" / "drasp" / "checkpoint" / "config.json").read_text())["config"]
+    assert (config["backbone"], config["size"]) == ("audiobox", "tiny")
+
+
 def test_all_eight_poolings_stand_in_one_table_beside_the_published_column(
     cli: Callable[..., Any], musiceval: Path, tmp_path: Path
 ) -> None:

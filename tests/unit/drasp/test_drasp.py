@@ -397,6 +397,51 @@ def test_the_recipes_are_those_of_the_paper(name: str, backbone: str, optimizer:
     make(backbone=backbone).check_stage(stage)
 
 
+@pytest.mark.parametrize(
+    ("task", "config", "expected"),
+    [
+        ("musiceval", {}, "drasp-musiceval"),
+        ("musiceval", {"backbone": "clap"}, "drasp-musiceval"),
+        ("musiceval", {"backbone": "audiobox"}, "drasp-musiceval-audiobox"),
+        ("aes_natural", {}, "drasp-aes_natural"),
+        ("aes_natural", {"backbone": "clap"}, "drasp-aes_natural-clap"),
+        ("demo", {"backbone": "audiobox"}, "drasp-demo-audiobox"),
+        ("bvcc", {}, "drasp-default"),
+        ("bvcc", {"backbone": "clap"}, "drasp-default"),
+        ("bvcc", {"backbone": "audiobox"}, "drasp-default-audiobox"),
+    ],
+)
+def test_the_recipe_follows_task_and_backbone(task: str, config: dict[str, Any], expected: str) -> None:
+    recipe = read_recipe(None, "drasp", task, config=config)
+    assert recipe.name == expected
+    assert config.get("backbone", recipe.config["backbone"]) == recipe.config["backbone"]
+    predictor = make(backbone=recipe.config["backbone"])
+    predictor.check_stage(recipe.stages[0])
+
+
+def test_the_axes_of_aes_are_a_beginning_that_a_task_replaces(tmp_path: Path) -> None:
+    predictor = make(("mi", "ta"), backbone="audiobox")
+    assert predictor.dimensions == ("mi", "ta")
+    assert load_predictor("drasp", predictor.save_pretrained(tmp_path), "cpu").dimensions == ("mi", "ta")
+
+
+def test_the_card_of_an_instance_tells_its_own_scale_and_resampler() -> None:
+    facts = {
+        (backbone, dimensions): (card.scale, card.resampler, card.sample_rates, card.dimensions)
+        for backbone in ("clap", "audiobox")
+        for dimensions in (("mi", "ta"), AES)
+        for card in [make(dimensions, backbone=backbone).card]
+    }
+    assert facts == {
+        ("clap", ("mi", "ta")): ((1.0, 5.0), "soxr_hq", None, ("mi", "ta")),
+        ("clap", AES): ((0.0, 10.0), "soxr_hq", None, AES),
+        ("audiobox", ("mi", "ta")): ((1.0, 5.0), "torchaudio_functional", (16_000,), ("mi", "ta")),
+        ("audiobox", AES): ((0.0, 10.0), "torchaudio_functional", (16_000,), AES),
+    }
+    assert "CC BY 4.0" in make(backbone="audiobox").card.note
+    assert Drasp.card.scale == (1.0, 5.0)
+
+
 def test_the_studies_have_every_pooling_and_segment_size() -> None:
     poolings = read_study("drasp-poolings")
     assert [row.config["pooling"] for row in poolings.rows] == list(PAPER_POOLINGS)
