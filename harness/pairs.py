@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..predictors.base import LONGEST_S
 from ..predictors.jsqa import Jsqa
 from ..predictors.jsqa.config import SAMPLE_RATE, PairSettings, pair_settings
 from .core.errors import DataError, UsageError
@@ -23,6 +25,7 @@ from .training.recipe import Source, Stage, read_recipe
 if TYPE_CHECKING:
     from ..predictors.jsqa.pairs import Pair
 
+TABLE = "pairs.csv"
 FULL_SCALE = 0.999
 BIN_DB = 0.5
 
@@ -89,48 +92,67 @@ def pairs_of(plan: Plan, count: int, epoch: int = 0) -> Iterator[tuple[str, Pair
     from ..predictors.jsqa.pairs import draw_pair, make_pairs
     from .core.checks import AudioLimits
 
+    limits = AudioLimits(max_seconds=LONGEST_S)  # as in training: it is cropped
     examples = stage_data(plan.stage, None, ("mos",), Tasks()).train
     noises = Noises(plan.settings.noise, f"stage {plan.stage.name}")
     for number in range(count):
         example = examples[number % len(examples)]
-        clip = example.read(AudioLimits())
+        clip = example.read(limits)
         samples = resample(clip.samples, clip.sample_rate, SAMPLE_RATE).samples
         random = generator(plan.seed, plan.stage.name, epoch + number // len(examples), example.key)
         draw = draw_pair(samples, random, plan.settings, noises, example.name)
         yield example.utterance_id, make_pairs([draw], noises)[0]
 
 
-def export_pairs(made: Sequence[tuple[str, Pair]], folder: Path) -> Path:
-    """Write each pair as two 16-bit wavs, and ``pairs.csv`` beside them; returns the latter.
+def export_pairs(made: Iterable[tuple[str, Pair]], folder: Path) -> Iterator[tuple[str, Pair]]:
+    """Write each pair as two 16-bit wavs while passing it on, and at the end ``pairs.csv`` beside them.
 
-    Both signals of a pair that would leave full scale are lowered by the same factor (column ``scale``).
+    Both signals of a pair that would leave full scale are lowered by the same factor (column ``scale``). One pair is
+    in memory at a time.
+
+    Args:
+        made: As :func:`pairs_of` gives them.
+        folder: Made at once.
+
+    Returns:
+        What ``made`` gives; it has to be taken to its end.
 
     Raises:
         DataError: If the folder cannot be written.
     """
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return _exported(made, folder)
+
+
+def _exported(made: Iterable[tuple[str, Pair]], folder: Path) -> Iterator[tuple[str, Pair]]:
     import soundfile
 
     rows = []
+    for number, (utterance, pair) in enumerate(made, start=1):
+        loudest = max(float(np.abs(signal).max()) for signal in pair.signals)
+        scale = min(1.0, FULL_SCALE / loudest)
+        names = [f"pair{number:04d}-{side}.wav" for side in "ab"]
+        for name, signal in zip(names, pair.signals, strict=True):
+            stream = io.BytesIO()
+            soundfile.write(stream, signal * scale, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            with _writing(folder), atomic_write(folder / name, "wb") as target:
+                target.write(stream.getvalue())
+        figures = [*pair.snrs, pair.difference, scale]
+        rows.append([*names, utterance, pair.noise_name, *(f"{value:.4f}" for value in figures)])
+        yield utterance, pair
+    with _writing(folder), atomic_write(folder / TABLE) as table:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["path_a", "path_b", "utterance_id", "noise", "snr_a", "snr_b", "difference_db", "scale"])
+        writer.writerows(rows)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, (utterance, pair) in enumerate(made, start=1):
-            loudest = max(float(np.abs(signal).max()) for signal in pair.signals)
-            scale = min(1.0, FULL_SCALE / loudest)
-            names = [f"pair{number:04d}-{side}.wav" for side in "ab"]
-            for name, signal in zip(names, pair.signals, strict=True):
-                stream = io.BytesIO()
-                soundfile.write(stream, signal * scale, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-                with atomic_write(folder / name, "wb") as target:
-                    target.write(stream.getvalue())
-            figures = [*pair.snrs, pair.difference, scale]
-            rows.append([*names, utterance, pair.noise_name, *(f"{value:.4f}" for value in figures)])
-        with atomic_write(folder / "pairs.csv") as table:
-            writer = csv.writer(table, lineterminator="\n")
-            writer.writerow(["path_a", "path_b", "utterance_id", "noise", "snr_a", "snr_b", "difference_db", "scale"])
-            writer.writerows(rows)
+        yield
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    return folder / "pairs.csv"
 
 
 def differences(settings: PairSettings, draws: int, seed: int = 0) -> dict[str, Any]:

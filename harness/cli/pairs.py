@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,24 +50,32 @@ def pairs(
 
     plan = work.plan_pairs(recipe, speech=speech or (), noise=noise or (), seconds=seconds, seed=seed)
     names = _features(features) if check_jnd is not None else ()
-    listening = None
+    listening, skipped = None, None
     if check_jnd is not None:
-        from ...predictors.jsqa.jnd import read_listening
+        from ...predictors.jsqa.jnd import lacking, read_listening
 
-        listening = read_listening(check_jnd)
+        listening, skipped = read_listening(check_jnd), lacking(names)
+    if skipped is not None:
+        say(f"note: --check-jnd is skipped: {skipped}")
+        listening = None
     found = work.differences(plan.settings, draws, plan.seed)
-    made = list(work.pairs_of(plan, count, epoch)) if output is not None or listening is not None else []
-    table = work.export_pairs(made, output) if output is not None else None
-    report = _judge(listening, made, names, plan.seed) if listening is not None else None
+    made: Iterator[tuple[str, Any]] = iter(())
+    if output is not None or listening is not None:
+        made = work.pairs_of(plan, count, epoch)
+    if output is not None:
+        made = work.export_pairs(made, output)
+    report = _judge(listening, made, count, names, plan.seed) if listening is not None else None
+    deque(made, maxlen=0)  # writes what was not asked for by the check
+    table = None if output is None else str(output / work.TABLE)
     if as_json:
-        print_json({"differences": found, "table": None if table is None else str(table), "jnd": report})
+        print_json({"differences": found, "table": table, "jnd": report, "jnd_skipped": skipped})
         return
     _show_differences(found)
     if table is not None:
-        print(f"{len(made)} pairs written; {table} lists them")
+        print(f"{count} pairs written; {table} lists them")
     if report is not None:
         _show_report(report)
-    if table is None and report is None:
+    if output is None and check_jnd is None:
         say("note: --output FOLDER writes pairs to listen to; --check-jnd FOLDER judges them by listeners")
 
 
@@ -80,14 +91,16 @@ def _features(text: str) -> tuple[str, ...]:
     return names
 
 
-def _judge(listening: Any, made: list[tuple[str, Any]], names: tuple[str, ...], seed: int) -> dict[str, Any]:
+def _judge(
+    listening: Any, made: Iterator[tuple[str, Any]], count: int, names: tuple[str, ...], seed: int
+) -> dict[str, Any]:
     from ...predictors.jsqa.jnd import check_jnd
     from ..core.progress import progress_bar
 
-    total = len(listening.judgements) + len(made)
-    with progress_bar("measure", total=total) as advance:
-        report = check_jnd(listening, [pair for _, pair in made], names, seed=seed, tick=lambda: advance(1))
-    return {**asdict(report), "share": report.share}
+    with progress_bar("measure", total=len(listening.judgements) + count) as advance:
+        report = check_jnd(listening, (pair for _, pair in made), names, seed=seed, tick=lambda: advance(1))
+    accuracy = report.accuracy if math.isfinite(report.accuracy) else None
+    return {**asdict(report), "accuracy": accuracy, "share": report.share}
 
 
 def _show_differences(found: dict[str, Any]) -> None:
@@ -103,12 +116,14 @@ def _show_differences(found: dict[str, Any]) -> None:
 
 def _show_report(report: dict[str, Any]) -> None:
     low, high = (100 * value for value in report["interval"])
+    lost = f"; {report['unmeasured']} more cannot be measured" if report["unmeasured"] else ""
     print(
         f"{100 * report['share']:.2f} % of {report['pairs']} pairs are within the just noticeable difference "
-        f"[{low:.2f}, {high:.2f}] (paper: 96.73 %), by {' and '.join(report['features'])}"
+        f"[{low:.2f}, {high:.2f}] (paper: 96.73 %), by {' and '.join(report['features'])}{lost}"
     )
+    accuracy = "not available, too few references" if report["accuracy"] is None else f"{report['accuracy']:.3f}"
     print(
         f"  learnt from {report['judgements']} judgements ({report['same']} same); balanced accuracy on references "
-        f"not seen: {report['accuracy']:.3f}; left out: {report['left_out']} of other perturbations, "
+        f"not seen: {accuracy}; left out: {report['left_out']} of other perturbations, "
         f"{report['missing']} without audio, {report['unusable']} that cannot be measured"
     )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .discover import find_audio
-from .errors import DataError, UsageError
+from .errors import AudioError, DataError, UsageError
+
+NUMBERED = re.compile(r"\d{8}(-|$)")
+"""Names that look like those with a row's number; they get one too, so that no two are the same."""
 
 
 def unlabelled_clips(source: str | Path, option: str = "audio:") -> list[tuple[str, Any]]:
@@ -18,7 +24,8 @@ def unlabelled_clips(source: str | Path, option: str = "audio:") -> list[tuple[s
         option: What the user set, for messages.
 
     Returns:
-        Pairs of a name and what the audio reader takes: a path, or a function that gives a path or encoded bytes.
+        Pairs of a name (a path without suffix) and what the audio reader takes: a path, or for data sets a
+        :class:`StoredClip`, whose call gives encoded bytes or a path.
 
     Raises:
         UsageError: If there is no such folder.
@@ -35,9 +42,41 @@ def unlabelled_clips(source: str | Path, option: str = "audio:") -> list[tuple[s
     return [(entry.utterance_id, str(entry.path)) for entry in find_audio([folder]).entries]
 
 
-def _dataset_clips(folder: Path) -> list[tuple[str, Callable[[], Any]]]:
-    """Clips of a stored Hugging Face data set: its ``audio`` column, undecoded until it is needed."""
+@dataclass(frozen=True, eq=False)
+class StoredClip:
+    """One row of a stored data set's audio column; nothing of it is read before it is asked for.
+
+    Attributes:
+        column: Of structures with ``bytes`` and ``path`` (Arrow, mapped from disk).
+        row: Which.
+    """
+
+    column: Any
+    row: int
+
+    def __call__(self) -> bytes | str:
+        """The whole encoded clip as bytes; or its path, where the data set holds no bytes."""
+        value = self.view()
+        return value if isinstance(value, str) else bytes(value)
+
+    def view(self) -> memoryview | str:
+        """As a call, without a copy: of a clip that is read in part only that part comes from the disk.
+
+        Raises:
+            AudioError: If the row holds neither bytes nor a path.
+        """
+        value = self.column[self.row]
+        if value.is_valid and value["bytes"].is_valid:
+            return memoryview(value["bytes"].as_buffer())
+        if value.is_valid and value["path"].is_valid:
+            return str(value["path"])
+        raise AudioError("missing", f"row {self.row} of the data set holds no audio")
+
+
+def _dataset_clips(folder: Path) -> list[tuple[str, StoredClip]]:
+    """Clips of a stored Hugging Face data set: its audio column, undecoded until it is needed."""
     import datasets
+    import pyarrow.compute
 
     if (folder / "dataset_info.json").is_file():
         table = datasets.load_from_disk(str(folder))
@@ -49,12 +88,23 @@ def _dataset_clips(folder: Path) -> list[tuple[str, Callable[[], Any]]]:
         raise DataError(f"{folder}: a data set with one audio column is needed, this one has {len(columns)}")
     name = columns[0]
     table = table.select_columns([name]).cast_column(name, datasets.Audio(decode=False))
+    column = table.data.column(name)
+    names = _names(pyarrow.compute.struct_field(column, "path").to_pylist())
+    return [(one, StoredClip(column, row)) for row, one in enumerate(names)]
 
-    def reader(at: int) -> Callable[[], Any]:
-        def read() -> Any:
-            value = table[at][name]
-            return value["bytes"] if value["bytes"] is not None else value["path"]
 
-        return read
+def _names(paths: Sequence[str | None]) -> list[str]:
+    """A name for every row: its path without suffix, after the row's number where that is absent or not unique.
 
-    return [(f"{at:08d}", reader(at)) for at in range(len(table))]
+    Of an absolute path, which is that of another machine, only the last part counts.
+    """
+    pure = [PurePosixPath((path or "").replace("\\", "/")) for path in paths]
+    plain = [
+        str((PurePosixPath(one.name) if one.is_absolute() else one).with_suffix("")) if one.name else "" for one in pure
+    ]
+    often = Counter(plain)
+    names = []
+    for row, name in enumerate(plain):
+        own = name and often[name] == 1 and not NUMBERED.match(name)
+        names.append(name if own else "-".join(part for part in (f"{row:08d}", name) if part))
+    return names

@@ -192,7 +192,8 @@ class Jsqa(Trainable):
     def _temperature(stage: Stage) -> float:
         settings = next(term for term in stage.losses if term.name == NTXENT).settings
         temperature = settings.get("temperature", 1.0)
-        if set(settings) - {"temperature"} or not isinstance(temperature, (int, float)) or not temperature > 0:
+        number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
+        if set(settings) - {"temperature"} or not number or not 0 < temperature < float("inf"):
             raise UsageError(f"stage {stage.name}: loss {NTXENT} has one setting, temperature, a number above 0")
         return float(temperature)
 

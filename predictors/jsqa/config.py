@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +12,8 @@ from ...harness.core.config import build_config
 SAMPLE_RATE = 16_000
 GENERATED = "generated"
 """As a noise source: noises drawn anew for every pair."""
+LIMIT_DB = 100
+"""Largest size of a signal-to-noise ratio."""
 PRESETS: dict[str, tuple[int, int]] = {"paper": (64, 16), "slim": (32, 16), "deep": (16, 20), "tiny": (4, 8)}
 """Name to channels of the first layers and number of layers."""
 
@@ -84,8 +87,8 @@ class PairSettings:
             raise ValueError(f"pairs: noise: name a folder, or {GENERATED}")
         if not 0.1 <= self.seconds <= 60:
             raise ValueError(f"pairs: seconds = {self.seconds}: 0.1 to 60")
-        if not self.snr_windows or any(high < low for low, high in self.snr_windows):
-            raise ValueError("pairs: snr_windows: ranges [low, high] in dB, low first")
+        if not self.snr_windows or not all(-LIMIT_DB <= low <= high <= LIMIT_DB for low, high in self.snr_windows):
+            raise ValueError(f"pairs: snr_windows: ranges [low, high] in dB, low first, from -{LIMIT_DB} to {LIMIT_DB}")
 
     @property
     def samples(self) -> int:
@@ -110,9 +113,9 @@ class StageSettings:
     encoder_lr_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.seconds < 0.1:
-            raise ValueError(f"seconds = {self.seconds}: at least 0.1")
-        if self.encoder_lr_scale <= 0:
+        if not 0.1 <= self.seconds <= 60:
+            raise ValueError(f"seconds = {self.seconds}: 0.1 to 60")
+        if not 0 < self.encoder_lr_scale < math.inf:
             raise ValueError(f"encoder_lr_scale = {self.encoder_lr_scale}: above 0; freeze it with frozen: [encoder.*]")
 
 

@@ -2,14 +2,15 @@
 
 The judgements are those of CDPAM (``dataset_linear.txt``: reference, changed file, 0 for same or 1 for different, and
 the perturbation, separated by tabs), of which additive noises are used, as in the JSQA paper. The paper names PESQ as
-the feature and states no further details; SI-SDR as a second feature, the kernel and the folds are ours.
+the feature and states no further details; SI-SDR as a second feature, the machine (C 1, Gaussian kernel, standardised
+features) and the folds are ours.
 """
 
 from __future__ import annotations
 
 import math
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +68,10 @@ class JndReport:
         features: Names.
         judgements, same, left_out, missing, unusable: Counts of the listening data; ``unusable`` pairs of files could
             be found but not measured.
-        accuracy: Balanced accuracy on references that the machine has not seen, mean over the two classes.
+        accuracy: Balanced accuracy on references that the machine has not seen, mean over the two classes; NaN where
+            there are too few references to tell.
         pairs, within: How many pairs were judged, and how many of them within the just noticeable difference.
+        unmeasured: Pairs that could not be judged, as a feature does not exist for them.
         interval: Of the share within, 95 % (Wilson).
     """
 
@@ -81,6 +84,7 @@ class JndReport:
     accuracy: float
     pairs: int
     within: int
+    unmeasured: int
     interval: tuple[float, float]
 
     @property
@@ -142,6 +146,19 @@ def si_sdr(reference: Wave, changed: Wave) -> float:
     return 10 * math.log10(max(signal, 1e-30) / max(rest, signal * 1e-10, 1e-30))
 
 
+def lacking(features: Sequence[str]) -> str | None:
+    """What is not installed that a feature needs, in a sentence; ``None`` if nothing is."""
+    if "pesq" in features:
+        try:
+            import pesq  # noqa: F401
+        except ImportError:
+            return (
+                "the feature pesq needs the package pesq: `uv pip install pesq` (a C compiler builds it), or leave it "
+                "out with --features si-sdr"
+            )
+    return None
+
+
 def pesq_score(reference: Wave, changed: Wave) -> float:
     """Wide-band PESQ (ITU-T P.862.2) at 16 kHz.
 
@@ -149,13 +166,10 @@ def pesq_score(reference: Wave, changed: Wave) -> float:
         UsageError: If the package ``pesq`` is not installed.
         ValueError: If PESQ finds no speech, or too little.
     """
-    try:
-        from pesq import PesqError, pesq
-    except ImportError as error:
-        raise UsageError(
-            "the feature pesq needs the package pesq: `uv pip install pesq` (a C compiler builds it), or leave it out "
-            "with --features si-sdr"
-        ) from error
+    if message := lacking(("pesq",)):
+        raise UsageError(message)
+    from pesq import PesqError, pesq
+
     try:
         return float(pesq(SAMPLE_RATE, reference.astype(np.float32), changed.astype(np.float32), "wb"))
     except PesqError as error:
@@ -180,7 +194,7 @@ def measure(reference: Wave, changed: Wave, features: Sequence[str]) -> list[flo
 
 def check_jnd(
     listening: Listening,
-    pairs: Sequence[Pair],
+    pairs: Iterable[Pair],
     features: Sequence[str],
     *,
     seed: int = 0,
@@ -190,9 +204,9 @@ def check_jnd(
 
     Args:
         listening: See :func:`read_listening`.
-        pairs: The less noisy signal of each is the reference.
+        pairs: The less noisy signal of each is the reference. Taken one by one, after the judgements.
         features: Names of :data:`FEATURES`.
-        seed: Of the folds and the machine.
+        seed: Of the folds.
         tick: Called after every measured pair of signals.
 
     Raises:
@@ -209,16 +223,18 @@ def check_jnd(
     known, labels = np.array(rows).reshape(-1, len(features)), np.array(same, dtype=bool)
     if labels.size == 0 or labels.all() or not labels.any():
         raise DataError(f"{labels.size} judgements could be measured; both same and different ones are needed")
-    asked = []
+    asked, unmeasured = [], 0
     for pair in pairs:
         clearer, noisier = pair.signals if pair.snrs[0] >= pair.snrs[1] else pair.signals[::-1]
-        with suppress(ValueError):  # no speech in the crop: PESQ has no value
+        try:
             asked.append(measure(clearer, noisier, features))
+        except ValueError:  # no speech in the crop: PESQ has no value
+            unmeasured += 1
         if tick is not None:
             tick()
     if not asked:
         raise DataError("none of the pairs could be measured")
-    within = int(KernelSvm(seed=seed).fit(known, labels).decide(np.array(asked)).sum())
+    within = int(_decided(known, labels, np.array(asked)).sum())
     return JndReport(
         features=tuple(features),
         judgements=len(labels),
@@ -229,6 +245,7 @@ def check_jnd(
         accuracy=_accuracy(known, labels, groups, seed),
         pairs=len(asked),
         within=within,
+        unmeasured=unmeasured,
         interval=wilson(within, len(asked)),
     )
 
@@ -236,6 +253,14 @@ def check_jnd(
 def _wave(path: Path) -> Wave:
     clip = read_audio(path, AudioLimits())
     return resample(clip.samples, clip.sample_rate, SAMPLE_RATE).samples.astype(np.float64)
+
+
+def _decided(known: Wave, labels: np.ndarray, asked: Wave) -> np.ndarray:
+    """What a machine on the judgements says; a pair beyond the range of what was judged counts as at its edge.
+
+    There a Gaussian kernel would tell no more than which class is the larger one (our choice).
+    """
+    return KernelSvm().fit(known, labels).decide(np.clip(asked, known.min(axis=0), known.max(axis=0)))
 
 
 def _accuracy(known: Wave, labels: np.ndarray, groups: Sequence[Path], seed: int) -> float:
@@ -249,7 +274,7 @@ def _accuracy(known: Wave, labels: np.ndarray, groups: Sequence[Path], seed: int
         train, test = folds != held, folds == held
         if not test.any() or labels[train].all() or not labels[train].any():
             continue
-        decided = KernelSvm(seed=seed).fit(known[train], labels[train]).decide(known[test])
+        decided = _decided(known[train], labels[train], known[test])
         for wanted, got in zip(labels[test].tolist(), decided.tolist(), strict=True):
             right[wanted].append(wanted == got)
     shares = [float(np.mean(values)) for values in right.values() if values]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ...harness.core.checks import AudioLimits
 from ...harness.core.decode import open_source
 from ...harness.core.errors import AudioError, DataError
 from ...harness.core.resample import resample
-from ...harness.core.unlabelled import unlabelled_clips
+from ...harness.core.unlabelled import StoredClip, unlabelled_clips
 from .config import GENERATED, SAMPLE_RATE
 from .mixing import SILENT, TRIES, Wave, fill, power
 
@@ -34,7 +35,7 @@ class Noise:
     Attributes:
         name: As in its folder.
         origin: Number of its folder in the settings.
-        source: A path, encoded bytes, or a function that gives one of these.
+        source: A path, encoded bytes, a row of a data set, or a function that gives one of the first two.
     """
 
     name: str
@@ -57,8 +58,11 @@ class Noise:
         raise DataError(f"noise {self.name}: {TRIES} places were silent; take it out of the folder")
 
     def _read(self, samples: int, place: float) -> Wave:
-        source = self.source() if callable(self.source) else self.source
         try:
+            if isinstance(self.source, StoredClip):
+                source = self.source.view()
+            else:
+                source = self.source() if callable(self.source) else self.source
             wave, rate = read_part(source, samples / SAMPLE_RATE, place)
         except AudioError as error:
             raise DataError(f"noise {self.name} cannot be used: {error.reason}") from error
@@ -67,11 +71,11 @@ class Noise:
         return fill(wave, samples)
 
 
-def read_part(source: str | Path | bytes, seconds: float, place: float) -> tuple[Wave, int]:
+def read_part(source: str | Path | bytes | memoryview, seconds: float, place: float) -> tuple[Wave, int]:
     """So many seconds of a file, mono, and its sampling rate; only these frames are read where the format allows it.
 
     Args:
-        source: A file, or the bytes of one.
+        source: A file, or the bytes of one, which are not copied.
         seconds: How much; a shorter file is read whole.
         place: Where, from 0 (the start) to 1 (the last such part).
 
@@ -80,21 +84,33 @@ def read_part(source: str | Path | bytes, seconds: float, place: float) -> tuple
     """
     import soundfile
 
-    with open_source(source) as opened:
-        try:
-            with soundfile.SoundFile(opened.rewound(), closefd=False) as stream:
-                rate, frames = int(stream.samplerate), int(stream.frames)
-                wanted = min(frames, math.ceil(seconds * rate))
-                stream.seek(round(place * (frames - wanted)))
-                part = stream.read(wanted, dtype="float32", always_2d=True)
-            if len(part) == wanted > 0 and np.isfinite(part).all():
-                return mono(part).astype(np.float64), rate
-        except (soundfile.LibsndfileError, RuntimeError, TypeError, OverflowError):
-            pass  # a stream of unknown length or another format: the reader can, or says why not
+    try:
+        with _opened(source) as opened, soundfile.SoundFile(opened, closefd=False) as stream:
+            rate, frames = int(stream.samplerate), int(stream.frames)
+            wanted = min(frames, math.ceil(seconds * rate))
+            stream.seek(round(place * (frames - wanted)))
+            part = stream.read(wanted, dtype="float32", always_2d=True)
+        if len(part) == wanted > 0 and np.isfinite(part).all():
+            return mono(part).astype(np.float64), rate
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, OverflowError):
+        pass  # a stream of unknown length or another format: the reader can, or says why not
+    source = bytes(source) if isinstance(source, memoryview) else source
     clip = read_audio(source, AudioLimits(max_seconds=LONGEST_S))
     wanted = min(clip.samples.size, math.ceil(seconds * clip.sample_rate))
     start = round(place * (clip.samples.size - wanted))
     return clip.samples[start : start + wanted].astype(np.float64), clip.sample_rate
+
+
+@contextmanager
+def _opened(source: str | Path | bytes | memoryview) -> Iterator[Any]:
+    """What libsndfile reads."""
+    if isinstance(source, memoryview):
+        import pyarrow
+
+        yield pyarrow.BufferReader(pyarrow.py_buffer(source))
+        return
+    with open_source(source) as opened:
+        yield opened.rewound()
 
 
 def generated_noise(samples: int, random: np.random.Generator) -> Wave:

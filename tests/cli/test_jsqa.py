@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable
+import sys
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from mosharness.harness import pairs as work
 from mosharness.harness.conformance import speech_like
 
 Cli = Callable[..., Any]
@@ -84,6 +87,54 @@ def test_pairs_are_judged_by_listeners(cli: Cli, tmp_path: Path) -> None:
     outcome = cli(*command)
     assert outcome.code == 0
     assert f"{100 * report['share']:.2f} % of 8 pairs are within the just noticeable difference" in outcome.out
+
+
+def test_without_the_package_pesq_the_check_is_skipped_before_pairs_are_made_for_it(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pesq", None)
+    command = ("pairs", "--check-jnd", listening(tmp_path), "--count", 2, "--seconds", 0.2)
+    outcome = cli(*command, "-o", tmp_path / "out")
+    assert outcome.code == 0
+    assert "--check-jnd is skipped" in outcome.err and "uv pip install pesq" in outcome.err
+    assert "2 pairs written" in outcome.out and "just noticeable" not in outcome.out
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "pairs_of", None)
+        found = cli(*command, "--json").json
+    assert found["jnd"] is None and "uv pip install pesq" in found["jnd_skipped"]
+
+
+def test_an_accuracy_that_cannot_be_measured_is_not_a_number_on_paper(cli: Cli, tmp_path: Path) -> None:
+    folder = listening(tmp_path)
+    table = folder / "dataset" / "dataset_linear.txt"
+    table.write_text("\n".join(table.read_text().splitlines()[:4]))  # one reference: no other to try it on
+    command = ("pairs", "--check-jnd", folder, "--features", "si-sdr", "--count", 2, "--seconds", 0.3)
+    outcome = cli(*command)
+    assert outcome.code == 0 and "not seen: not available, too few references;" in outcome.out
+    assert "nan" not in outcome.out
+    assert cli(*command, "--json").json["jnd"]["accuracy"] is None
+
+
+def test_pairs_are_written_and_measured_one_at_a_time(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = 0
+    original = work.pairs_of
+
+    def watched(*arguments: Any) -> Iterator[tuple[str, Any]]:
+        nonlocal most
+        for name, pair in original(*arguments):
+            alive.add(pair)
+            most = max(most, len(alive))
+            yield name, pair
+
+    monkeypatch.setattr(work, "pairs_of", watched)
+    command = ("pairs", "--count", 8, "--seconds", 0.2, "-o", tmp_path / "out")
+    assert cli(*command).code == 0
+    assert cli(*command, "--check-jnd", listening(tmp_path / "jnd"), "--features", "si-sdr").code == 0
+    assert 1 <= most <= 3
+    assert len((tmp_path / "out" / "pairs.csv").read_text().splitlines()) == 9
 
 
 @pytest.mark.parametrize(

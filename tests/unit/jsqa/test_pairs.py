@@ -13,11 +13,13 @@ import pytest
 import soundfile
 from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.core.config import build_config
 from mosharness.harness.core.errors import AudioError, DataError, UnknownName, UsageError
+from mosharness.harness.core.unlabelled import StoredClip, unlabelled_clips
 from mosharness.harness.pairs import differences, pairs_of, plan_pairs
 from mosharness.harness.training.recipe import Recipe, Stage
 from mosharness.predictors.jsqa import Jsqa
-from mosharness.predictors.jsqa.config import PairSettings, pair_settings
+from mosharness.predictors.jsqa.config import PairSettings, StageSettings, pair_settings
 from mosharness.predictors.jsqa.mixing import power
 from mosharness.predictors.jsqa.noise import Noises, generated_noise, read_part
 from mosharness.predictors.jsqa.pairs import draw_pair, make_pairs
@@ -144,21 +146,57 @@ def test_only_the_wanted_frames_of_a_recording_are_read(tmp_path: Path, monkeypa
     assert counts == [800, 800, 800]
 
 
-@pytest.mark.slow
-def test_noise_comes_from_a_hugging_face_data_set(tmp_path: Path) -> None:
+def encoded(seed: int, seconds: float = 0.5, kind: str = "FLAC") -> bytes:
+    """White noise of power 0.01 at 16 kHz."""
+    stream = io.BytesIO()
+    soundfile.write(stream, np.random.default_rng(seed).normal(0, 0.1, int(seconds * 16_000)), 16_000, format=kind)
+    return stream.getvalue()
+
+
+def stored(rows: list[dict[str, Any]]) -> Any:
+    """A Hugging Face data set with one audio column."""
     import datasets
 
-    rows = []
-    for at in range(2):
-        stream = io.BytesIO()
-        soundfile.write(stream, np.random.default_rng(at).normal(0, 0.1, 9_000), 16_000, format="FLAC")
-        rows.append({"bytes": stream.getvalue(), "path": None})
     table = datasets.Dataset.from_dict({"audio": rows})
-    table = table.cast(datasets.Features({"audio": datasets.Audio(decode=False)}))
-    table.save_to_disk(str(tmp_path / "set"))
+    return table.cast(datasets.Features({"audio": datasets.Audio(decode=False)}))
+
+
+@pytest.mark.slow
+def test_noise_comes_from_a_hugging_face_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"bytes": encoded(at), "path": path} for at, path in enumerate((None, "bus.flac", "a/b.wav"))]
+    stored(rows).save_to_disk(str(tmp_path / "set"))
     noises = Noises([str(tmp_path / "set")])
-    assert [entry.name for entry in noises.entries] == ["00000000", "00000001"]
+    assert [entry.name for entry in noises.entries] == ["00000000", "bus", "a/b"]
+    found = dict(unlabelled_clips(tmp_path / "set"))
+    assert found["bus"]() == rows[1]["bytes"]
+    monkeypatch.setattr(StoredClip, "__call__", None)  # the whole recording is never copied
     assert power(noises.entries[1].segment(4_800, 7)) == pytest.approx(0.01, rel=0.1)
+
+
+@pytest.mark.slow
+def test_one_channel_of_a_recording_in_parquet_files_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    names = [f"BGD_150203_{place}.CH{channel}.wav" for place in ("BUS", "CAF") for channel in (1, 2, 5, 6)]
+    rows = [{"bytes": encoded(at, 0.1, "WAV"), "path": f"/elsewhere/{name}"} for at, name in enumerate(names)]
+    (tmp_path / "set").mkdir()
+    stored(rows).to_parquet(str(tmp_path / "set" / "part-0.parquet"))
+    entries = Noises([str(tmp_path / "set")]).entries
+    assert [entry.name for entry in entries] == ["BGD_150203_BUS.CH5", "BGD_150203_CAF.CH5"]
+    assert np.array_equal(entries[1].segment(1_600, 0), read_part(rows[6]["bytes"], 0.1, 0.0)[0])
+
+
+def test_rows_of_a_data_set_have_names_of_their_own() -> None:
+    from mosharness.harness.core.unlabelled import _names
+
+    paths = ["a.CH1.wav", None, "x/b.flac", "y/b.flac", "c.wav", "c.flac", "", "00000001-c.wav", "/r/d.wav", "00000001"]
+    names = _names(paths)
+    assert len(set(names)) == len(names)
+    assert names == [
+        *("a.CH1", "00000001", "x/b", "y/b", "00000004-c", "00000005-c", "00000006", "00000007-00000001-c", "d"),
+        "00000009-00000001",
+    ]
 
 
 def test_noise_that_cannot_be_used_is_named(tmp_path: Path) -> None:
@@ -192,6 +230,11 @@ def test_settings_of_pairs_that_make_no_sense_are_refused() -> None:
     refused: list[dict[str, Any]] = [
         {"seconds": 0.0},
         {"snr_windows": [[3.0, -3.0]]},
+        {"snr_windows": [[0.0, math.inf]]},
+        {"snr_windows": [[math.nan, 3.0]]},
+        {"snr_windows": [[-3.0, 3.0], [0.0, math.nan]]},
+        {"snr_windows": [[-101.0, 3.0]]},
+        {"seconds": math.nan},
         {"noise": []},
         {"colour": "pink"},
     ]
@@ -199,6 +242,10 @@ def test_settings_of_pairs_that_make_no_sense_are_refused() -> None:
         with pytest.raises((UsageError, UnknownName), match="stage pretrain: pairs"):
             pair_settings(wrong, "stage pretrain")
     assert pair_settings({"noise": "generated"}, "x").noise == ("generated",)
+    assert pair_settings({"snr_windows": [[-100.0, 100.0]]}, "x").snr_windows == ((-100.0, 100.0),)
+    for setting in ({"seconds": math.inf}, {"encoder_lr_scale": math.nan}):
+        with pytest.raises(UsageError, match=f"stage: {next(iter(setting))} = "):
+            build_config(StageSettings, setting, "stage")
 
 
 def test_stages_refuse_what_does_not_fit(recipe: Callable[..., Recipe]) -> None:
@@ -210,6 +257,7 @@ def test_stages_refuse_what_does_not_fit(recipe: Callable[..., Recipe]) -> None:
 
     refused("repeat: an utterance must not be twice", data=[{"audio": "embedded", "repeat": 2}])
     refused("one setting, temperature", losses=[{"name": "ntxent", "temperature": 0}])
+    refused("one setting, temperature", losses=[{"name": "ntxent", "temperature": math.inf}])
     refused("one setting, temperature", losses=[{"name": "ntxent", "heat": 1.0}])
     refused("are for a stage with the loss ntxent", losses=["mse"])
 
@@ -221,3 +269,9 @@ def test_clean_speech_of_any_rate_is_taken() -> None:
     clip = training_clip(clip_from_array(speech_like(1.0, 44_100, 0), 44_100), utterance_id="a")
     draw: Any = predictor.prepare_training(clip, stage, np.random.default_rng(0))
     assert draw.speech.size == 48_000  # the stage of the recipe: 3 s
+
+
+def test_speech_that_training_takes_the_command_takes_too(tmp_path: Path, write_wave: Callable[..., Path]) -> None:
+    write_wave(tmp_path / "speech" / "long.wav", 61.0, 4_000)
+    made = list(pairs_of(plan_pairs(speech=[str(tmp_path / "speech")], seconds=0.3), 2))
+    assert [name for name, _ in made] == ["long", "long"]

@@ -26,6 +26,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tasks"))
 from layout_nisqa import write_nisqa
 
 MakeRecipe = Callable[..., Recipe]
+TINIEST = {"preset": "tiny", "base_filters": 8, "num_layers": 4}
 NAMES = recipe_names("jsqa")
 
 
@@ -170,4 +171,41 @@ def test_a_run_that_died_resumes_to_the_same_bits(
         found = [weights(tmp_path / name / "folder" / "jsqa" / part) for name in ("whole", "cut")]
         assert same(*found)
     logs = [(tmp_path / name / "folder" / "jsqa" / "training" / "log.jsonl").read_text() for name in ("whole", "cut")]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.slow
+def test_the_recipe_jsqa_nisqa_dies_and_resumes_to_the_same_bits(
+    tmp_path: Path, write_wave: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe as it is, on its own folders and the corpus' layout; only network, crops and epochs are small."""
+    for at in range(4):
+        write_wave(tmp_path / "corpora" / "librispeech" / "19" / f"19-198-{at:04d}.flac", 0.4, seed=at)
+    for at, name in enumerate(("BUS.CH1", "BUS.CH5", "CAF.CH1", "CAF.CH5")):
+        write_wave(tmp_path / "corpora" / "chime3" / f"BGD_150203_{name}.wav", 0.6, seed=10 + at)
+    task = load_task("nisqa", write_nisqa(tmp_path, audio=True))
+    monkeypatch.chdir(tmp_path)
+    small = {"epochs": 2, "save_steps": 1, "pretrain.settings.pairs.seconds": 0.15, "batch.size": 2}
+    plan = read_recipe("jsqa-nisqa", "jsqa", config=TINIEST, overrides=small)
+    first = train_predictor("jsqa", task, output=tmp_path / "whole", recipe=plan, device="cpu")
+    assert first.trained_on == ("audio:librispeech", "nisqa/train", "nisqa/dev_sim")
+    steps: list[str] = []
+    original = StageRun._step
+
+    def dying(self: StageRun, shares: Any) -> None:
+        steps.append(self.stage.name)
+        if steps.count(self.stage.name) == 2:  # first in pretraining, and once that is resumed and done, in fine-tuning
+            raise Killed
+        original(self, shares)
+
+    for resume in (False, True):
+        with monkeypatch.context() as patch:
+            patch.setattr(StageRun, "_step", dying)
+            with pytest.raises(Killed):
+                train_predictor("jsqa", task, output=tmp_path / "cut", recipe=plan, device="cpu", resume=resume)
+        assert steps[-1] == ("finetune" if resume else "pretrain")
+    train_predictor("jsqa", task, output=tmp_path / "cut", recipe=plan, device="cpu", resume=True)
+    for part in ("checkpoint", "training/pretrain/result", "training/finetune/result"):
+        assert same(*(weights(tmp_path / name / "nisqa" / "jsqa" / part) for name in ("whole", "cut")))
+    logs = [(tmp_path / name / "nisqa" / "jsqa" / "training" / "log.jsonl").read_text() for name in ("whole", "cut")]
     assert logs[0] == logs[1]
