@@ -74,6 +74,43 @@ def test_a_study_of_the_ablations_is_known(cli: Cli) -> None:
     assert "w/o BVCC" in outcome.err
 
 
+@pytest.mark.slow
+def test_a_study_distils_once_and_has_the_published_cells_beside_its_own(
+    cli: Cli, track3: Path, tmp_path: Path, repository: Path
+) -> None:
+    """Two rows in miniature: the second one begins with the first one's distilled student."""
+    recipe = {
+        "distill.data": f"audio:{track3 / 'wav'}",
+        "distill.settings.pretrained": "random",
+        "distill.settings.fit_steps": 0,
+        "distill.settings.student_rates": "[16000]",
+        "distill.steps": 1,
+        "distill.evaluate_steps": 1,
+        "pretrain.data": "multisr/train",
+        "pretrain.dev": "multisr/test",
+        "pretrain.epochs": 1,
+        "finetune.epochs": 1,
+        "finetune.accumulate": 1,
+        "folds.n": 2,
+    }
+    chosen = [part for name, value in recipe.items() for part in ("--set", f"train.{name}={value}")]
+    output = tmp_path / "out"
+    outcome = cli(
+        *("study", "sfissl-ablations", "--task", "multisr", "--data-root", track3, "--device", "cpu"),
+        *("--output", output, "--rows", "SFI-SSL,w/o BVCC", "--json", *TINY, *chosen),
+        *("--published", repository / "leaderboards" / "published"),
+    )
+    assert outcome.code == 0, outcome.err
+    stages = sorted(path.parent.name for path in output.rglob("done.json"))
+    assert stages == ["distill", "finetune", "finetune", "pretrain"]
+    rows = next(one["rows"] for one in outcome.json["tables"] if one["level"] == "system" and one["split"] == "test")
+    assert rows["SFI-SSL"]["srcc"]["published"] == 0.914
+    assert rows["w/o BVCC"]["srcc"]["published"] is None
+    assert all(row["mse"]["value"] is not None for row in rows.values())
+    (page,) = output.rglob("study.md")
+    assert "two things at once" in " ".join(page.read_text().split())
+
+
 # -- the report -------------------------------------------------------------------------------------------------------
 
 

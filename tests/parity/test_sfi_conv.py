@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,9 +19,9 @@ import torch
 from mosharness.harness.training.recipe import Loss, Stage
 from mosharness.predictors.sfi.conv import SfiConv1d
 from mosharness.predictors.sfi.filters import AnalogFilters, GammatoneFilters, ModulatedGaussianFilters
-from mosharness.predictors.sfi.geometry import Base
+from mosharness.predictors.sfi.geometry import Base, geometry
 from mosharness.predictors.sfi.neural import NeuralAnalogFilters
-from mosharness.predictors.sfissl import SfiSsl
+from mosharness.predictors.sfissl import BASE, SfiSsl
 from mosharness.predictors.sfissl.config import SfiSslConfig
 from mosharness.predictors.sfissl.convert import config_of, to_network
 from mosharness.predictors.sfissl.distill import distillation
@@ -29,6 +30,8 @@ from mosharness.predictors.sfissl.networks import make_backbone
 from mosharness.predictors.ssl.shapes import KERNELS, SIZES, STRIDES
 
 STEM = "sfi_conv"
+SAME = 0.005
+"""Scores of one sound at several rates, on the scale of tanh."""
 
 
 class Golden:
@@ -213,6 +216,28 @@ def test_student_and_head_are_the_reference_s(golden: Golden, tiny: dict[str, An
         if scored["last_hidden_state_array"]:
             states = network.backbone(waves[0][None], None, rate)[0]
             golden.compare(scored["last_hidden_state_array"], states[0])
+
+
+@pytest.mark.parametrize("stem", [STEM])
+def test_one_sound_has_the_golden_score_at_every_rate(golden: Golden, tiny: dict[str, Any], stem: str) -> None:
+    """With our strides, through ``predict``, on the manifest's model and its first clip."""
+    given = golden.manifest["mos"]
+    names = given["state_dict_no_rate_embedding"]
+    settings = {**tiny, "stride": "exact", "listener_rows": names["listenr_embedding.weight"][0]}
+    predictor = SfiSsl(settings, device="cpu")
+    state = filled(golden, names, predictor.tensors(), "ssl_model.", "backbone.model.")
+    predictor.load_tensors(to_network(state, predictor.tensors(), Path("manifest")))
+    own, wanted = [], []
+    for run in given["runs"]:
+        if run["condition_on_rate"] or len(geometry(BASE, run["rate"]).starts) > 1:  # rounded down by the reference
+            continue
+        predictor.config = replace(predictor.config, score_rows=(run["listener_ids"][0],))
+        wave = golden.wave(run["inputs"][0]).numpy()
+        own.append((float(predictor.predict([(wave, run["rate"])])[0, 0]) - 3.0) / 2.0)
+        wanted.append(float(golden.arrays[run["score_array"]][0]))
+    assert own, stem
+    assert np.abs(np.subtract(own, wanted)).max() <= SAME
+    assert np.ptp(own) <= max(SAME, np.ptp(wanted) + 1e-4)
 
 
 def test_the_loss_of_a_padded_batch_is_the_reference_s(

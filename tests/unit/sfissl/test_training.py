@@ -571,6 +571,9 @@ def test_the_ablations_train_and_score_every_rate(track3: Path, tmp_path: Path, 
     predictor = train_predictor(
         "sfissl", task, output=tmp_path, device="cpu", config=TINY, recipe=name, overrides=chosen
     )
+    if name == "sfissl-rate-embedding":
+        assert not last(tmp_path, "pretrain")["rates.weight"].any()
+        assert last(tmp_path, "finetune")["rates.weight"].std() > 0.5
     clips = [
         (0.1 * np.random.default_rng(0).standard_normal(rate // 4), rate) for rate in (8_000, 22_050, 44_100, 48_000)
     ]
