@@ -224,7 +224,7 @@ class StagedTraining(Trainable):
         said = self.network.judge(frames[owners], counts[owners], rows.clamp(min=0))
         if batch["by_score"]:
             strangers = rows == SCORE
-            clips, places = owners[strangers].unique(return_inverse=True)
+            clips, places = torch.unique(owners[strangers], return_inverse=True)
             scores = self.network.mean_score(frames[clips], counts[clips], self._score_rows(rows.device))
             said[strangers] = scores[places].to(said.dtype)
         shares = torch.zeros_like(rated).index_add(0, owners, torch.ones_like(said))
