@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -51,7 +51,7 @@ class StoredClip:
         row: Which.
     """
 
-    column: Any
+    column: Any = field(repr=False)
     row: int
 
     def __call__(self) -> bytes | str:
@@ -65,12 +65,30 @@ class StoredClip:
         Raises:
             AudioError: If the row holds neither bytes nor a path.
         """
-        value = self.column[self.row]
-        if value.is_valid and value["bytes"].is_valid:
-            return memoryview(value["bytes"].as_buffer())
-        if value.is_valid and value["path"].is_valid:
-            return str(value["path"])
+        row = self.row
+        for chunk in self.column.chunks:
+            if row < len(chunk):
+                break
+            row -= len(chunk)
+        kept = dict(zip((part.name for part in chunk.type), chunk.flatten(), strict=True))
+        if kept["bytes"][row : row + 1].null_count == 0:
+            return _bytes_at(kept["bytes"], row)
+        if kept["path"][row].is_valid:
+            return str(kept["path"][row])
         raise AudioError("missing", f"row {self.row} of the data set holds no audio")
+
+
+def _bytes_at(array: Any, row: int) -> memoryview:
+    """One value of a binary Arrow array where it lies; asking the array for it would copy the value."""
+    import pyarrow
+
+    width = {pyarrow.binary(): 4, pyarrow.large_binary(): 8}.get(array.type)
+    if width is None:
+        return memoryview(array[row].as_py())
+    _, offsets, values = array.buffers()
+    at = (array.offset + row) * width
+    start, end = memoryview(offsets)[at : at + 2 * width].cast("b").cast("i" if width == 4 else "q")
+    return memoryview(values)[start:end]
 
 
 def _dataset_clips(folder: Path) -> list[tuple[str, StoredClip]]:

@@ -166,9 +166,10 @@ def test_noise_comes_from_a_hugging_face_data_set(tmp_path: Path, monkeypatch: p
     rows = [{"bytes": encoded(at), "path": path} for at, path in enumerate((None, "bus.flac", "a/b.wav"))]
     stored(rows).save_to_disk(str(tmp_path / "set"))
     noises = Noises([str(tmp_path / "set")])
-    assert [entry.name for entry in noises.entries] == ["00000000", "bus", "a/b"]
+    assert [entry.name for entry in noises.entries] == ["00000000", "bus", "b"]
     found = dict(unlabelled_clips(tmp_path / "set"))
     assert found["bus"]() == rows[1]["bytes"]
+    assert found["00000000"]() == rows[0]["bytes"] and found["b"]() == rows[2]["bytes"]
     monkeypatch.setattr(StoredClip, "__call__", None)  # the whole recording is never copied
     assert power(noises.entries[1].segment(4_800, 7)) == pytest.approx(0.01, rel=0.1)
 
@@ -185,6 +186,22 @@ def test_one_channel_of_a_recording_in_parquet_files_is_used(tmp_path: Path, mon
     entries = Noises([str(tmp_path / "set")]).entries
     assert [entry.name for entry in entries] == ["BGD_150203_BUS.CH5", "BGD_150203_CAF.CH5"]
     assert np.array_equal(entries[1].segment(1_600, 0), read_part(rows[6]["bytes"], 0.1, 0.0)[0])
+
+
+def test_a_row_is_read_where_it_lies() -> None:
+    import pyarrow
+
+    values = [b"one", None, b"three", b"", b"fifth"]
+    paths = ["1", "two.wav", None, None, None]
+    for kind in (pyarrow.binary(), pyarrow.large_binary()):
+        parts = [pyarrow.array(values, kind), pyarrow.array(paths, pyarrow.string())]
+        whole = pyarrow.StructArray.from_arrays(parts, names=["bytes", "path"])
+        for column in (pyarrow.chunked_array([whole]), pyarrow.chunked_array([whole[:0], whole[:1], whole[1:]])):
+            assert [StoredClip(column, row)() for row in range(5)] == [b"one", "two.wav", b"three", b"", b"fifth"]
+        lost = pyarrow.chunked_array([pyarrow.array([{"bytes": None, "path": None}, None], whole.type)])
+        for row in range(2):
+            with pytest.raises(AudioError, match=f"row {row} of the data set holds no audio"):
+                StoredClip(lost, row)()
 
 
 def test_rows_of_a_data_set_have_names_of_their_own() -> None:
