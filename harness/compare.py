@@ -108,6 +108,7 @@ def compare_results(
                 "name": one.row.name,
                 "path": one.path,
                 "scored": one.row.scored,
+                "stated": one.row.stated,
                 "left_out": paired.left_out[one.label],
             }
             for one in paired.contenders
@@ -115,7 +116,7 @@ def compare_results(
         pairs=tuple(pairs),
         rankings=rankings,
         options={"resamples": resamples, "seed": seed, "coverage": COVERAGE, "alpha": ALPHA, "against": against},
-        notes=(*paired.notes, *_stored_differences(paired, fields, level, names)),
+        notes=(*_stated(paired), *paired.notes, *_stored_differences(paired, fields, level, names)),
         explanation=tuple(explain(pairs, fields[0].unit, level, names, resamples, len(paired.contenders))),
     )
 
@@ -307,6 +308,11 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
             better = pair.a if first_wins else pair.b
         made.append(replace(pair, p_holm=p, better=better))
     return made
+
+
+def _stated(paired: PairedResults) -> list[str]:
+    """What the scores of each result must be quoted with, as its file says."""
+    return [f"{one.label}: scored with {one.row.stated}" for one in paired.contenders if one.row.stated]
 
 
 def _stored_differences(

@@ -378,6 +378,9 @@ def show(result: dict[str, Any], *, quiet: bool = False, as_json: bool = False) 
     if len(result["findings"]) > 50:
         say(f"and {len(result['findings']) - 50} more findings; --json or --report has all of them")
     print_table(COLUMNS, [entry_cells(entry) for entry in result["predictors"]], right=1)
+    for name, one in (result.get("predictor_details") or {}).items():
+        if one.get("stated"):
+            print(clean(f"  {name}: scored with {one['stated']}"))
     for line in [advice(entry) for entry in result["predictors"]] + [floor_line(one) for one in result["floors"]]:
         if line:
             print("  " + clean(line))

@@ -51,6 +51,8 @@ def predict(
         say(f"note: passed over {collected.passed_over}")
     settings, _ = common.split_settings(set_)
     loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
+    if loaded.stated_settings():
+        say(f"{loaded.card.name}: scored with {loaded.stated_settings()}")
     entries = collected.entries
     rows = work.predict_entries(loaded, entries, output=output, use_cache=not no_cache, workers=workers, show=True)
     names, cells = work.header(loaded.dimensions), work.table(entries, rows)

@@ -69,6 +69,7 @@ def save_baseline(
                 "dimension": predictor.dimensions[0],
                 "checkpoint": predictor.checkpoint.name,
                 "weights_sha256": predictor.checkpoint.sha256,
+                "stated": predictor.stated_settings(),
             }
             for name, predictor in predictors.items()
         },

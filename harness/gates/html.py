@@ -157,4 +157,5 @@ def _details(result: Mapping[str, Any]) -> Iterable[str]:
         yield (
             f"{name}: {one['title']}, dimension {one['dimension']}, weights {' '.join(weights)}, licence "
             f"{one['license_weights'] or 'not stated'}"
+            + (f"; scored with {one['stated']}" if one.get("stated") else "")
         )

@@ -111,7 +111,7 @@ def _score_suite(name: str, result: Mapping[str, Any]) -> ET.Element:
                 _property(properties, prefix + figure, entry[figure])
     details = (result.get("predictor_details") or {}).get(name)
     if details:
-        for key in ("dimension", "license_weights"):
+        for key in ("dimension", "license_weights", *(["stated"] if details.get("stated") else [])):
             _property(properties, key, details[key])
         _property(properties, "weights_sha256", details["checkpoint"]["sha256"])
     for entry in entries:

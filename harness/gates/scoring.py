@@ -159,6 +159,7 @@ def describe(predictors: Mapping[str, Predictor]) -> dict[str, Any]:
             "dimension": predictor.dimensions[0],
             "checkpoint": asdict(predictor.checkpoint),
             "license_weights": predictor.card.license_weights,
+            "stated": predictor.stated_settings(),
             "fingerprint": predictor.fingerprint(),
         }
         for name, predictor in predictors.items()

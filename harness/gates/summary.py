@@ -42,6 +42,7 @@ def summary_markdown(result: Mapping[str, Any]) -> str:
         parts.append(
             f"{markdown_text(name)}: {markdown_text(one['dimension'])}, weights {markdown_text(weights)}, licence "
             f"{markdown_text(one['license_weights'] or 'not stated')}"
+            + (f"; scored with {markdown_text(one['stated'], 500)}" if one.get("stated") else "")
         )
     parts.append(markdown_text(result["limitation"], 500))
     return _bounded("\n\n".join(part for part in parts if part) + "\n")

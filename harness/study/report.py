@@ -115,6 +115,8 @@ class Report:
                 if one.reason:
                     lines.append(f"{where} failed: {one.reason}")
                 lines += [f"{where}: {note}" for note in one.notes]
+            if stated := _stated(row):
+                lines.append(f"{row.name}: scored with {stated}")
             if row.runs[0].planned.row.note:
                 lines.append(f"{row.name}: {row.runs[0].planned.row.note}")
         for block in self.blocks:
@@ -142,6 +144,12 @@ def _training_row(row: Gathered) -> list[str]:
     seeds = ", ".join(str(one.seed) for one in row.runs)
     shown = f"{count:,}" if count is not None else "-"
     return [row.name, ", ".join(states), first.how or "-", facts.get("recipe") or "-", stages or "-", shown, seeds]
+
+
+def _stated(row: Gathered) -> str:
+    """What a row's scores must be quoted with, as its results say; seeds that differ in it are all named."""
+    parts = [result.get("predictor", {}).get("stated") for one in row.runs for result in one.results.values()]
+    return " / ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _figures_table(block: Block, rows: Sequence[Gathered], figures: Figures) -> tuple[str, list[str], list[list[str]]]:
@@ -254,6 +262,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "row": row.name,
                 "label": row.runs[0].planned.label,
                 "predictor": row.runs[0].planned.row.predictor,
+                "stated": _stated(row),
                 "runs": [
                     {
                         "seed": one.seed,
