@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ...harness.core.config import build_config
-from ...harness.core.errors import AudioError, UsageError
+from ...harness.core.errors import AudioError, CheckpointError, UsageError
 from ...harness.core.files import read_json
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
@@ -101,7 +101,8 @@ class Audiobox(Trainable):
         from .convert import read_official, settings_of, to_network
 
         official = read_official(path)
-        predictor = cls(settings_of(official.state, config), **options)
+        settings = {"normalize_embedding": official.normalize, **settings_of(official.state, config)}
+        predictor = cls(settings, **options)
         predictor.load_tensors(to_network(official, predictor.network, str(path)))
         return predictor
 
@@ -118,6 +119,9 @@ class Audiobox(Trainable):
     def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
         """Keep mean and deviation of the labels, for networks that start without released weights."""
         self._label_statistics = label_statistics(targets)
+
+    def check_stage(self, stage: Stage) -> None:
+        self._settings(stage)
 
     def begin_stage(self, stage: Stage) -> None:
         """Load what the stage starts from, or released or pretrained weights; freeze."""
@@ -141,6 +145,10 @@ class Audiobox(Trainable):
         """One crop of at most 10 s, random where the stage says so."""
         clip = self.resampled(clip)
         return training_crop(clip, generator, self._settings(stage).crop, self.config.rms_normalize)
+
+    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Chunks:
+        """The first 10 s."""
+        return training_crop(self.resampled(clip), generator, False, self.config.rms_normalize)
 
     def training_forward(self, batch: Mapping[str, Tensor], stage: Stage) -> Tensor:
         return self.network.score_clips(batch, rows=len(batch["waves"]))
@@ -251,7 +259,13 @@ def initialise(
         path = path / "model.safetensors" if path.is_dir() else path
         if not path.is_file():
             raise UsageError(f"settings: released: {settings.released!r} is no file or folder here; or write default")
-        tensors = to_network(read_official(path), network, str(path), fresh=True)
+        official = read_official(path)
+        if official.normalize != network.normalize_embedding:
+            raise CheckpointError(
+                f"{path}: normalize_embed is {official.normalize} there, this network was made for "
+                f"{network.normalize_embedding}"
+            )
+        tensors = to_network(official, network, str(path), fresh=True)
         network.load_state_dict({name: torch.as_tensor(value) for name, value in tensors.items()})
         return
     if settings.pretrained:

@@ -40,6 +40,8 @@ class AudioboxConfig:
     rms_normalize: bool = False
 
     def __post_init__(self) -> None:
+        if self.layers is not None and self.layers < 1:
+            raise ValueError(f"layers = {self.layers}: a WavLM has one layer or more")
         pooling_name(self.pooling)
         if self.size not in SIZES or SIZES[self.size]["feat_extract_norm"] != "group":
             known = [name for name, shape in SIZES.items() if shape["feat_extract_norm"] == "group"]

@@ -34,15 +34,24 @@ LICENSE = "CC BY 4.0"
 AXES = {"pq": "PQ", "pc": "PC", "ce": "CE", "cu": "CU"}
 """Our dimensions, in the order of the label files, to the names in checkpoints, which have an order of their own."""
 
-FIXED = {"use_weighted_layer_sum": True, "proj_act_fn": "gelu", "output_dim": 1, "normalize_embed": True}
+FIXED = {"use_weighted_layer_sum": True, "proj_act_fn": "gelu", "output_dim": 1}
 """Values of ``config.json`` that this implementation has; tensors do not show them."""
+REQUIRED = ("use_weighted_layer_sum", "normalize_embed")
+"""What it must say: the defaults of the reference's class are not the values of the released model."""
 
 
 class Official(NamedTuple):
-    """What an official file holds: tensors without prefix, and per axis mean and deviation of the labels."""
+    """What an official file holds.
+
+    Attributes:
+        state: Tensors by name, without prefix.
+        transform: Per axis, mean and deviation of the labels.
+        normalize: Whether the pooled vector is brought to length one.
+    """
 
     state: dict[str, Any]
     transform: dict[str, tuple[float, float]]
+    normalize: bool = True
 
 
 def download(filename: str = "model.safetensors") -> Download:
@@ -70,19 +79,34 @@ def read_official(path: Path) -> Official:
     else:
         content = load_torch(path)
     settings: Any = None
+    recognised = is_official(content)
     if isinstance(content, dict) and "state_dict" in content:
         settings = {**_mapping(content.get("model_cfg")), "target_transform": content.get("target_transform")}
         content = content["state_dict"]
-    if not isinstance(content, dict) or not any(name.endswith("layer_weights.PQ") for name in content):
+    if not recognised:
         raise CheckpointError(f"{path}: no AudioBox-Aesthetics checkpoint (layer_weights.PQ is not in it)")
     if settings is None:
         settings = _settings_beside(path)
     prefix = "model." if all(name.startswith("model.") for name in content) else ""
     state = {name.removeprefix(prefix): value for name, value in content.items()}
+    for name in REQUIRED:
+        if name not in settings:
+            raise CheckpointError(
+                f"{path}: its settings (config.json, model_cfg) do not say {name}, on which every score depends"
+            )
+    normalize = settings["normalize_embed"]
+    if not isinstance(normalize, bool):
+        raise CheckpointError(f"{path}: normalize_embed is {normalize!r} there; it must be true or false")
     for name, value in FIXED.items():
         if settings.get(name, value) != value:
             raise CheckpointError(f"{path}: {name} is {settings[name]!r} there; only {value!r} is implemented")
-    return Official(state, _transform(settings.get("target_transform"), path))
+    return Official(state, _transform(settings.get("target_transform"), path), normalize)
+
+
+def is_official(content: Any) -> bool:
+    """Whether what a file holds has the tensors of AudioBox-Aesthetics, of the fork or not."""
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    return isinstance(state, Mapping) and any(str(name).endswith("layer_weights.PQ") for name in state)
 
 
 def _settings_beside(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..pooling import make_pooling, pooling_name
+from ..pooling.base import require_frames
 from ..ssl.backbone import SslBackbone
 from ..ssl.shapes import Size, frame_counts
 from .chunks import CHUNK
@@ -123,7 +124,12 @@ class AudioboxNetwork(nn.Module):
         Args:
             states: ``layers + 1`` of shape ``(chunks, frames, channels)``.
             counts: Valid frames per chunk; ``None``: all.
+
+        Raises:
+            UsageError: If a chunk has no valid frame.
         """
+        if counts is not None:
+            require_frames(counts)
         pooled = self._pool(states, counts)
         embedding = self.projection(pooled)
         if self.normalize_embedding:
@@ -167,9 +173,9 @@ class AudioboxNetwork(nn.Module):
         raw = torch.cat(parts)
         raw = raw.to(torch.promote_types(raw.dtype, torch.float32))  # under autocast it is half precision
         weights, clips = batch["weights"][:, None].to(raw.dtype), batch["clips"]
-        zeros = raw.new_zeros(int(clips.max()) + 1, raw.shape[1])
-        sums = zeros.index_add(0, clips, raw * weights)
-        return self.on_scale(sums / zeros[:, :1].index_add(0, clips, weights))
+        own = (torch.arange(int(clips.max()) + 1, device=clips.device)[:, None] == clips)[..., None]
+        sums = torch.where(own, raw * weights, 0.0).sum(1)  # in a fixed order, which index_add has not on a GPU
+        return self.on_scale(sums / torch.where(own, weights, 0.0).sum(1))
 
 
 def _head(inputs: int, width: int, layers: int) -> nn.Sequential:

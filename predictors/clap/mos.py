@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
+LOSS = "l1_sum"
 AS_IS_RATE = 16_000
 """Rate of the clips that ``as_is`` feeds as 48 kHz."""
 TOKENIZER_VARIABLE = "MOSHARNESS_ROBERTA"
@@ -129,7 +130,7 @@ class ClapMos(Trainable):
         """The first window of a clip as mel frames, and its prompt as tokens.
 
         Raises:
-            AudioError: If a dimension needs the prompt and there is none.
+            AudioError: If a dimension needs the prompt and there is none, or resampling leaves nothing of the clip.
         """
         from .mel import fill_window, log_mel
 
@@ -184,7 +185,10 @@ class ClapMos(Trainable):
     def _samples(self, clip: Clip) -> np.ndarray:
         from ...harness.core.resample import resample
 
-        return resample(clip.samples, clip.sample_rate, self.rate, self.card.resampler).samples
+        samples = resample(clip.samples, clip.sample_rate, self.rate, self.card.resampler).samples
+        if not samples.size:
+            raise AudioError("empty", f"no sample is left at {self.rate} Hz", clip.path)
+        return samples
 
     def _tokens(self, clip: Clip) -> tuple[int, ...]:
         if not self.network.reads_text:
@@ -271,15 +275,23 @@ class ClapMos(Trainable):
 
     def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> ClapItem:
         """As :meth:`prepare`, with a random crop where the stage says so."""
+        randomly = self._settings(stage).crop == "random" and self.config.clap_input == "resample"
+        return self._training_item(clip, stage, generator if randomly else None)
+
+    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> ClapItem:
+        """The first window, which is what scoring hears of a clip too."""
+        return self._training_item(clip, stage, None)
+
+    def _training_item(self, clip: Clip, stage: Stage, generator: np.random.Generator | None) -> ClapItem:
+        """A window of a clip: at a random place if there is a generator, else the first."""
         from .mel import fill_window, log_mel
 
-        settings = self._settings(stage)
         ids, samples = self._tokens(clip), self._samples(clip)
         start = 0
-        if samples.size > WINDOW and settings.crop == "random" and self.config.clap_input == "resample":
+        if samples.size > WINDOW and generator is not None:
             start = int(generator.integers(0, samples.size - WINDOW + 1))
         samples = samples[start : start + WINDOW]
-        if settings.batch_pad:
+        if self._settings(stage).batch_pad:
             return ClapItem(samples, None, ids)
         return ClapItem(None, log_mel(fill_window(samples)), ids)
 
@@ -292,6 +304,13 @@ class ClapMos(Trainable):
             text = self.network.backbone.embed_text(rows)[which]
         scores: Tensor = self.network(batch["mel"], text)
         return scores
+
+    def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
+        """``l1_sum``: the mean distance of each dimension, summed over the dimensions that are scored."""
+        scores = outputs["scores"] if isinstance(outputs, dict) else outputs
+        rated = ~targets.isnan()
+        distance = (scores - targets.nan_to_num()).abs() * rated
+        return {LOSS: (distance.sum(0) / rated.sum(0).clamp(min=1)).sum()}
 
     def _initialise(self, settings: ClapStage) -> None:
         """What recipes set of fresh weights."""

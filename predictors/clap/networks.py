@@ -134,7 +134,7 @@ def from_mos_predictor(state: Mapping[str, Any], network: ClapMosNetwork, where:
 
     Args:
         state: ``upstream_model.model.<clap>``, ``pooling.*``, ``pooling_proj.*``, ``<word>_mlp_layer{1,2,3}.*``.
-        network: Whose names and shapes decide.
+        network: Whose names and shapes decide; for one without text the heads that need it are left out.
         where: Name of the file, for messages.
 
     Raises:
@@ -153,6 +153,8 @@ def from_mos_predictor(state: Mapping[str, Any], network: ClapMosNetwork, where:
         number, _, kind = rest.partition(".")
         if not found or word not in words or number not in ("1", "2", "3"):
             raise CheckpointError(f"{where}: {name} is not known")
+        if words[word] in TEXT_DIMENSIONS and not network.reads_text:
+            continue  # texts are off
         tensors[f"heads.{words[word]}.layers.{int(number) - 1}.{kind}"] = value
     expected = network.state_dict()
     check_tensors(expected, tensors, where)
@@ -178,5 +180,7 @@ def official_state(path: Path) -> dict[str, Any]:
             f"{path}: this is CLAP alone, without heads; train from it (--set train.settings.pretrained=FILE)"
         )
     if not isinstance(state, dict) or not any(name.startswith(UPSTREAM) for name in names):
-        raise CheckpointError(f"{path}: no state dict of MusicEval's or DRASP's scripts (no tensors named {UPSTREAM}*)")
+        raise CheckpointError(
+            f"{path}: no state dict of MusicEval's or DRASP's scripts (no tensors named {UPSTREAM}* or layer_weights.*)"
+        )
     return dict(zip(names, state.values(), strict=True))

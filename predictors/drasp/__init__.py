@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ...harness.core.errors import CheckpointError, UsageError
-from ...harness.core.files import atomic_write
+from ...harness.core.files import atomic_write, read_json
 from ...harness.core.lazy import LazyModule
 from ..audiobox import DIMENSIONS as AES
 from ..audiobox import Audiobox
-from ..base import PredictorCard
+from ..base import PredictorCard, load_tensors
+from ..checkpoints import load_torch
 from ..clap.mos import ClapMos, official_settings
 from ..pooling import pooling_name
 from ..trainable import Trainable
@@ -180,6 +181,10 @@ class Drasp(Trainable):
 
     @classmethod
     def from_folder(cls, folder: Path, config: Mapping[str, Any], **options: Any) -> Self:
+        """As in the base class; a folder of the AudioBox fork (its weights beside its ``config.json``) is taken too."""
+        found = read_json(folder / "config.json") if (folder / "config.json").is_file() else None
+        if isinstance(found, dict) and "target_transform" in found and "predictor" not in found:
+            return cls.from_official(folder / "model.safetensors", config, **options)
         predictor = super().from_folder(folder, config, **options)
         if isinstance(predictor.inner, ClapMos) and predictor.inner.network.reads_text:
             if (folder / TOKENIZER).is_file():
@@ -189,17 +194,21 @@ class Drasp(Trainable):
 
     @classmethod
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
-        """Load a state dict of the authors' training scripts; its dimensions and pooling are read from its tensors.
+        """Load a state dict of the authors' training scripts; its tensors tell backbone, dimensions and pooling.
 
         Raises:
             CheckpointError: If the file is none. A bare CLAP or AudioBox checkpoint has no heads or pooling of this
                 model: name it as ``pretrained`` or ``released`` in a recipe instead.
         """
-        settings = dict(config)
-        if settings.get("backbone", cls.config_class().backbone) == "audiobox":
-            return cls._from_fork(path, settings, **options)
+        from ..audiobox.convert import is_official
         from ..clap.networks import from_mos_predictor, official_dimensions, official_state
 
+        content: Any = load_tensors(path) if path.suffix == ".safetensors" else load_torch(path)
+        forked = is_official(content)
+        del content
+        settings = {**config, "backbone": "audiobox" if forked else "clap"}  # the file decides, not the task
+        if forked:
+            return cls._from_fork(path, settings, **options)
         state = official_state(path)
         predictor = cls({**official_settings(state, settings, str(path)), **settings}, **options)
         found = official_dimensions(state)
@@ -212,18 +221,25 @@ class Drasp(Trainable):
 
     @classmethod
     def _from_fork(cls, path: Path, settings: dict[str, Any], **options: Any) -> Self:
-        """What the authors' fork of AudioBox-Aesthetics saves; the pooling is that of the settings."""
+        """What the authors' fork of AudioBox-Aesthetics saves."""
         from ..audiobox.convert import read_official, to_network
 
         official = read_official(path)
         projection = "pooling_proj.weight" in official.state
         wanted = pooling_name(str(settings.get("pooling", cls.config_class().pooling)))
+        if not official.normalize:
+            raise CheckpointError(f"{path}: normalize_embed is false there; only the predictor audiobox can score it")
         if not projection and wanted != "average":
             raise CheckpointError(
                 f"{path}: AudioBox-Aesthetics without a pooling of its own: score it with the predictor audiobox, or "
                 "train from it (--set train.settings.released=FILE)"
             )
-        predictor = cls({"projection": projection, "rms_normalize": False, **settings}, **options)
+        known = {
+            "projection": projection,
+            "rms_normalize": False,
+            **official_settings(official.state, settings, str(path)),
+        }
+        predictor = cls({**known, **settings}, **options)
         network: Any = predictor.network
         predictor.load_tensors(to_network(official, network, str(path)))
         return predictor
@@ -254,9 +270,12 @@ class Drasp(Trainable):
     def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
         return self.inner.prepare_training(clip, stage, generator)
 
+    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
+        return self.inner.prepare_dev(clip, stage, generator)
+
     def training_forward(self, batch: Any, stage: Stage) -> Tensor | dict[str, Tensor]:
         return self.inner.training_forward(batch, stage)
 
     def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
-        """``aes`` on AudioBox (see there); on CLAP the recipe's named losses are all there is."""
+        """``aes`` on AudioBox, ``l1_sum`` on CLAP: see there."""
         return self.inner.losses(outputs, targets, stage)

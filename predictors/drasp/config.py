@@ -51,6 +51,8 @@ class DraspConfig:
     rms_normalize: bool = True
 
     def __post_init__(self) -> None:
+        if self.layers is not None and self.layers < 1:
+            raise ValueError(f"layers = {self.layers}: a WavLM has one layer or more")
         object.__setattr__(self, "pooling", pooling_name(self.pooling))
         if self.segment_size < 1:
             raise ValueError(f"segment_size = {self.segment_size}: a segment has one frame or more")

@@ -12,6 +12,9 @@ VARIANCE_FLOOR = 1e-5
 """Under the root of a deviation (the DRASP repository's; the paper has none): constant frames give a deviation of
 0.003162 and a gradient of zero instead of NaN."""
 
+LARGEST = 1e6
+"""Values beyond it, and NaN, count as zero in rows without a valid frame: their result is to be finite."""
+
 MASKED = -1e9
 """Attention score of what is masked: its weight is exactly zero beside anything that is not."""
 
@@ -80,8 +83,9 @@ class Pooling(nn.Module):
             mask: Instead of ``counts``: ``(n, T)``, true or 1 where a frame is valid; it may have holes.
 
         Returns:
-            ``(n, output_channels)``, float32 at least. Of a row without a valid frame it is finite, as in the
-            repository, and means nothing: predictors refuse such rows (:func:`require_frames`).
+            ``(n, output_channels)``, float32 at least. Of a row without a valid frame it is finite whatever stands
+            there (as in the repository where its padding is finite) and means nothing: predictors refuse such rows
+            (:func:`require_frames`).
         """
         with torch.autocast(frames.device.type, enabled=False):
             values = frames if frames.dtype == torch.float64 else frames.float()
@@ -91,8 +95,11 @@ class Pooling(nn.Module):
                 valid = frame_mask(counts.to(frames.device), frames.shape[1])
             else:
                 return self.pool(values, None)
-            hidden = ~valid & valid.any(1, keepdim=True)  # rows without any valid frame stay as they are
-            return self.pool(values.masked_fill(hidden[..., None], 0.0), valid)
+            some = valid.any(1)
+            hidden = (~valid & some[:, None])[..., None]
+            if not bool(some.all()):  # rows without any valid frame stay as they are, where that is finite
+                hidden = hidden | (~some[:, None, None] & ~(values.abs() <= LARGEST))
+            return self.pool(values.masked_fill(hidden, 0.0), valid)
 
     def pool(self, frames: Tensor, valid: Tensor | None) -> Tensor:
         """``(n, T, channels)`` with zeros where ``valid`` ``(n, T)`` is false; ``None``: everything is valid."""

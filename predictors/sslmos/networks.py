@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ssl.backbone import SslBackbone
-from ..ssl.pooling import MeanPooling, make_pooling
+from ..ssl.pooling import MeanPooling, make_pooling, require_frames
 from .config import SslMosConfig
 
 
@@ -48,8 +48,13 @@ class SslMosNetwork(nn.Module):
     def with_frames(
         self, waves: Tensor, lengths: Tensor | list[int] | None = None
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Scores ``(n, dimensions)``, those per frame ``(n, frames, dimensions)`` if there are any, valid frames."""
+        """Scores ``(n, dimensions)``, those per frame ``(n, frames, dimensions)`` if there are any, valid frames.
+
+        Raises:
+            UsageError: If a clip has no valid frame.
+        """
         states, counts = self.backbone(waves, lengths)
+        require_frames(counts)
         if not self.per_frame:
             return self._bound(self.head(self.pooling(states, counts))), None, counts
         frames = self._bound(self.head(states))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mosharness.predictors.pooling import make_pooling
+from mosharness.predictors.pooling.base import Pooling
 
 STEM = "drasp_pooling"
 
@@ -66,6 +67,28 @@ def check(golden: tuple[dict[str, Any], Any, Any], name: str, value: torch.Tenso
     np.testing.assert_allclose(value.numpy(), arrays[name], err_msg=name, **tolerance_of(manifest, name))
 
 
+def settings_of(output: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest says of a module, in our names."""
+    names = {
+        "segment_size": "segment_size",
+        "num_head": "num_heads",
+        "hidden_size": "head_width",
+        "stddev": "deviations",
+    }
+    return {ours: output[theirs] for theirs, ours in names.items() if output[theirs] is not None}
+
+
+def filled(output: dict[str, Any], channels: int, rules: Any) -> Pooling:
+    """The module of an output with the reference's weights."""
+    module = make_pooling(output["module"], channels, zero_pad_remainder=True, **settings_of(output))
+    state = {
+        name: rules.sinfill_tensor(reference_name(name), tuple(tensor.shape))
+        for name, tensor in module.state_dict().items()
+    }
+    module.load_state_dict(state)
+    return module
+
+
 def test_every_module_of_every_case_of_drasp_pooling_agrees(golden: tuple[dict[str, Any], Any, Any]) -> None:
     manifest, arrays, rules = golden
     compared = []
@@ -77,23 +100,7 @@ def test_every_module_of_every_case_of_drasp_pooling_agrees(golden: tuple[dict[s
         if mask is not None:
             compared.append(case["mask_array"])
         for output in case["outputs"]:
-            settings = {
-                "segment_size": output["segment_size"],
-                "num_heads": output["num_head"],
-                "head_width": output["hidden_size"],
-                "deviations": output["stddev"],
-            }
-            module = make_pooling(
-                output["module"],
-                frames.shape[-1],
-                zero_pad_remainder=True,
-                **{key: value for key, value in settings.items() if value is not None},
-            )
-            state = {
-                name: rules.sinfill_tensor(reference_name(name), tuple(tensor.shape))
-                for name, tensor in module.state_dict().items()
-            }
-            module.load_state_dict(state)
+            module = filled(output, frames.shape[-1], rules)
             with torch.no_grad():
                 pooled = module(frames, mask=mask)
             assert list(pooled.shape) == output["shape"] == [len(frames), module.output_channels]
@@ -103,15 +110,23 @@ def test_every_module_of_every_case_of_drasp_pooling_agrees(golden: tuple[dict[s
 
 
 def test_the_parameters_of_drasp_pooling_have_the_reference_names(golden: tuple[dict[str, Any], Any, Any]) -> None:
+    """Heads and widths of the multi-head modules are those of the shapes."""
     example = golden[0]["key_shapes_example"]
     for name, shapes in example["modules"].items():
-        module = make_pooling(name, example["D"], segment_size=example["n"])
+        settings = {"segment_size": example["n"]}
+        if "attention.last_affine.weight" in shapes:
+            heads, width = shapes["attention.last_affine.weight"][:2]
+            settings |= {"num_heads": heads, "head_width": width}
+        module = make_pooling(name, example["D"], **settings)
         ours = {reference_name(key): list(value.shape) for key, value in module.state_dict().items()}
         assert ours == {key: shape for key, shape in shapes.items() if key != "attention.t"}, name
 
 
 def test_counts_and_masks_of_drasp_pooling_agree(golden: tuple[dict[str, Any], Any, Any]) -> None:
-    """Where a case's mask has no holes, valid counts say the same, whatever stands behind them."""
+    """Where a case's mask has no holes, valid counts say the same, whatever stands behind them.
+
+    Of a row without a valid frame the reference pools the padding, which therefore stays.
+    """
     manifest, _, rules = golden
     checked = 0
     for case in manifest["cases"]:
@@ -119,13 +134,11 @@ def test_counts_and_masks_of_drasp_pooling_agree(golden: tuple[dict[str, Any], A
             continue
         frames, counts = frames_of(case), torch.tensor(case["mask_lengths"])
         for row, count in enumerate(counts):
-            frames[row, count:] = torch.nan
+            if count:
+                frames[row, count:] = torch.nan
         for output in case["outputs"]:
-            module = make_pooling(output["module"], frames.shape[-1], segment_size=case["n"])
-            state = module.state_dict()
-            module.load_state_dict({key: rules.sinfill_tensor(key, tuple(state[key].shape)) for key in state})
             with torch.no_grad():
-                check(golden, output["array"], module(frames, counts))
+                check(golden, output["array"], filled(output, frames.shape[-1], rules)(frames, counts))
             checked += 1
     if not checked:
         pytest.skip("no case of this set has a mask that is given by lengths")

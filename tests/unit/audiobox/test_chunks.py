@@ -107,6 +107,18 @@ def test_scores_do_not_depend_on_how_chunks_share_a_batch(pooling: str) -> None:
     assert alone.std(0).min() > 1e-3
 
 
+def test_a_clip_s_chunks_are_summed_alone() -> None:
+    """Also where another clip of the batch has no number; as a product with zeros would give NaN."""
+    network = make().network
+    batch = collate_chunks([split(wave_of(CHUNK + 4000)), split(wave_of(9000, 1)), split(wave_of(3000, 2))])
+    with torch.no_grad():
+        expected = network.score_clips(batch, 4)
+        batch["waves"][batch["clips"] == 1] = torch.nan
+        found = network.score_clips(batch, 1)
+    torch.testing.assert_close(found[[0, 2]], expected[[0, 2]], rtol=0, atol=1e-5)
+    assert found[1].isnan().all()
+
+
 def test_bfloat16_scores_are_near_those_of_float32() -> None:
     for pooling in ("average", "drasp"):
         predictor = make(pooling=pooling)

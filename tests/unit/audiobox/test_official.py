@@ -98,6 +98,15 @@ def test_axes_are_addressed_by_name(fresh: Audiobox, tmp_path: Path) -> None:
     np.testing.assert_allclose(after - before, np.tile([0.0, 0.0, 1.0, 0.0], (2, 1)), atol=1e-6)
 
 
+def test_whether_vectors_are_normalised_is_read_from_the_file(tmp_path: Path) -> None:
+    made = make(normalize_embedding=False)
+    folder = write_hub_folder(tmp_path, made, normalize_embed=False)
+    loaded = load_predictor("audiobox", folder, device="cpu", size="tiny")
+    np.testing.assert_array_equal(loaded.predict(WAVES, 16_000), made.predict(WAVES, 16_000))
+    with pytest.raises(CheckpointError, match="normalize_embed is False there, this network was made for True"):
+        initialise(make().network, StageSettings(released=str(folder)), None)
+
+
 @pytest.mark.parametrize("pooling", ["average", "drasp", "attentive"])
 def test_checkpoints_of_the_fork_load_with_their_pooling(pooling: str, tmp_path: Path) -> None:
     made = make(pooling=pooling, projection=True)
@@ -155,6 +164,10 @@ def test_damaged_and_foreign_files_are_refused(fresh: Audiobox, tmp_path: Path) 
     zero = {**SETTINGS["target_transform"], "CU": {"mean": 1.0, "std": 0.0}}
     assert "target_transform of axis CU: mean 1.0, std 0.0" in refusal(state, {**SETTINGS, "target_transform": zero})
     assert "proj_act_fn is 'relu' there" in refusal(state, {**SETTINGS, "proj_act_fn": "relu"})
+    for name in ("use_weighted_layer_sum", "normalize_embed"):
+        rest = {key: value for key, value in SETTINGS.items() if key != name}
+        assert f"do not say {name}, on which every score depends" in refusal(state, rest)
+    assert "normalize_embed is 1 there" in refusal(state, {**SETTINGS, "normalize_embed": 1})
     lacking = {name: value for name, value in state.items() if name != "proj_layer.CU.12.bias"}
     assert "1 missing (first: proj_layer.CU.12.bias)" in refusal(lacking, SETTINGS)
     assert "1 not known (first: proj_layer.XX.0.bias)" in refusal(

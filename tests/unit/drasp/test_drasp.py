@@ -24,6 +24,7 @@ from mosharness.harness.study import read_study
 from mosharness.harness.training.recipe import Stage, read_recipe
 from mosharness.predictors import PREDICTORS, load_predictor
 from mosharness.predictors.audiobox.convert import key_map as audiobox_names
+from mosharness.predictors.base import save_tensors
 from mosharness.predictors.clap.mel import fill_window, log_mel
 from mosharness.predictors.clap.mos import ClapMos
 from mosharness.predictors.drasp import Drasp
@@ -218,6 +219,41 @@ def test_training_crops_are_keyed_and_batch_pad_fills_up_to_the_longest() -> Non
         make().prepare_training(clips[0], stage, np.random.default_rng(0))
 
 
+def test_a_clip_that_resampling_leaves_nothing_of_fails_alone(tmp_path: Path, write_wave: Any) -> None:
+    """Two samples at 192 kHz are a sixth of a sample at 16 kHz."""
+    import soundfile
+
+    soundfile.write(tmp_path / "tiny.wav", np.array([0.3, -0.2]), 192_000)
+    items = [Item("a", write_wave(tmp_path / "a.wav")), Item("b", tmp_path / "tiny.wav")]
+    rows = [row for batch in score_batches(make(text=False), items, [(0, 1)]) for row in batch]
+    assert [row.status for row in rows] == ["ok", "failed"]
+    assert rows[1].reason.startswith("empty: no sample is left at 16000 Hz")
+    with pytest.raises(AudioError, match="no sample is left at 16000 Hz") as caught:
+        make(text=False).prepare_training(
+            clip_from_array(np.array([0.3, -0.2], np.float32), 192_000),
+            Stage("train", epochs=1),
+            np.random.default_rng(0),
+        )
+    assert caught.value.code == "empty"
+
+
+@pytest.mark.parametrize("config", [{"clap_input": "resample", "text": False}, {"backbone": "audiobox"}], ids=str)
+def test_dev_clips_are_heard_from_their_start(config: dict[str, Any]) -> None:
+    predictor, stage = make(**config), Stage("train", epochs=1)
+    clip = as_clip(11.5)
+    heard = clip if not config.get("backbone") else replace(clip, samples=clip.samples[: 10 * RATE])
+
+    def arrays(item: Any) -> np.ndarray:
+        return item.mel if hasattr(item, "mel") else item.waves[0]
+
+    wanted = arrays(predictor.prepare_clip(heard))
+    found = [arrays(predictor.prepare_dev(clip, stage, np.random.default_rng(seed))) for seed in (0, 1)]
+    randomly = arrays(predictor.prepare_training(clip, stage, np.random.default_rng(0)))
+    assert np.array_equal(found[0], wanted)
+    assert np.array_equal(found[1], wanted)
+    assert not np.array_equal(found[0], randomly)
+
+
 # --- poolings and gradients -------------------------------------------------------------------------------------------
 
 
@@ -244,6 +280,8 @@ def check_one_step(predictor: Drasp, pooling: str) -> None:
     batch = predictor.collate([predictor.prepare_clip(clip_from_array(wave, RATE)) for wave in WAVES])
     optimizer = torch.optim.SGD([one for one in network.parameters() if one.requires_grad], lr=0.1)
 
+    learning = ("pooling.", "projection.", "pooling_proj.", "heads.", "layer_weights.")
+
     def step() -> dict[str, float]:
         optimizer.zero_grad()
         outputs = predictor.training_forward(batch, stage)
@@ -251,15 +289,22 @@ def check_one_step(predictor: Drasp, pooling: str) -> None:
         assert outputs.shape == (3, len(AES))
         (outputs - 3.0).square().mean().backward()
         optimizer.step()
-        return {name: float(one.grad.abs().max()) for name, one in network.pooling.named_parameters()}
+        return {
+            name: float(one.grad.abs().max())
+            for name, one in network.named_parameters()
+            if name.startswith(learning) and name != "pooling.last_affine.bias"  # softmax does not see a constant
+        }
 
     gradients = step()
+    assert {"heads"} < {name.partition(".")[0] for name in gradients}
+    assert any(name.startswith(("projection.", "pooling_proj.")) for name in gradients)
     if pooling in ("drasp", "dual_resolution_attentive"):
-        inner = {name for name in gradients if name not in ("alpha", "beta")}
-        assert (gradients["alpha"] > 0, gradients["beta"] > 0) == (True, True)
+        inner = {name for name in gradients if name.startswith("pooling.g")}
+        assert len(inner) == 3
+        assert (gradients["pooling.alpha"] > 0, gradients["pooling.beta"] > 0) == (True, True)
         assert all(gradients[name] == 0 for name in inner)
         gradients = step()
-    assert all(value > 0 for value in gradients.values())
+    assert [name for name, value in gradients.items() if not value > 0] == []
 
 
 def test_alpha_and_beta_begin_at_one_and_zero() -> None:
@@ -330,6 +375,15 @@ def test_a_state_dict_of_the_scripts_loads_and_tells_its_pooling(
     assert loaded.checkpoint.kind == "official"
 
 
+def test_a_state_dict_with_both_heads_scores_mi_alone_without_texts(tmp_path: Path) -> None:
+    source = make(pooling="drasp")
+    torch.save(in_official_names(source), tmp_path / "best.pt")
+    loaded = load_predictor("drasp", tmp_path / "best.pt", "cpu", size="tiny", text=False)
+    assert loaded.dimensions == ("mi",)
+    expected = source.predict(WAVES, RATE, texts=PROMPTS)[:, :1]
+    assert np.array_equal(loaded.predict(WAVES, RATE), expected)
+
+
 def test_poolings_with_the_same_tensors_must_be_named(tmp_path: Path) -> None:
     source = make(AES, pooling="segmental_attentive_statistics", segment_size=8)
     torch.save(in_official_names(source), tmp_path / "best.pt")
@@ -357,24 +411,61 @@ def test_files_that_are_none_of_the_scripts_are_refused(tmp_path: Path) -> None:
             load_predictor("drasp", tmp_path / name, "cpu", size="tiny")
 
 
-def test_the_fork_of_audiobox_loads_and_its_released_weights_alone_are_refused(tmp_path: Path) -> None:
-    source = make(backbone="audiobox", pooling="segmental_attentive_statistics", rms_normalize=False)
-    network: Any = source.network
-    own = source.tensors()
+def write_fork(folder: Path, predictor: Drasp, **settings: Any) -> Path:
+    """The tensors as the AudioBox fork saves them, its ``config.json`` beside them."""
+    folder.mkdir(exist_ok=True)
+    network: Any = predictor.network
+    own = predictor.tensors()
     state = {theirs: own[ours] for theirs, ours in audiobox_names(network).items()}
     state |= {
         f"wavlm_model.{theirs}": own[f"backbone.model.{ours}"] for theirs, ours in wavlm_names(network.backbone).items()
     }
     transform = {axis: {"mean": 0.0, "std": 1.0} for axis in ("CE", "CU", "PC", "PQ")}
-    (tmp_path / "config.json").write_text(json.dumps({"target_transform": transform}))
-    torch.save(state, tmp_path / "best.pt")
-    given = {"backbone": "audiobox", "size": "tiny", "pooling": "gasp"}
-    loaded = load_predictor("drasp", tmp_path / "best.pt", "cpu", **given)
-    assert np.array_equal(loaded.predict(WAVES, RATE), source.predict(WAVES, RATE))
-    released = {name: one for name, one in state.items() if not name.startswith("pooling")}
-    torch.save(released, tmp_path / "released.pt")
-    with pytest.raises(CheckpointError, match="the predictor audiobox"):
-        load_predictor("drasp", tmp_path / "released.pt", "cpu", backbone="audiobox", size="tiny")
+    facts = {"use_weighted_layer_sum": True, "normalize_embed": True, "target_transform": transform}
+    (folder / "config.json").write_text(json.dumps({**facts, **settings}))
+    save_tensors(folder / "model.safetensors", state)
+    torch.save(state, folder / "best.pt")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    ["drasp", *(pytest.param(one, marks=pytest.mark.slow) for one in ("average", "statistics", "gsap", "gasp"))],
+)
+def test_the_fork_of_audiobox_loads_and_tells_its_pooling(pooling: str, tmp_path: Path) -> None:
+    source = make(backbone="audiobox", pooling=pooling, rms_normalize=False)
+    folder = write_fork(tmp_path / "fork", source)
+    named = {"pooling": pooling} if pooling in ("gsap", "gasp") else {}
+    if named:
+        with pytest.raises(CheckpointError, match="alike; say which with --set pooling=NAME"):
+            load_predictor("drasp", folder / "best.pt", "cpu", size="tiny")
+    for path in (folder / "best.pt", folder / "model.safetensors", folder):
+        loaded = load_predictor("drasp", path, "cpu", size="tiny", **named)
+        assert isinstance(loaded, Drasp)
+        assert (loaded.config.backbone, loaded.config.pooling) == ("audiobox", source.config.pooling)
+        assert np.array_equal(loaded.predict(WAVES, RATE), source.predict(WAVES, RATE))
+
+
+def test_a_file_decides_its_backbone_whatever_the_task_says(tmp_path: Path) -> None:
+    clap = make(AES)
+    torch.save(in_official_names(clap), tmp_path / "clap.pt")
+    loaded = load_predictor("drasp", tmp_path / "clap.pt", "cpu", size="tiny", **Drasp.task_config("aes_natural"))
+    assert loaded.stated_settings() == clap.stated_settings()
+    assert np.array_equal(loaded.predict(WAVES, RATE), clap.predict(WAVES, RATE))
+    folder = write_fork(tmp_path / "fork", make(backbone="audiobox"))
+    loaded = load_predictor("drasp", folder / "best.pt", "cpu", size="tiny", **Drasp.task_config("musiceval"))
+    assert loaded.stated_settings().startswith("audiobox, drasp pooling")
+
+
+def test_released_audiobox_weights_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    source = make(backbone="audiobox", pooling="average", projection=False)
+    folder = write_fork(tmp_path / "released", source)
+    for path in (folder, folder / "best.pt"):
+        with pytest.raises(CheckpointError, match="the predictor audiobox, or train from it"):
+            load_predictor("drasp", path, "cpu", size="tiny")
+    folder = write_fork(tmp_path / "other", make(backbone="audiobox"), normalize_embed=False)
+    with pytest.raises(CheckpointError, match="normalize_embed is false there"):
+        load_predictor("drasp", folder, "cpu", size="tiny")
 
 
 # --- recipes and studies ----------------------------------------------------------------------------------------------
@@ -395,6 +486,26 @@ def test_the_recipes_are_those_of_the_paper(name: str, backbone: str, optimizer:
     assert (stage.optimizer.name, stage.optimizer.lr, stage.batch.size) == (optimizer, rate, size)
     assert (stage.stop.monitor, stage.stop.mode, stage.stop.patience, stage.epochs) == ("loss", "min", 20, 1000)
     make(backbone=backbone).check_stage(stage)
+
+
+def test_the_loss_of_musiceval_is_a_sum_over_the_dimensions_that_are_scored() -> None:
+    """So leaving ``ta`` out does not change the step of ``mi``."""
+    (stage,) = read_recipe("drasp-musiceval", "drasp").stages
+    assert [(term.name, term.weight) for term in stage.losses] == [("l1_sum", 1.0)]
+    scores = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
+    targets = torch.tensor([[2.0, 2.5], [3.5, torch.nan]])
+    both = make().losses(scores, targets, stage)
+    alone = make(text=False).losses(scores[:, :1], targets[:, :1], stage)
+    assert both is not None and alone is not None
+    assert both["l1_sum"].item() == pytest.approx((1.0 + 0.5) / 2 + 0.5)
+    assert alone["l1_sum"].item() == pytest.approx((1.0 + 0.5) / 2)
+
+
+@pytest.mark.parametrize("predictor", ["audiobox", "drasp"])
+def test_the_number_of_layers_is_checked(predictor: str) -> None:
+    for layers in (-1, 0):
+        with pytest.raises(UsageError, match=f"layers = {layers}: a WavLM has one layer or more"):
+            PREDICTORS[predictor]({"size": "tiny", "layers": layers}, device="cpu")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.audio import clip_from_array
 from mosharness.harness.core.errors import AudioError, UnknownName, UsageError
 from mosharness.predictors import load_predictor
+from mosharness.predictors.audiobox import Audiobox
 from mosharness.predictors.pooling import PAPER_POOLINGS, POOLINGS, make_pooling, pooling_name
 from mosharness.predictors.pooling.attentive import Attentive, DualResolution, SegmentalAttentive
 from mosharness.predictors.pooling.base import VARIANCE_FLOOR, require_frames
@@ -137,6 +138,38 @@ def test_a_row_without_a_valid_frame_is_finite_and_leaves_the_others_alone(name:
         assert pooled[1].tolist() == pytest.approx([0.0] * 8 + [1.1 * FLOOR] * 8)
 
 
+@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize("padding", [math.nan, math.inf, -math.inf, 3e38])
+def test_a_row_without_a_valid_frame_is_finite_whatever_stands_there(name: str, padding: float) -> None:
+    frames = frames_of()
+    frames[1, 2:] = padding
+    frames.requires_grad_()
+    pooling = make(name)
+    pooled = pooling(frames, torch.tensor([13, 0, 6]))
+    assert pooled.isfinite().all()
+    torch.testing.assert_close(pooled[[0, 2]], pooling(frames_of()[[0, 2]], torch.tensor([13, 6])))
+    pooled.sum().backward()
+    assert frames.grad is not None and frames.grad.isfinite().all()
+    assert pooling(frames.detach(), mask=torch.zeros(3, 13)).isfinite().all()
+
+
+@pytest.mark.parametrize("head", ["linear", "frames"])
+def test_sslmos_refuses_a_row_without_a_frame(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = SslMos({"backbone": "wav2vec2-tiny", "head": head}, device="cpu").network
+    states = torch.zeros(2, 7, network.backbone.channels)
+    monkeypatch.setattr(network.backbone, "forward", lambda *_: (states, torch.tensor([7, 0])))
+    with pytest.raises(UsageError, match="clip 1 of a batch of 2 has no valid frame"):
+        network(torch.zeros(2, 4000), [4000, 4000])
+
+
+@pytest.mark.parametrize("pooling", ["average", "drasp"])
+def test_audiobox_refuses_a_row_without_a_frame(pooling: str) -> None:
+    network = Audiobox({"size": "tiny", "pooling": pooling}, device="cpu").network
+    states = torch.zeros(network.backbone.n_layers + 1, 2, 7, network.backbone.channels)
+    with pytest.raises(UsageError, match="clip 1 of a batch of 2 has no valid frame"):
+        network.heads_of(states, torch.tensor([7, 0]))
+
+
 def test_a_predictor_that_would_pool_nothing_raises() -> None:
     require_frames(torch.tensor([1, 5]))
     with pytest.raises(UsageError, match="clip 1 of a batch of 3 has no valid frame"):
@@ -161,8 +194,9 @@ def test_half_precision_stays_finite_and_near(name: str, dtype: torch.dtype) -> 
     torch.testing.assert_close(pooling(frames.to(dtype), counts), expected)
     large = pooling(torch.full((1, 5, 8), 60_000.0).to(dtype), torch.tensor([5]))
     assert large.isfinite().all()
+    wanted = pooling(frames, counts)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.testing.assert_close(pooling(frames, counts), pooling(frames.float(), counts), rtol=0, atol=0)
+        torch.testing.assert_close(pooling(frames, counts), wanted, rtol=0, atol=0)
     assert pooling(frames.double(), counts).dtype == torch.float64
 
 
