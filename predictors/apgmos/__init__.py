@@ -204,8 +204,8 @@ class Apgmos(StagedTraining):
         if self.semantic is None:
             instead = ", or use queries: pruned" if self.config.has_auditory_queries else ""
             raise PredictionError(
-                f"queries: {self.config.queries} of {self.config.variant} needs the semantic branch, which is not "
-                f"loaded: load a checkpoint folder with semantics.safetensors{instead}"
+                f"{self.config.scored} needs the semantic branch, which is not loaded: load a checkpoint folder with "
+                f"semantics.safetensors{instead}"
             )
         return self.semantic(waves, lengths)
 

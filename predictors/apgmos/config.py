@@ -22,6 +22,9 @@ BASELINES: dict[str, Part] = {"Mel+D": "apm", "APM+D": "apm", "W2V": "w2v", "QH+
 """Variants that are one branch with a decoder of its own."""
 
 
+RECIPES = {"APM+D": "apm", "Mel+D": "apm", "QH+D": "sdm", "SDM+D": "sdm", "w/o APM": "wo-apm"}
+"""Recipes of variants that do not need all stages of ``apgmos-default``, behind ``apgmos-``."""
+
 CODES = {"base": 1024, "tiny": 16}
 """Entries of the codebook by size."""
 
@@ -154,6 +157,11 @@ class ApgmosConfig:
     def has_semantic_queries(self) -> bool:
         """Whether the joint stage is trained with semantic queries."""
         return self.final_part == "joint" and self.variant != "w/o SDM"
+
+    @property
+    def scored(self) -> str:
+        """What makes the score, for messages."""
+        return f"queries: {self.queries} of {self.variant}" if self.final_part == "joint" else self.variant
 
     @property
     def scores_semantics(self) -> bool:

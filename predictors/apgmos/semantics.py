@@ -213,9 +213,8 @@ def load_semantics_from(folder: Path, config: ApgmosConfig) -> SemanticDistortio
 
     if not (folder / WEIGHTS).is_file() or not (folder / FACTS).is_file():
         instead = ". queries: pruned does without" if config.has_auditory_queries else ""
-        what = f"queries: {config.queries} of {config.variant}" if config.final_part == "joint" else config.variant
         raise CheckpointError(
-            f"{folder}: no {WEIGHTS}, which {what} needs: the branch was left "
+            f"{folder}: no {WEIGHTS}, which {config.scored} needs: the branch was left "
             "out when this checkpoint was copied, or took no part in its training" + instead
         )
     facts = read_json(folder / FACTS)

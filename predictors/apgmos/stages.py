@@ -11,7 +11,7 @@ from ...harness.core.errors import CheckpointError, UsageError
 from ...harness.core.lazy import LazyModule
 from ..ssl.shapes import frame_counts
 from ..trainable import Trainable, eval_where_frozen
-from .config import SAMPLE_RATE, ApgmosConfig, Part, StageSettings
+from .config import RECIPES, SAMPLE_RATE, ApgmosConfig, Part, StageSettings
 from .items import Chunks, Features, cut, repeat_to_the_end
 
 if TYPE_CHECKING:
@@ -67,12 +67,11 @@ class StagedTraining(Trainable):
         useful = {final} if final != "joint" else {"w2v", "joint"}
         useful |= {"apm"} if self.config.has_auditory_queries else set()
         if part not in useful:
-            recipe = {"w/o APM": "apgmos-wo-apm", "QH+D": "apgmos-sdm", "SDM+D": "apgmos-sdm"}
-            recipe |= {"APM+D": "apgmos-apm", "Mel+D": "apgmos-apm"}
-            name = recipe.get(self.config.variant)
+            recipe = RECIPES.get(self.config.variant)
             raise UsageError(
                 f"stage {stage.name}: variant {self.config.variant} does not use what {part} trains, only "
-                f"{', '.join(sorted(useful))}; leave the stage out" + (f", as --recipe {name} does" if name else "")
+                f"{', '.join(sorted(useful))}; leave the stage out"
+                + (f", as --recipe apgmos-{recipe} does" if recipe else "")
             )
         return part, settings
 

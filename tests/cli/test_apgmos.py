@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.harness.study.model import read_study
+from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.apgmos.config import ApgmosConfig
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "tasks"))
@@ -20,6 +21,20 @@ from layout_bvcc import write_bvcc
 TABLE_3 = ("Mel+D", "APM+D", "QH+D", "SDM+D", "w/o APM", "w/o SDM", "w/o CA", "w/o RL", "ASI", "SI", "APG-MOS")
 TINY = ["size=tiny", "D_f=16", "train.steps=1", "train.batch.size=4", "train.settings.vq_source=random"]
 TINY += ["train.settings.wav2vec2=random"]
+
+
+def published_figures(repository: Path, task: str) -> dict[tuple[str, str], float]:
+    """Row of Table 3 and metric to the value in the CSV file, read without the code under test."""
+    with (repository / "leaderboards" / "published" / "apgmos.csv").open() as stream:
+        return {
+            ("APG-MOS" if record["variant"] == "full" else record["variant"], record["metric"]): float(record["value"])
+            for record in csv.DictReader(stream)
+            if record["predictor"] == "APG-MOS" and record["task"] == task
+        }
+
+
+def runs(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [run for row in report["rows"] for run in row["runs"]]
 
 
 def test_the_study_has_every_row_of_table_3_and_its_settings_make_sense() -> None:
@@ -31,17 +46,45 @@ def test_the_study_has_every_row_of_table_3_and_its_settings_make_sense() -> Non
 
 
 @pytest.mark.slow
-def test_every_ablation_trains_and_stands_beside_its_published_figures(tmp_path: Path, cli: Any) -> None:
+def test_every_ablation_trains_once_and_stands_beside_its_published_figures(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, cli: Any
+) -> None:
     write_bvcc(tmp_path / "data", audio=True)
     options = ["--task", "bvcc", "--data-root", tmp_path / "data", "--device", "cpu", "--output", tmp_path / "out"]
     outcome = cli("study", "apgmos-ablations", *options, "--set", *TINY)
     assert outcome.code == 0, outcome.err
-    text = (tmp_path / "out" / "bvcc" / "studies" / "apgmos-ablations" / "study.md").read_text()
-    for name, srcc in (("APG-MOS", "0.936"), ("Mel+D", "0.825"), ("w/o CA", "0.931"), ("SI", "0.932")):
-        lines = [line for line in text.splitlines() if line.startswith(f"| {name} ".replace("+", r"\+"))]
-        assert any(srcc in line for line in lines), name
-    kept = cli("study", "apgmos-ablations", *options, "--set", *TINY)
-    assert kept.code == 0
+    folder = tmp_path / "out" / "bvcc" / "studies" / "apgmos-ablations"
+    first = json.loads((folder / "study.json").read_text())
+    (systems,) = [table for table in first["tables"] if table["level"] == "system"]
+    figures = {
+        (row, metric): cell["published"]
+        for row, cells in systems["rows"].items()
+        for metric, cell in cells.items()
+        if cell["published"] is not None
+    }
+    published = published_figures(repository, "bvcc")
+    assert len(published) == 4 * len(TABLE_3)
+    assert figures == published
+    text = (folder / "study.md").read_text()
+    for name in TABLE_3:
+        (line, *_) = [line for line in text.splitlines() if line.startswith(f"| {name} ".replace("+", r"\+"))]
+        assert all(f"{published[name, metric]:.3f}" in line for metric in ("srcc", "lcc", "mse", "ktau")), line
+    trained = {run["label"]: [one["stage"] for one in run["trained"]["stages"]] for run in runs(first)}
+    assert trained["apgmos-ablations-apg-mos"] == ["apm", "w2v", "joint"]
+    for name in ("w-o-apm", "w-o-sdm", "w-o-ca", "w-o-rl"):
+        assert trained[f"apgmos-ablations-{name}"] == ["joint"]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a step of training")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StageRun, "_step", never)
+        kept = cli("study", "apgmos-ablations", *options, "--set", *TINY)
+    assert kept.code == 0, kept.err
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")} == before
+    second = json.loads((folder / "study.json").read_text())
+    assert all(run["weights"] == "kept" or run["weights"].startswith("weights of") for run in runs(second))
     scores = {}
     for name in ("apg-mos", "asi", "si"):
         with (tmp_path / "out" / "bvcc" / "test" / f"apgmos-ablations-{name}" / "predictions.csv").open() as stream:
@@ -63,6 +106,15 @@ def test_all_stages_of_the_demo_recipe_train_and_run_finds_the_result(tmp_path: 
     assert outcome.json["counts"]["scored"] == 12
     assert outcome.json["predictor"]["checkpoint"]["kind"] == "folder"
     assert "vq: random" in outcome.json["predictor"]["stated"]
+
+
+@pytest.mark.parametrize("setting", ["heads=7", "decoder_dropout=1.0", "margin=-1", "tie=-0.1", "chunk_seconds=.inf"])
+def test_settings_out_of_range_are_usage_errors(small_folder: Path, tmp_path: Path, cli: Any, setting: str) -> None:
+    options = ["--task", "folder", "--data-root", small_folder, "--predictor", "apgmos", "--output", tmp_path / "out"]
+    outcome = cli("train", *options, "--device", "cpu", "--recipe", "apgmos-demo", "--set", setting)
+    assert outcome.code == 2, outcome.err
+    assert f"{setting.partition('=')[0]} = " in outcome.err
+    assert "Traceback" not in outcome.err
 
 
 @pytest.fixture(scope="module")

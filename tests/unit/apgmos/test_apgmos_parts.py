@@ -164,6 +164,17 @@ def test_the_ranking_loss_on_hand_made_pairs() -> None:
     torch.testing.assert_close(ranking_loss(torch.tensor([2.0, 2.0]), labels[:2]), torch.tensor(2.0).log())
 
 
+@pytest.mark.parametrize("low", [1.0, 2.3, 3.0, 4.8])
+@pytest.mark.parametrize("scale", [(1.0, 5.0), (0.0, 100.0)])
+def test_labels_exactly_0_1_apart_are_no_tie_and_closer_ones_are(low: float, scale: tuple[float, float]) -> None:
+    span = (scale[1] - scale[0]) / 4.0
+    scores, hopeless = torch.tensor([3.0, 2.0]), torch.tensor([2.0, 3.0])
+    for gap, tied in ((0.1, False), (0.0999, True)):
+        targets = torch.tensor([scale[0] + (low - 1 + gap) * span, scale[0] + (low - 1) * span])
+        labels = 1.0 + 4.0 * (targets - scale[0]) / (scale[1] - scale[0])
+        assert torch.isclose(ranking_loss(scores, labels), ranking_loss(hopeless, labels)) == tied
+
+
 def test_the_ranking_loss_of_one_clip_is_0_and_of_huge_gaps_is_finite() -> None:
     alone = torch.tensor([2.0], requires_grad=True)
     loss = ranking_loss(alone, torch.tensor([3.0]))
@@ -213,6 +224,22 @@ def test_losses_of_the_joint_stage_are_weighted_and_labels_are_on_the_decoder_s_
         ({"variant": "w/o SDM", "queries": "all"}, "has no semantic queries"),
         ({"variant": "APM+D", "queries": "semantic"}, "has no semantic queries"),
         ({"chunk_seconds": 1.0}, "at least 2"),
+        ({"chunk_seconds": float("inf")}, "chunk_seconds = inf: a finite number"),
+        ({"chunk_seconds": float("nan")}, "chunk_seconds = nan: a finite number"),
+        ({"heads": 7}, "heads = 7: must divide 24"),
+        ({"size": "base", "heads": 7}, "heads = 7: must divide 768"),
+        ({"decoder_dropout": 1.0}, "decoder_dropout = 1.0: from 0 to below 1"),
+        ({"decoder_dropout": -0.1}, "decoder_dropout = -0.1"),
+        ({"decoder_dropout": float("nan")}, "decoder_dropout = nan"),
+        ({"margin": -0.5}, "margin = -0.5: a number from 0"),
+        ({"tie": -0.1}, "tie = -0.1: a number from 0"),
+        ({"tie": float("nan")}, "tie = nan: a number from 0"),
+        ({"dimension": ""}, "dimension is empty"),
+        ({"dimension": "  "}, "dimension is empty"),
+        ({"rms_db": float("nan")}, "rms_db = nan: a finite number"),
+        ({"scale": (1, float("inf"))}, "lowest and highest label"),
+        ({"low": 500.0, "high": 400.0}, "low = 500 and high = 400"),
+        ({"variant": "Mel+D", "high": 9000.0}, "the Mel bands end at 8000 Hz"),
     ],
 )
 def test_settings_are_checked(config: dict[str, Any], message: str) -> None:

@@ -17,6 +17,7 @@ from mosharness.harness.training.recipe import Recipe, Stage, parse_recipe, read
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.features import FrozenFeatures
+from mosharness.predictors.apgmos.semantic.distortion import SemanticDistortion
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.training_clip import training_clip
 from mosharness.tasks import load_task
@@ -177,10 +178,28 @@ def test_frozen_features_are_the_same_from_disk_in_any_order_and_follow_their_we
     assert fresh["cochleagram", 2].shape == (len(waves[2]) // 400, 24)
     with torch.no_grad():
         model.network.get_parameter("w2v.model.encoder.layer_norm.bias").add_(0.5)
+    encoder: Any = model.network.get_submodule("auditory")
+    encoder.subtract_mean = True  # no weight, and yet another embedding
+    assert not np.array_equal(features().get("embedding", clips[0]), fresh["embedding", 0])
     again = features()
     again.get("cochleagram", clips[0])
     assert again._caches["cochleagram"].hits == 1
     assert not np.array_equal(again.get("frames", clips[0]), fresh["frames", 0])
+
+
+def test_without_attention_and_with_a_codebook_at_50_hz_no_position_is_cropped(make_tiny: Make) -> None:
+    stage = Stage("joint", epochs=1, settings=RANDOM)
+    model = make_tiny(variant="w/o CA", chunk_seconds=2.0)
+    semantic = SemanticDistortion("tiny", 16, frame_rate="50hz")
+    model._sources["semantics", model.stage_settings(stage)[1]] = semantic
+    model.network.fresh = False
+    model.begin_stage(stage)
+    assert model.semantic is semantic
+    with torch.no_grad():
+        outputs = model.training_forward(batch_of(model, [speech_like(2.99, 16_000, 1)], stage), stage)
+    frames = (47_840 - 400) // 320 + 1
+    assert int((outputs["weights"] > 0).sum()) == 8 + 2 * frames
+    torch.testing.assert_close(outputs["weights"].sum(1), torch.ones(1))
 
 
 def test_of_a_long_clip_each_epoch_draws_one_chunk(make_tiny: Make) -> None:
@@ -209,7 +228,7 @@ def undisturbed(rated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("die_at", [7, 16])  # stages have 6 steps each: at the start of one, and inside joint
+@pytest.mark.parametrize("die_at", [3, 7, 10, 16])  # 6 steps a stage: in apm, at w2v's start, in w2v, in joint
 def test_a_training_that_died_resumes_to_the_same_bits(
     rated: Path, tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, die_at: int
 ) -> None:

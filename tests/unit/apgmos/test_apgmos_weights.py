@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.errors import CheckpointError, UnknownName, UsageError
+from mosharness.harness.core.errors import CheckpointError, MosharnessError, PredictionError, UnknownName, UsageError
 from mosharness.harness.training import train_predictor
-from mosharness.harness.training.recipe import Recipe, Stage, parse_recipe
+from mosharness.harness.training.recipe import Recipe, Stage, parse_recipe, read_recipe
 from mosharness.predictors import load_predictor
 from mosharness.predictors.apgmos import Apgmos
+from mosharness.predictors.apgmos.config import StageSettings
+from mosharness.predictors.apgmos.semantics import named_sources
 from mosharness.predictors.base import load_tensors
+from mosharness.predictors.ssl.official import key_map
 from mosharness.tasks import load_task
 
 Make = Callable[..., Apgmos]
@@ -58,8 +61,23 @@ def test_a_checkpoint_round_trips_and_loads_the_semantic_branch_only_when_scores
     assert "vq: random" in pruned.stated_settings()
     (tmp_path / "semantics.safetensors").unlink()
     assert np.array_equal(load_predictor("apgmos", tmp_path, "cpu").predict(waves, 16_000)[:, 0], wanted.pruned)
-    with pytest.raises(CheckpointError, match="the branch was left out"):
+    with pytest.raises(CheckpointError, match=r"the branch was left out.*queries: pruned does without"):
         load_predictor("apgmos", tmp_path, "cpu", queries="all")
+
+
+@pytest.mark.parametrize("variant", ["w/o APM", "SDM+D"])
+def test_no_one_is_told_to_prune_queries_of_a_variant_without_auditory_ones(
+    make_tiny: Make, waves: Waves, tmp_path: Path, variant: str
+) -> None:
+    model = make_tiny(variant=variant)
+    model.save_pretrained(tmp_path)
+    (tmp_path / "semantics.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="the branch was left out") as loading:
+        load_predictor("apgmos", tmp_path, "cpu")
+    model.semantic = None
+    with pytest.raises(PredictionError, match="needs the semantic branch") as scoring:
+        model.predict(waves[:1], 16_000)
+    assert "pruned" not in f"{loading.value} {scoring.value}"
 
 
 def test_another_semantic_branch_than_that_of_training_is_refused(make_tiny: Make, tmp_path: Path) -> None:
@@ -70,7 +88,17 @@ def test_another_semantic_branch_than_that_of_training_is_refused(make_tiny: Mak
         load_predictor("apgmos", tmp_path, "cpu", queries="semantic")
 
 
-@pytest.mark.parametrize("settings", [{"front_end": "nyquist"}, {"D_f": 32}, {"rms_db": -26.0}, {"scale": (0, 100)}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"front_end": "nyquist"},
+        {"D_f": 32},
+        {"low": 50.0},
+        {"rms_db": -26.0},
+        {"subtract_mean": True},
+        {"scale": (0, 100)},
+    ],
+)
 def test_settings_that_the_weights_depend_on_cannot_be_changed_at_load(
     make_tiny: Make, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
@@ -107,10 +135,18 @@ def test_sources_that_are_not_named_are_asked_for_before_any_stage_begins(rated:
 
     plan = recipe(STAGES, settings={})
     refused(
-        plan, r"stage joint: settings.vq: name the generator file.*mosharness codebook.*--set train.joint.settings.vq"
+        plan,
+        r"stage joint: settings\.vq: name the generator file.*mosharness codebook.*\(--set train\.joint\.settings\.vq="
+        r"\.\.\., or MOSHARNESS_GPTSOVITS: .*vq_source=kmeans train\.joint\.settings\.vq=FOLDER\)$",
     )
     missing = recipe(STAGES, settings={"vq": str(tmp_path / "s2G488k.pth")})
-    refused(missing, "s2G488k.pth: no such file", CheckpointError)
+    wanted = r"s2G488k\.pth: no such file.*\(--set train\.joint\.settings\.vq=\.\.\., or MOSHARNESS_GPTSOVITS: [^;]*\)$"
+    refused(missing, wanted, CheckpointError)
+    wanted = (
+        r"absent: no such file or folder \(--set train\.joint\.settings\.vq=\.\.\.\)$"  # GPT-SoVITS is no help there
+    )
+    kmeans = recipe(STAGES, settings={"vq_source": "kmeans", "vq": str(tmp_path / "absent")})
+    refused(kmeans, wanted, CheckpointError)
     refused(recipe([{"name": "w2v"}], {"size": "base", "variant": "W2V"}), "settings.wav2vec2 names no start weights")
     assert not (tmp_path / "folder").exists() or not list((tmp_path / "folder").rglob("state.safetensors"))
 
@@ -132,9 +168,42 @@ def test_the_codebook_of_gptsovits_is_found_in_the_folder_of_the_environment_var
     assert model.semantic is not None
     assert all(torch.equal(value, source.state_dict()[name]) for name, value in model.semantic.state_dict().items())
     assert "vq: gptsovits" in model.stated_settings()
+    hint = (
+        r"\(--set train\.joint\.settings\.hubert=\.\.\., or MOSHARNESS_GPTSOVITS: the folder with chinese-hubert-base"
+    )
+    (tmp_path / "chinese-hubert-base").rename(tmp_path / "moved")
+    with pytest.raises(MosharnessError, match=hint):
+        make_tiny().check_stage(stage)
+    monkeypatch.delenv("MOSHARNESS_GPTSOVITS")
+    with pytest.raises(UsageError, match=r"stage joint: settings\.hubert: name the weights of HuBERT.*" + hint):
+        make_tiny().check_stage(Stage("joint", epochs=1, settings={"vq": str(tmp_path / "s2G488k.pth")}))
     monkeypatch.setenv("MOSHARNESS_GPTSOVITS", str(tmp_path / "elsewhere"))
     with pytest.raises(CheckpointError, match=r"elsewhere/s2G488k\.pth: no such file"):
         make_tiny().check_stage(stage)
+
+
+def test_the_folder_of_gptsovits_is_searched_for_every_published_file_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["s2G488k.pth", "gsv-v2final-pretrained/s2G2333k.pth", "s2Gv3.pth", "gsv-v4-pretrained/s2Gv4.pth"]
+    names += ["v2Pro/s2Gv2Pro.pth", "v2Pro/s2Gv2ProPlus.pth"]
+    monkeypatch.setenv("MOSHARNESS_GPTSOVITS", str(tmp_path))
+    assert named_sources(StageSettings())[1] == str(tmp_path / names[0])  # for the message
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+        assert named_sources(StageSettings()) == (str(tmp_path / "chinese-hubert-base"), str(tmp_path / name))
+    assert named_sources(StageSettings(vq="mine", hubert="own")) == ("own", "mine")
+
+
+def test_without_auditory_queries_there_is_no_stage_apm(make_tiny: Make) -> None:
+    wanted = r"w/o APM does not use what apm trains, only joint, w2v; .*--recipe apgmos-wo-apm"
+    with pytest.raises(UsageError, match=wanted):
+        make_tiny(variant="w/o APM").check_stage(Stage("apm", epochs=1))
+    plan = read_recipe("apgmos-wo-apm", "apgmos")
+    assert [stage.name for stage in plan.stages] == ["w2v", "joint"]
+    usual = {stage.name: stage for stage in read_recipe("apgmos-default", "apgmos").stages}
+    assert all(usual[stage.name] == stage for stage in plan.stages)
 
 
 def test_stages_that_make_no_sense_are_refused(make_tiny: Make) -> None:
@@ -187,6 +256,23 @@ def test_files_in_sheet_s_form_load_when_names_fit_and_are_listed_when_not(
     loaded = load_predictor("apgmos", path, "cpu", size="tiny", D_f=24)
     assert np.array_equal(loaded.predict(waves, 16_000), model.predict(waves, 16_000))
     assert loaded.checkpoint.kind == "official"
+    theirs = {
+        name.replace("w2v.model.", "w2v.")
+        .replace("parametrizations.weight.original0", "weight_g")
+        .replace("parametrizations.weight.original1", "weight_v"): value
+        for name, value in state.items()
+    }
+    assert sum(name.endswith(("weight_g", "weight_v")) for name in theirs) == 2
+    fairseq = {f"w2v.model.{ours}": f"w2v.{name}" for name, ours in key_map(model.network.get_submodule("w2v")).items()}
+    for other in (theirs, {fairseq.get(name, name): value for name, value in state.items()}):
+        assert other.keys() != state.keys()
+        torch.save({"model": other}, path)
+        again = load_predictor("apgmos", path, "cpu", size="tiny", D_f=24)
+        assert np.array_equal(again.predict(waves, 16_000), model.predict(waves, 16_000))
+    name = "encoder.layer_norm.bias"
+    torch.save({"model": {**theirs, f"w2v.model.{name}": state[f"w2v.model.{name}"]}}, path)
+    with pytest.raises(CheckpointError, match=f"two of its tensors are w2v.model.{name} here"):
+        load_predictor("apgmos", path, "cpu", size="tiny", D_f=24)
     wrong = {**state, "cochlea.weight": torch.ones(3), "tokens.linear.bias": torch.ones(5)}
     del wrong["decoder.layers.0.bias"]
     torch.save({"model": wrong}, path)
