@@ -21,7 +21,7 @@ def check(
     checkpoint: common.Checkpoint = None,
     device: common.Device = "auto",
     precision: common.Precision = "float32",
-    set_: common.Settings = None,
+    set_: common.PredictorSettings = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Check that scores never depend on batch, order, padding or workers, that weights round-trip, and more."""
@@ -29,7 +29,7 @@ def check(
     from ..conformance import check_predictor
 
     common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
-    settings, _ = common.split_settings(set_)
+    settings = common.predictor_settings(set_)
     loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
     results = check_predictor(loaded)
     failed = [one.name for one in results if not one.passed]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +30,12 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Settings key=value of the predictor, or task.key=value of the task; one or more."),
 ]
+PredictorSettings = Annotated[
+    list[str] | None, typer.Option("--set", help="Settings key=value of the predictor; one or more.")
+]
+TaskSettings = Annotated[
+    list[str] | None, typer.Option("--set", help="Settings task.key=value of the task; one or more.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON on stdout, nothing else.")]
 AllowMissing = Annotated[
     int, typer.Option("--allow-missing", min=0, help="How many clips may lack audio or a prediction.")
@@ -51,6 +57,34 @@ def split_settings(pairs: Sequence[str] | None) -> tuple[dict[str, Any], dict[st
     values = parse_assignments(pairs or [])
     task = {name.removeprefix("task."): value for name, value in values.items() if name.startswith("task.")}
     return {name: value for name, value in values.items() if not name.startswith("task.")}, task
+
+
+def predictor_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """``--set`` values of a verb that has neither task nor training.
+
+    Raises:
+        UsageError: For a setting of a task or of training: it would have no effect.
+    """
+    values = parse_assignments(pairs or [])
+    refuse_training(values)
+    for name in values:
+        if name.startswith("task."):
+            raise UsageError(f"--set {name}: this verb has no task; --set takes settings of the predictor here")
+    return values
+
+
+def refuse_training(names: Iterable[str]) -> None:
+    """Refuse settings of training where nothing is trained.
+
+    Raises:
+        UsageError: For the first of them.
+    """
+    for name in names:
+        if name.startswith("train."):
+            raise UsageError(
+                f"--set {name}: nothing is trained here; train.KEY belongs to `mosharness train`, `mosharness run "
+                "--train` and `mosharness study`"
+            )
 
 
 def check_choice(value: str, choices: Sequence[str], option: str) -> Any:

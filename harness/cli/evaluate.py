@@ -44,7 +44,7 @@ def evaluate(
     ] = None,
     interval: common.IntervalOption = "systems",
     seed: common.Seed = 0,
-    set_: common.Settings = None,
+    set_: common.TaskSettings = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Measure an outside prediction file against a truth file or a task's labels."""
@@ -59,6 +59,8 @@ def evaluate(
     settings, for_task = common.split_settings(set_)
     if settings:
         raise UsageError(f"--set {next(iter(settings))}: only task.key=value is of use here")
+    if for_task and task is None:
+        raise UsageError(f"--set task.{next(iter(for_task))}: there is no --task here that it could be a setting of")
     loaded = load_task(task, data_root, **for_task) if task is not None else None
     splits = loaded.resolve_split(split) if loaded is not None else (split,)
     if len(splits) > 1:

@@ -21,6 +21,14 @@ Predictors = Annotated[
     list[str] | None,
     typer.Option("--predictor", help="P or P=CHECKPOINT; may repeat. All have to pass; take at least two."),
 ]
+PlanPredictors = Annotated[
+    list[str] | None,
+    typer.Option("--predictor", help="P or P=CHECKPOINT; may repeat: the ones that the gate will take."),
+]
+ApprovePredictors = Annotated[
+    list[str] | None,
+    typer.Option("--predictor", help="P or P=CHECKPOINT; may repeat: all that the saved baseline holds scores of."),
+]
 Margin = Annotated[
     list[str] | None,
     typer.Option("--margin", help="Loss still accepted (0.2), or NAME=loss for one score; may repeat."),
@@ -114,7 +122,7 @@ def gate(
     allow_mixed_rates: MixedRates = False,
     max_seconds: MaxSeconds = 60.0,
     device: common.Device = "auto",
-    set_: common.Settings = None,
+    set_: common.PredictorSettings = None,
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the verdict only.")] = False,
@@ -147,8 +155,10 @@ def gate(
         raise UsageError("--max-bad counts scores below --utt-floor; give that too")
     _check_targets(report, github, save_baseline, history)
     if scores_csv is not None:
-        if predictor or save_baseline or on_error != "fail":
-            raise UsageError("--scores-csv brings its scores: --predictor, --save-baseline and --on-error do not apply")
+        if predictor or set_ or save_baseline or on_error != "fail":
+            raise UsageError(
+                "--scores-csv brings its scores: --predictor, --set, --save-baseline and --on-error do not apply"
+            )
         result = _gate_table(scores_csv, baseline, candidate, score, options, system_column, key)
     else:
         if score:
@@ -227,17 +237,18 @@ def _loader(predictors: Sequence[str] | None, device: str, settings: list[str] |
         raise UsageError("give --predictor at least once, better twice: one of naturalness, one of signal quality")
     for _, name, _ in parse_predictors(predictors):
         PREDICTORS[name]
-    values, _ = common.split_settings(settings)
+    values = common.predictor_settings(settings)
     return lambda: load_predictors(predictors, device=device, **values)
 
 
-def _save(path: Path, run: Any, max_seconds: float, history: Sequence[dict[str, Any]] = ()) -> None:
+def _save(path: Path, run: Any, max_seconds: float, history: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     from ..gates.baseline import save_baseline
 
     if any(one.path is None for one in run.baseline):
         raise UsageError(f"--save-baseline {path}: the baseline is a saved one already; copy the file")
     content = save_baseline(path, run.baseline, run.predictors, max_seconds=max_seconds, rate=run.rate, history=history)
     say(f"saved the scores of {len(content['files'])} files by {', '.join(content['predictors'])} in {path}")
+    return content
 
 
 def _save_alone(path: Path, origin: str | None, load: Callable[[], Any], audio: Any) -> None:
@@ -252,25 +263,47 @@ def approve(
     baseline: Annotated[Path, typer.Option("--baseline", help="Saved baseline to replace (.json).")],
     candidate: Annotated[str, typer.Option("--candidate", help="Folder or manifest that becomes the baseline.")],
     reason: Annotated[str, typer.Option("--reason", help="Why it is right; kept in the file with what it replaces.")],
-    predictor: Predictors = None,
+    predictor: ApprovePredictors = None,
+    allow_other_predictors: Annotated[
+        bool,
+        typer.Option(
+            "--allow-other-predictors", help="Accept other predictors, weights or settings than those of the baseline."
+        ),
+    ] = False,
     allow_mixed_rates: MixedRates = False,
     max_seconds: MaxSeconds = 60.0,
     device: common.Device = "auto",
-    set_: common.Settings = None,
+    set_: common.PredictorSettings = None,
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
+    as_json: common.AsJson = False,
 ) -> None:
     """Replace a saved baseline by the scores of a candidate, with the reason recorded."""
-    from ..gates.baseline import approval, read_baseline
+    from ..gates.baseline import approval, means, read_baseline, refuse_other_names, refuse_other_scores
     from ..gates.report import check_file
     from ..gates.run import score_side
+    from ..gates.scoring import parse_predictors
 
     record = approval(baseline, reason)
     check_file(baseline, "--baseline")
     audio = _audio_options("fail", False, allow_mixed_rates, max_seconds, workers, no_cache, True)
     load = _loader(predictor, device, set_)
-    run = score_side(candidate, load, "--candidate", audio)
-    _save(baseline, run, audio.max_seconds, [*read_baseline(baseline)["history"], record])
+    old = read_baseline(baseline)
+    if not allow_other_predictors:
+        refuse_other_names(old, baseline, [shown for shown, _, _ in parse_predictors(predictor or [])])
+
+    def checked() -> Any:
+        loaded = load()
+        if not allow_other_predictors:
+            refuse_other_scores(old, baseline, loaded, audio.max_seconds)
+        return loaded
+
+    run = score_side(candidate, checked, "--candidate", audio)
+    content = _save(baseline, run, audio.max_seconds, [*old["history"], record])
+    if as_json:
+        figures = {"baseline": str(baseline), "files": len(content["files"]), "means": means(content["files"])}
+        predictors = {name: one["fingerprint"] for name, one in content["predictors"].items()}
+        print_json({"schema_version": 1, "kind": "gate-approval", **record, **figures, "predictors": predictors})
 
 
 def plan(
@@ -278,7 +311,7 @@ def plan(
     rerender: Annotated[
         str | None, typer.Option("--rerender", help="The same system rendered again; a name of the table.")
     ] = None,
-    predictor: Predictors = None,
+    predictor: PlanPredictors = None,
     margin: Margin = None,
     alpha: Alpha = 0.05,
     scores_csv: ScoresCsv = None,
@@ -288,7 +321,7 @@ def plan(
     allow_mixed_rates: MixedRates = False,
     max_seconds: MaxSeconds = 60.0,
     device: common.Device = "auto",
-    set_: common.Settings = None,
+    set_: common.PredictorSettings = None,
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
     as_json: common.AsJson = False,
@@ -302,11 +335,12 @@ def plan(
         raise UsageError("gate plan needs --baseline and --rerender: two renderings of the same system")
     options = GateOptions(margin=parse_per_score(margin, "--margin") if margin else PerScore(0.2), alpha=alpha, min_n=2)
     if scores_csv is not None:
-        result = _gate_table(scores_csv, baseline, rerender, score, options, system_column, key)
+        result = _gate_table(scores_csv, baseline, rerender, score, options, system_column, key, "--rerender")
     else:
         from ..gates.run import gate_audio
 
         audio = _audio_options("fail", False, allow_mixed_rates, max_seconds, workers, no_cache, True)
+        audio = replace(audio, candidate_option="--rerender")
         result = gate_audio(baseline, rerender, _loader(predictor, device, set_), options, audio).result
     entries = [entry for entry in result["predictors"] if entry["scope"] != "pooled"]
     plans = [
@@ -355,12 +389,14 @@ def _gate_table(
     options: Any,
     system_column: str,
     key: str,
+    option: str = "--candidate",
 ) -> dict[str, Any]:
     from ..gates.table import gate_table
 
     if not (baseline and candidate and score):
-        raise UsageError("--scores-csv needs --baseline NAME, --candidate NAME and at least one --score COLUMN")
-    return gate_table(path, baseline, candidate, score, options, system_column=system_column, key_column=key)
+        raise UsageError(f"--scores-csv needs --baseline NAME, {option} NAME and at least one --score COLUMN")
+    columns = {"system_column": system_column, "key_column": key}
+    return gate_table(path, baseline, candidate, score, options, **columns, candidate_option=option)
 
 
 def show(result: dict[str, Any], *, quiet: bool = False, as_json: bool = False) -> None:

@@ -26,7 +26,7 @@ def inspect(
     precision: common.Precision = "float32",
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Write the arrays only.")] = False,
     allow_failed: common.AllowFailed = 0,
-    set_: common.Settings = None,
+    set_: common.PredictorSettings = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Show what a predictor sees and does: its input pictures, attention and the like, one .npz and .png per clip."""
@@ -42,7 +42,7 @@ def inspect(
     collected = collect(paths)
     if collected.passed_over:
         say(f"note: passed over {collected.passed_over}")
-    settings, _ = common.split_settings(set_)
+    settings = common.predictor_settings(set_)
     loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
     figures = not no_figures and _can_draw()
     rows = inspect_entries(loaded, collected.entries, output, figures=figures)

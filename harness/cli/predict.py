@@ -31,7 +31,7 @@ def predict(
     device: common.Device = "auto",
     precision: common.Precision = "float32",
     allow_failed: common.AllowFailed = 0,
-    set_: common.Settings = None,
+    set_: common.PredictorSettings = None,
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
     as_json: common.AsJson = False,
@@ -49,7 +49,7 @@ def predict(
     collected = work.collect([path for path in paths if path != "-"], listed)
     if collected.passed_over:
         say(f"note: passed over {collected.passed_over}")
-    settings, _ = common.split_settings(set_)
+    settings = common.predictor_settings(set_)
     loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
     if loaded.stated_settings():
         say(f"{loaded.card.name}: scored with {loaded.stated_settings()}")

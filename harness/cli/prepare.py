@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core.errors import UsageError
 from . import common
 from .show import print_json
 
@@ -24,14 +25,16 @@ def prepare(
         Path | None, typer.Option("--output", help="Where the portable copy goes; <from>-portable by default.")
     ] = None,
     labels_only: Annotated[bool, typer.Option("--labels-only", help="Leave the audio out.")] = False,
-    set_: common.Settings = None,
+    set_: common.TaskSettings = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Validate an official download, report what is missing, and write a portable parquet copy."""
     from ...tasks import load_task
     from ...tasks.portable import prepare as write_copy
 
-    _, for_task = common.split_settings(set_)
+    others, for_task = common.split_settings(set_)
+    if others:
+        raise UsageError(f"--set {next(iter(others))}: only task.key=value is of use here")
     loaded = load_task(task, source, **for_task)
     place = output or source.resolve().with_name(source.resolve().name + "-portable")
     summary: Any = write_copy(loaded, place, audio=not labels_only)

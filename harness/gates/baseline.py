@@ -112,6 +112,9 @@ def read_baseline(path: Path) -> dict[str, Any]:
             raise DataError(f"{path}: {name} is missing or of the wrong type; save the baseline again")
     if not content["files"]:
         raise DataError(f"{path}: holds no files")
+    for name, entry in content["predictors"].items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("fingerprint", {}), dict):
+            raise DataError(f"{path}: the record of predictor {name} is damaged; save the baseline again")
     return content
 
 
@@ -169,13 +172,12 @@ def check_fingerprint(
     for name, predictor in predictors.items():
         if name not in saved:
             raise DataError(f"{path}: holds no scores of {name}, only of {', '.join(sorted(saved))}; save it again")
-        old, new = saved[name].get("fingerprint", {}), json.loads(json.dumps(predictor.fingerprint()))
-        different = [key for key in sorted({*old, *new} - {*IGNORED}) if old.get(key) != new.get(key)]
+        different = _differences(saved[name], predictor)
         if different:
-            details = ", ".join(f"{key} ({_short(old.get(key))} then, {_short(new.get(key))} now)" for key in different)
             raise DataError(
-                f"{path}: the scores of {name} were made by something else: {details}. Scores of different "
-                "checkpoints are not comparable; use the same one, or save or approve the baseline again"
+                f"{path}: the scores of {name} were made by something else: {different}. Scores of different "
+                "checkpoints are not comparable; use the same one, or save the baseline again (approve it with "
+                "--allow-other-predictors)"
             )
     expected = front_end(max_seconds, saved_rate(content))
     if content["front_end"] != expected:
@@ -195,6 +197,52 @@ def check_fingerprint(
     return [GateFinding("warning", "library_versions", message, "baseline")]
 
 
+def refuse_other_names(content: Mapping[str, Any], path: Path, names: Sequence[str]) -> None:
+    """Refuse to replace a baseline by scores of other predictors: gates that name the old ones would stop working.
+
+    Raises:
+        UsageError: Naming what would be dropped and what is new.
+    """
+    dropped, added = sorted({*content["predictors"]} - {*names}), sorted({*names} - {*content["predictors"]})
+    changes = [f"drop the scores of {', '.join(dropped)}"] if dropped else []
+    changes += [f"add those of {', '.join(added)}"] if added else []
+    if changes:
+        raise UsageError(
+            f"{path} holds scores of {', '.join(sorted(content['predictors']))}; approving would "
+            f"{' and '.join(changes)}. Name the same predictors, or pass --allow-other-predictors"
+        )
+
+
+def refuse_other_scores(
+    content: Mapping[str, Any], path: Path, predictors: Mapping[str, Predictor], max_seconds: float
+) -> None:
+    """Refuse to replace a baseline by scores of the same predictors with other weights, settings or limits.
+
+    Raises:
+        UsageError: Naming predictor and difference.
+    """
+    for name, predictor in predictors.items():
+        different = _differences(content["predictors"].get(name, {}), predictor)
+        if different:
+            raise UsageError(
+                f"{path}: the scores of {name} were made by something else: {different}. Use the same, or pass "
+                "--allow-other-predictors"
+            )
+    before = content["front_end"].get("max_seconds")
+    if before != max_seconds:
+        raise UsageError(
+            f"{path}: saved with --max-seconds {before}, not {max_seconds:g}. Use the same, or pass "
+            "--allow-other-predictors"
+        )
+
+
+def _differences(saved: Mapping[str, Any], predictor: Predictor) -> str:
+    """What differs between a saved fingerprint and a predictor's, in words; empty when nothing does."""
+    old, new = saved.get("fingerprint", {}), json.loads(json.dumps(predictor.fingerprint()))
+    different = [key for key in sorted({*old, *new} - {*IGNORED}) if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} ({_short(old.get(key))} then, {_short(new.get(key))} now)" for key in different)
+
+
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 24 else text[:23] + "…"
@@ -204,11 +252,17 @@ def approval(path: Path, reason: str) -> dict[str, Any]:
     """The record of replacing the baseline at ``path``: when, why, and what it replaced.
 
     Raises:
-        UsageError: Without a reason.
-        DataError: If there is no baseline to replace.
+        UsageError: Without a reason, or if there is no baseline to replace.
+        DataError: If the file is no saved baseline.
     """
     if not reason.strip():
         raise UsageError("--reason: say why the new baseline is right; it is recorded in the file")
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise UsageError(
+            f"--baseline {path}: {found}; approve replaces a saved baseline (.json), which `mosharness gate --baseline "
+            "FOLDER --predictor P --save-baseline FILE` writes"
+        )
     old = read_baseline(path)
     return {
         "approved": now(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+FLOORS = {"mean": "floor", "utterance": "utterance floor", "drop": "largest loss of a text"}
 COLUMNS = ("score", "n", "baseline", "candidate", "difference", "lower", "upper", "margin", "power", "verdict")
 
 
@@ -85,9 +86,10 @@ def headline(result: Mapping[str, Any]) -> str:
             names = [entry_name(entry) for entry in entries if entry["verdict"] == kind]
             if names:
                 reasons.append(f"{kind}: {', '.join(names[:5])}" + (" ..." if len(names) > 5 else ""))
-        floors = sorted({str(floor["name"]) for floor in result["floors"] if floor["verdict"] == "fail"})
-        if floors:
-            reasons.append(f"floor: {', '.join(floors)}")
+        for kind, shown in FLOORS.items():
+            missed = [one for one in result["floors"] if one["verdict"] == "fail" and one["kind"] == kind]
+            if missed:
+                reasons.append(f"{shown}: {', '.join(sorted({str(one['name']) for one in missed}))}")
         errors = sum(finding["level"] == "error" for finding in result["findings"])
         if errors:
             reasons.append(f"{errors} errors in the candidate's files")

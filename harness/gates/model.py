@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -35,12 +36,23 @@ class PerScore:
             if name not in names:
                 raise UnknownName(f"score of this gate (in {option})", name, names)
 
+    def check_finite(self, option: str) -> None:
+        """Refuse limits that are no finite number.
+
+        Raises:
+            UsageError: For the first such limit.
+        """
+        for name, value in (("", self.default), *self.named.items()):
+            if value is not None and not math.isfinite(value):
+                given = f"{name}={value:g}" if name else f"{value:g}"
+                raise UsageError(f"{option} {given}: write a finite number")
+
 
 def parse_per_score(values: Iterable[str], option: str) -> PerScore:
     """``["0.2", "wer=0.02"]`` as a limit for every score and one by name.
 
     Raises:
-        UsageError: For what is no number, or two limits for the same score.
+        UsageError: For what is no finite number, or two limits for the same score.
 
     Example:
         >>> limit = parse_per_score(["0.2", "wer=0.02"], "--margin")
@@ -61,7 +73,9 @@ def parse_per_score(values: Iterable[str], option: str) -> PerScore:
             named[name] = number
         else:
             default = number
-    return PerScore(default, named)
+    limits = PerScore(default, named)
+    limits.check_finite(option)
+    return limits
 
 
 @dataclass(frozen=True)
@@ -122,6 +136,7 @@ class GateOptions:
             (self.max_drop, "--max-utt-drop"),
         ):
             limits.check_names(names, option)
+            limits.check_finite(option)
         for name, value in (*self.max_drop.named.items(), ("every score", self.max_drop.default)):
             if value is not None and not value >= 0:
                 raise UsageError(f"--max-utt-drop ({name}) {value:g}: the loss that a single text may have, 0 or more")

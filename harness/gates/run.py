@@ -38,6 +38,7 @@ class AudioOptions:
         use_cache: Whether the prediction cache is used.
         workers: Decoding threads.
         show: Progress on stderr.
+        candidate_option: What the option that names the candidate is called, for messages.
     """
 
     allow_same: bool = False
@@ -47,6 +48,7 @@ class AudioOptions:
     use_cache: bool = True
     workers: int | None = None
     show: bool = False
+    candidate_option: str = "--candidate"
 
 
 @dataclass
@@ -105,11 +107,11 @@ def gate_audio(
     options, audio = options or GateOptions(), audio or AudioOptions()
     saved = read_baseline(Path(baseline)) if Path(baseline).suffix.lower() == ".json" else None
     old = baseline_heard(saved, Path(baseline)) if saved is not None else None
-    new_side = read_side(candidate, "--candidate")
+    new_side = read_side(candidate, audio.candidate_option)
     if old is None:
         old_side = read_side(baseline, "--baseline")
         if not audio.allow_same:
-            refuse_same(old_side.origin, new_side.origin)
+            refuse_same(old_side.origin, new_side.origin, audio.candidate_option)
         old = _unheard(old_side)
     sides = _Sides(old, _unheard(new_side))
     expected = _match(sides, options)

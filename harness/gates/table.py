@@ -72,6 +72,7 @@ def gate_table(
     *,
     system_column: str = "system",
     key_column: str = "key",
+    candidate_option: str = "--candidate",
 ) -> dict[str, Any]:
     """Gate one system of a long table against another.
 
@@ -81,6 +82,7 @@ def gate_table(
         scores: Columns to gate; all have to pass.
         options: How to decide.
         system_column, key_column: Columns that name the system and pair the rows.
+        candidate_option: What the option that names the candidate is called, for messages.
 
     Returns:
         The result of :func:`~mosharness.harness.gates.decide.decide`.
@@ -91,7 +93,7 @@ def gate_table(
     """
     options.check(scores)
     if baseline == candidate:
-        raise UsageError(f"--baseline and --candidate are both {baseline!r}; compare two systems")
+        raise UsageError(f"--baseline and {candidate_option} are both {baseline!r}; compare two systems")
     old, new = read_systems(path, [baseline, candidate], scores, system_column=system_column, key_column=key_column)
     if options.method == "unpaired":
         return decide(old, new, scores, options)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mosharness.harness.core.errors import UsageError
+from mosharness.harness.gates.model import GateOptions, PerScore
 
 Cli = Callable[..., Any]
 
@@ -130,7 +132,7 @@ def test_inconclusive_ends_with_3_unless_it_is_allowed(cli: Cli, table: Path) ->
     [
         (["--margin", "0"], "above 0"),
         (["--margin=-0.1"], "above 0"),
-        (["--margin", "nan"], "above 0"),
+        (["--margin", "nan"], "write a finite number"),
         (["--margin", "much"], "write a number"),
         (["--margin", "mso=0.1"], "no --margin for mos"),
         (["--margin", "0.2", "--margin", "mso=0.1"], 'Did you mean "mos"'),
@@ -209,3 +211,32 @@ def test_the_json_is_strict_and_has_every_part(cli: Cli, table: Path) -> None:
         "p_wilcoxon", "power_delta0", "n_for_90", "verdict",
     }  # fmt: skip
     assert set(result["pairs"][0]) >= {"key", "baseline", "candidate", "scores", "diff"}
+
+
+@pytest.mark.parametrize("option", ["--max-utt-drop", "--floor", "--utt-floor", "--margin"])
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "mos=inf"])
+def test_limits_that_are_no_finite_number_are_refused(cli: Cli, table: Path, option: str, value: str) -> None:
+    outcome = run(cli, table, "new", f"{option}={value}")
+    assert outcome.code == 2 and option in outcome.err and "Traceback" not in outcome.err
+
+
+def test_limits_from_a_program_are_as_strict() -> None:
+    with pytest.raises(UsageError, match="--floor mos=nan: write a finite number"):
+        GateOptions(floor=PerScore(None, {"mos": float("nan")})).check(["mos"])
+
+
+def test_the_headline_names_the_limit_that_was_missed(cli: Cli, table: Path) -> None:
+    assert "gate: FAIL (largest loss of a text: mos)" in run(cli, table, "new", "--max-utt-drop", "0.01").out
+    assert "gate: FAIL (utterance floor: mos)" in run(cli, table, "new", "--utt-floor", "3.0").out
+    assert "gate: FAIL (floor: mos)" in run(cli, table, "new", "--floor", "3.5").out
+
+
+def test_a_plan_names_its_own_options(cli: Cli, table: Path) -> None:
+    command = ("gate", "plan", "--scores-csv", table, "--baseline", "old", "--score", "mos")
+    same = cli(*command, "--rerender", "old")
+    assert same.code == 2 and "--rerender" in same.err and "--candidate" not in same.err
+
+
+def test_settings_do_not_go_with_outside_scores(cli: Cli, table: Path) -> None:
+    outcome = run(cli, table, "new", "--set", "a=1")
+    assert outcome.code == 2 and "--set" in outcome.err

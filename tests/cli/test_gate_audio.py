@@ -403,6 +403,74 @@ def test_approve_replaces_a_baseline_and_keeps_the_reasons(cli: Cli, sides: tupl
     assert gate["seconds"]["all"] >= gate["seconds"]["decide"] > 0
 
 
+def test_approve_takes_other_predictors_or_weights_only_when_told_so(
+    cli: Cli, sides: tuple[Path, Path], tmp_path: Path, toy: ModuleType
+) -> None:
+    saved = tmp_path / "base.json"
+    cli("gate", "--baseline", sides[0], "--predictor", "toy", "--save-baseline", saved)
+    before = saved.read_bytes()
+    command = ["gate", "approve", "--baseline", saved, "--candidate", sides[1], "--reason", "new vocoder"]
+    for more, words in (
+        (["--predictor", "dsp"], "would drop the scores of toy and add those of dsp"),
+        (["--predictor", "toy", "--predictor", "dsp"], "would add those of dsp"),
+        (["--predictor", "toy", "--max-seconds", "30"], "--max-seconds 60.0, not 30"),
+    ):
+        refused = cli(*command, *more)
+        assert refused.code == 2 and words in refused.err and "--allow-other-predictors" in refused.err, refused.err
+    content = json.loads(before)
+    content["predictors"]["toy"]["fingerprint"]["weights"] = "0" * 64
+    saved.write_text(json.dumps(content))
+    other = cli(*command, "--predictor", "toy")
+    assert other.code == 2 and "the scores of toy were made by something else: weights (0000" in other.err
+    assert json.loads(saved.read_text()) == content
+    allowed = cli(*command, "--predictor", "toy", "--allow-other-predictors", "--json")
+    assert allowed.code == 0, allowed.err
+    assert allowed.json["kind"] == "gate-approval" and allowed.json["reason"] == "new vocoder"
+    assert allowed.json["means"].keys() == allowed.json["predictors"].keys() == {"toy"}
+    assert json.loads(saved.read_text())["predictors"]["toy"]["fingerprint"] == allowed.json["predictors"]["toy"]
+
+
+def test_approve_says_what_is_no_saved_baseline(cli: Cli, sides: tuple[Path, Path], tmp_path: Path) -> None:
+    for given, words in ((sides[0], "a folder; approve replaces a saved"), (tmp_path / "no.json", "no such file")):
+        outcome = cli(
+            "gate", "approve", "--baseline", given, "--candidate", sides[1], "--reason", "x", "--predictor", "toy"
+        )
+        assert outcome.code == 2 and words in outcome.err and "--save-baseline" in outcome.err
+
+
+def test_a_plan_of_audio_names_its_own_options(cli: Cli, sides: tuple[Path, Path], tmp_path: Path) -> None:
+    command = ("gate", "plan", "--baseline", sides[0], "--predictor", "toy", "--rerender")
+    absent, same = cli(*command, tmp_path / "nowhere"), cli(*command, sides[0])
+    assert absent.code == same.code == 2
+    assert "--rerender" in absent.err and "--candidate" not in absent.err
+    assert "--rerender are the same on disk" in same.err and "--allow-same" not in same.err
+
+
+def test_settings_of_a_task_or_of_training_are_refused_where_they_have_no_effect(
+    cli: Cli, sides: tuple[Path, Path], tmp_path: Path
+) -> None:
+    commands = [
+        ["gate", "--baseline", sides[0], "--candidate", sides[1], "--predictor", "toy"],
+        ["predict", sides[0], "--predictor", "toy"],
+        ["inspect", sides[0], "--predictor", "nisqa", "-o", tmp_path / "look"],
+        ["check", "toy"],
+    ]
+    for command in commands:
+        task = cli(*command, "--set", "task.anything=1")
+        assert task.code == 2 and "--set task.anything: this verb has no task" in task.err, task.err
+        training = cli(*command, "--set", "train.steps=1")
+        assert training.code == 2 and "belongs to `mosharness train`" in training.err
+    for verb in ("predict", "inspect", "gate"):
+        assert "task.key" not in cli(verb, "--help").out
+    assert "task.key" in cli("run", "--help").out
+    truth = tmp_path / "truth.csv"
+    truth.write_text("utterance_id,system_id,mos\n")
+    lone = cli("evaluate", "--predictions", truth, "--truth", truth, "--set", "task.anything=1")
+    assert lone.code == 2 and "there is no --task" in lone.err
+    others = cli("prepare", "folder", "--from", sides[0], "--set", "alpha=1")
+    assert others.code == 2 and "only task.key=value" in others.err
+
+
 def test_plan_states_power_and_numbers_from_two_renderings(cli: Cli, sides: tuple[Path, Path]) -> None:
     command = ["gate", "plan", "--baseline", sides[0], "--rerender", sides[1], "--predictor", "toy", "--margin", "0.02"]
     found = cli(*command, "--json")
