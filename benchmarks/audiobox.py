@@ -4,12 +4,14 @@
     python benchmarks/audiobox.py --size tiny --rounds 2 --threads 1
     python benchmarks/audiobox.py --device cuda --clips 64
 
-Random weights of the released model's size, seeded clips in memory at fixed lengths (2 to 6 s, and 2 to 30 s).
+Random weights of the released model's size behind the released label statistics, so that differences are on the scale
+of real scores; seeded clips in memory at fixed lengths (2 to 6 s, and 2 to 30 s), eight a list unless told otherwise.
 ``padded``: the same network as it is usually run: every file alone, each chunk filled with zeros to 10 s, the frames
 of the zeros computed and masked. ``transformers``: the same again with the WavLM of transformers and its attention
 mask, as a plain program would. ``trimmed``: one file at a time, chunks as long as their valid frames. ``predict``: what
 the harness does (on the CPU a clip per thread, on a GPU chunks of many clips together). The ways take turns, round by
-round. Prints medians, ratios to ``padded``, and the largest difference of any score.
+round. Prints medians, ratios to ``padded``, the largest difference of any score, and how far the scores of the clips
+spread: where they do not, agreement would say nothing, so that too little spread is a failure.
 """
 
 from __future__ import annotations
@@ -30,6 +32,10 @@ from mosharness.predictors.audiobox.chunks import CHUNK, SAMPLE_RATE
 from mosharness.predictors.trainable import exact
 
 TOLERANCE = 1e-5
+SPREAD = 1000 * TOLERANCE
+"""Least standard deviation of each axis over the clips of a list."""
+RELEASED = {"pq": (6.57505, 1.51466), "pc": (3.18591, 1.86637), "ce": (5.06865, 1.93029), "cu": (5.73633, 1.75669)}
+"""Mean and deviation of the labels, by axis, as in the published model."""
 LISTS = {"2 to 6 s": (2.0, 6.0, 2.4), "2 to 30 s": (2.0, 30.0, 1.4)}
 """Bounds of the lengths, which are the middles of equal steps between them, and the ratio that is wanted."""
 
@@ -127,6 +133,10 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     predictor = Audiobox({"size": options.size, "layers": options.layers}, device=options.device)
+    with torch.no_grad():
+        for at, name in enumerate(predictor.dimensions):
+            predictor.network.target_mean[at], predictor.network.target_std[at] = RELEASED[name]
+            predictor.network.heads[name][-1].weight.mul_(4.0)  # fresh heads hardly tell clips apart
     ways = Ways(predictor, options.threads)
     names = ["padded", *(name for name in options.ways if name != "padded")]
     print(
@@ -142,7 +152,12 @@ def main() -> int:
             for name in names:
                 times[name].append(seconds(getattr(ways, name), waves, predictor.device, options.clock))
         audio = sum(wave.size for wave in waves) / SAMPLE_RATE
-        print(f"{len(waves)} clips of {title}, {audio:.0f} s of audio")
+        spread = float(found["padded"].std(0).min())
+        good &= spread >= SPREAD
+        print(
+            f"{len(waves)} clips of {title}, {audio:.0f} s of audio; scores spread by {spread:.3f} or more "
+            f"(wanted {SPREAD:g})"
+        )
         for name, taken in times.items():
             ratio = statistics.median(one / other for one, other in zip(times["padded"], taken, strict=True))
             difference = float(np.abs(found[name] - found["padded"]).max())
