@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...harness.core.config import config_dict
 from ...harness.core.errors import CheckpointError, MosharnessError, UsageError
 from ...harness.core.files import read_json, write_json
 from ..base import check_tensors, load_tensors, save_tensors, tensors_digest
@@ -191,10 +192,11 @@ def refuse_other_settings(folder: Path, config: Mapping[str, Any]) -> None:
     saved = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     config_of = saved.get("config") if isinstance(saved, dict) else None
     trained: dict[str, Any] = config_of if isinstance(config_of, dict) else {}
+    defaults = config_dict(ApgmosConfig())  # of settings that are newer than the checkpoint
     for name in WEIGHTS_DEPEND_ON:
-        theirs, wanted = trained.get(name), config.get(name)
-        wanted = list(wanted) if isinstance(wanted, tuple) else wanted
-        if name in config and name in trained and wanted != theirs:
+        theirs, wanted = trained.get(name, defaults[name]), config.get(name)
+        theirs, wanted = (list(one) if isinstance(one, tuple) else one for one in (theirs, wanted))
+        if name in config and wanted != theirs:
             raise CheckpointError(
                 f"{folder}: trained with {name} = {theirs!r}, not {config[name]!r}; leave the setting out, or train "
                 "with it"

@@ -33,8 +33,8 @@ def published_figures(repository: Path, task: str) -> dict[tuple[str, str], floa
         }
 
 
-def runs(report: dict[str, Any]) -> list[dict[str, Any]]:
-    return [run for row in report["rows"] for run in row["runs"]]
+def runs(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(row["row"], run) for row in report["rows"] for run in row["runs"]]
 
 
 def test_the_study_has_every_row_of_table_3_and_its_settings_make_sense() -> None:
@@ -69,10 +69,10 @@ def test_every_ablation_trains_once_and_stands_beside_its_published_figures(
     for name in TABLE_3:
         (line, *_) = [line for line in text.splitlines() if line.startswith(f"| {name} ".replace("+", r"\+"))]
         assert all(f"{published[name, metric]:.3f}" in line for metric in ("srcc", "lcc", "mse", "ktau")), line
-    trained = {run["label"]: [one["stage"] for one in run["trained"]["stages"]] for run in runs(first)}
-    assert trained["apgmos-ablations-apg-mos"] == ["apm", "w2v", "joint"]
-    for name in ("w-o-apm", "w-o-sdm", "w-o-ca", "w-o-rl"):
-        assert trained[f"apgmos-ablations-{name}"] == ["joint"]
+    trained = {row: {one["stage"] for one in run["trained"]["stages"]} for row, run in runs(first)}
+    assert trained["APG-MOS"] == {"apm", "w2v", "joint"}
+    for name in ("w/o APM", "w/o SDM", "w/o CA", "w/o RL"):
+        assert trained[name] == {"joint"}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
 
     def never(*_: Any, **__: Any) -> None:
@@ -84,7 +84,7 @@ def test_every_ablation_trains_once_and_stands_beside_its_published_figures(
     assert kept.code == 0, kept.err
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")} == before
     second = json.loads((folder / "study.json").read_text())
-    assert all(run["weights"] == "kept" or run["weights"].startswith("weights of") for run in runs(second))
+    assert all(run["weights"] == "kept" or run["weights"].startswith("weights of") for _, run in runs(second))
     scores = {}
     for name in ("apg-mos", "asi", "si"):
         with (tmp_path / "out" / "bvcc" / "test" / f"apgmos-ablations-{name}" / "predictions.csv").open() as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,13 @@ def test_settings_that_the_weights_depend_on_cannot_be_changed_at_load(
     with pytest.raises(CheckpointError, match=f"trained with {next(iter(settings))} = "):
         load_predictor("apgmos", tmp_path, "cpu", **settings)
     assert load_predictor("apgmos", tmp_path, "cpu", front_end="paper", scale=(1, 5)).config.D_f == 24
+    saved = json.loads((tmp_path / "config.json").read_text())
+    for name in ("low", "high", "subtract_mean"):  # as older checkpoints are, which lack these settings
+        del saved["config"][name]
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    with pytest.raises(CheckpointError, match="trained with subtract_mean = False"):
+        load_predictor("apgmos", tmp_path, "cpu", subtract_mean=True)
+    assert load_predictor("apgmos", tmp_path, "cpu", low=None).config.D_f == 24
 
 
 def test_a_stage_starts_from_a_folder_unless_that_had_another_front_end(make_tiny: Make, tmp_path: Path) -> None:
