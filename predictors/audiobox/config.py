@@ -60,7 +60,7 @@ class StageSettings:
         pretrained: Instead: where the weights of the WavLM alone come from (see ``predictors/ssl/pretrained.py``).
         freeze: ``all`` of the WavLM (the default, as in the DRASP repository), ``none``, ``feature_extractor`` or
             ``layers<=K``.
-        crop: Train on a random crop of 10 s of longer clips; otherwise on the first 10 s.
+        crop: Train on a random crop of 10 s of longer clips; otherwise on the first 10 s, as dev clips in any case.
     """
 
     released: str | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from ...harness.core.errors import CheckpointError
 from ..pooling import pooling_name
 from .shapes import Size
 
@@ -56,7 +58,8 @@ class ClapStage:
             training starts from a checkpoint. ``None``: random weights.
         tokenizer: Folder with RoBERTa's tokenizer files, or ``FacebookAI/roberta-base``; ``None``: the start's, else
             the folder in ``$MOSHARNESS_ROBERTA``, else the hub's (bytes for ``tiny``).
-        crop: With ``clap_input: resample``, of longer clips: ``random`` 10 s (CLAP's own way) or the ``first``.
+        crop: With ``clap_input: resample``, of longer clips: ``random`` 10 s (CLAP's own way) or the ``first``, which
+            dev clips are judged by in any case.
         batch_pad: Fill clips up with zeros to the longest of the batch before they are repeated, as the repositories
             do in training. A clip's scores then depend on its batch: for exact reproduction only.
         center: Start the heads of fresh weights at the mean label (ours; the repositories start near 0).
@@ -67,3 +70,28 @@ class ClapStage:
     crop: Literal["random", "first"] = "random"
     batch_pad: bool = False
     center: bool = False
+
+
+def official_settings(state: Mapping[str, Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Settings that a state dict of the repositories tells: its pooling and projection.
+
+    Raises:
+        CheckpointError: If several poolings have these tensors and ``given`` names none.
+    """
+    if "pooling_proj.weight" not in state:
+        return {"pooling": "average", "projection": False}
+    outputs, inputs = state["pooling_proj.weight"].shape
+    doubled = inputs == 2 * outputs
+    if "pooling.alpha" in state:
+        return {"pooling": "drasp" if doubled else "dual_resolution_attentive"}
+    if "pooling.attention" not in state:
+        return {"pooling": "statistics" if doubled else "average"}
+    names = (
+        ("attentive_statistics", "segmental_attentive_statistics") if doubled else ("attentive", "segmental_attentive")
+    )
+    chosen = pooling_name(str(given["pooling"])) if "pooling" in given else ""
+    if chosen not in names:
+        raise CheckpointError(
+            f"{where}: its tensors are those of {names[0]} and of {names[1]} alike; say which with --set pooling=NAME"
+        )
+    return {"pooling": chosen}

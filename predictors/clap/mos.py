@@ -14,7 +14,6 @@ from ...harness.core.config import build_config
 from ...harness.core.errors import AudioError, CheckpointError
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
-from ..pooling import pooling_name
 from ..trainable import Trainable, eval_where_frozen
 from .config import ClapMosConfig, ClapStage
 from .shapes import PAD, SAMPLE_RATE, WINDOW
@@ -328,28 +327,3 @@ class ClapMos(Trainable):
 
     def _settings(self, stage: Stage) -> ClapStage:
         return build_config(ClapStage, stage.settings, f"stage {stage.name}: settings")
-
-
-def official_settings(state: Mapping[str, Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Settings that a state dict of the repositories tells: its pooling and projection.
-
-    Raises:
-        CheckpointError: If several poolings have these tensors and ``given`` names none.
-    """
-    if "pooling_proj.weight" not in state:
-        return {"pooling": "average", "projection": False}
-    outputs, inputs = state["pooling_proj.weight"].shape
-    doubled = inputs == 2 * outputs
-    if "pooling.alpha" in state:
-        return {"pooling": "drasp" if doubled else "dual_resolution_attentive"}
-    if "pooling.attention" not in state:
-        return {"pooling": "statistics" if doubled else "average"}
-    names = (
-        ("attentive_statistics", "segmental_attentive_statistics") if doubled else ("attentive", "segmental_attentive")
-    )
-    chosen = pooling_name(str(given["pooling"])) if "pooling" in given else ""
-    if chosen not in names:
-        raise CheckpointError(
-            f"{where}: its tensors are those of {names[0]} and of {names[1]} alike; say which with --set pooling=NAME"
-        )
-    return {"pooling": chosen}

@@ -39,13 +39,14 @@ PUBLISHED = {
 others (its authors could not confirm it): take the first to repeat the papers."""
 
 
-def load_pretrained(backbone: ClapBackbone, source: str) -> str:
+def load_pretrained(backbone: ClapBackbone, source: str, setting: str = "pretrained") -> str:
     """Put published weights into a backbone.
 
     Args:
         backbone: Changed in place.
         source: A name of :data:`PUBLISHED`, ``owner/name@COMMIT:FILE``, a file in LAION's layout, or a folder of
             transformers (``model.safetensors`` or ``pytorch_model.bin``).
+        setting: What the setting that gave ``source`` is called, for messages.
 
     Returns:
         A name for the record: the hub name with commit and file, or the last part of the path.
@@ -60,7 +61,7 @@ def load_pretrained(backbone: ClapBackbone, source: str) -> str:
     path = Path(source).expanduser()
     name = path.name
     if not path.exists():
-        path, name = _fetch(source)
+        path, name = _fetch(source, setting)
     tensors = read_folder(path, backbone) if path.is_dir() else read_file(path, backbone)
     ready = {key: torch.as_tensor(value) for key, value in tensors.items()}
     for key, value in ready.items():
@@ -101,7 +102,7 @@ def _of_transformers(state: Mapping[str, Any], backbone: ClapBackbone, where: st
     return tensors
 
 
-def _fetch(source: str) -> tuple[Path, str]:
+def _fetch(source: str, setting: str) -> tuple[Path, str]:
     from ...harness.core.hub import fetch_snapshot
 
     known = PUBLISHED.get(source)
@@ -110,7 +111,7 @@ def _fetch(source: str) -> tuple[Path, str]:
         commit, colon, filename = rest.partition(":")
         if not at or not colon or not filename:
             raise UsageError(
-                f"pretrained: {source!r} is no file or folder here; of hub names {', '.join(PUBLISHED)} are known, "
+                f"{setting}: {source!r} is no file or folder here; of hub names {', '.join(PUBLISHED)} are known, "
                 "others are written owner/name@COMMIT:FILE"
             )
         known = Published(repository, commit, filename)
@@ -119,6 +120,6 @@ def _fetch(source: str) -> tuple[Path, str]:
         revision=known.commit,
         files={known.filename: known.sha256},
         what=f"pretrained weights {known.repository}",
-        instead="set pretrained to a local file or folder, or leave it empty to start from random weights",
+        instead=f"set {setting} to a local file or folder, or leave it empty to start from random weights",
     )
     return Path(folder) / known.filename, f"{known.repository}@{known.commit}:{known.filename}"

@@ -14,7 +14,8 @@ from ..audiobox import DIMENSIONS as AES
 from ..audiobox import Audiobox
 from ..base import PredictorCard, load_tensors
 from ..checkpoints import load_torch
-from ..clap.mos import ClapMos, official_settings
+from ..clap.config import official_settings
+from ..clap.mos import ClapMos
 from ..pooling import pooling_name
 from ..trainable import Trainable
 from .config import DraspConfig

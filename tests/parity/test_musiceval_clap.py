@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mosharness.predictors.clap.config import official_settings
 from mosharness.predictors.clap.mel import fill_window, log_mel
-from mosharness.predictors.clap.mos import official_settings
 from mosharness.predictors.clap.networks import ClapMosNetwork, from_mos_predictor, official_dimensions
 from mosharness.predictors.clap.official import NOT_NEEDED, from_laion
 from mosharness.predictors.clap.shapes import PAD, WINDOW
