@@ -114,7 +114,8 @@ class Cochlea(FrontEnd):
         if config.front_end == "mel":
             raise UsageError("front_end mel is no cochlea: make_front_end builds either")
         settings: dict[str, Any] = {name: getattr(config, name) for name in ("low", "high", "rms_db", "pooling")}
-        return cls(config.front_end, config.channels, config.sample_rate, **settings, dtype=dtype, **blocks)
+        settings |= {"dtype": dtype, **blocks}
+        return cls(config.front_end, config.channels, config.sample_rate, **settings)
 
     def _set_tables(self) -> None:
         low, high = self.config.range
