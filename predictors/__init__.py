@@ -10,6 +10,7 @@ from ..harness.core.errors import CheckpointError
 from ..harness.core.files import file_sha256, read_json
 from ..harness.core.registry import Registry
 from .base import CheckpointInfo, Predictor, PredictorCard, resolve_device
+from .checkpoints import check_own_file
 
 PREDICTORS: Registry[type[Predictor]] = Registry(
     "predictor",
@@ -61,6 +62,7 @@ def load_predictor(
     if path.is_dir():
         return cls.from_folder(path, config, **options)
     if path.is_file():
+        check_own_file(path, cls.card.name)
         predictor = cls.from_official(path, config, **options)
         predictor.checkpoint = CheckpointInfo("official", path.name, file_sha256(path))
         return predictor

@@ -66,6 +66,7 @@ def study(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("a study runs in one process; train its rows with `mosharness train` for several")
     chosen = read_study(name)
+    TASKS[task]  # its name is checked before anything that depends on it
     for_predictor, for_task = common.split_settings(set_)
     for_predictor, for_training = training_settings(for_predictor)
     choices = Choices(for_predictor, for_training, recipe, seed, seeds)

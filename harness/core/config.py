@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -161,6 +162,8 @@ def _scalar(value: Any, hint: Any) -> Any:
         except ValueError:
             pass
         else:
+            if not math.isfinite(number):
+                raise TypeError("expected a finite number")
             raise TypeError(f"expected a number; YAML reads this as text, write {number!r} with a decimal point")
     raise TypeError(f"expected {wanted}")
 

@@ -95,8 +95,6 @@ class Execution:
     def _row(self, run: RowRun, others: dict[str, RowRun]) -> None:
         name = run.planned.row.name
         try:
-            if run.planned.problem is not None:
-                raise run.planned.problem
             needed = run.planned.row.depends_on
             if needed and others[needed].how == "":
                 run.status, run.reason = "failed", f"row {needed}, which it depends on, failed"

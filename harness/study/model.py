@@ -15,6 +15,8 @@ from ..core.files import NAME, read_text
 
 FILTERS = ("paper", "predictor", "variant", "task")
 """Columns of a published CSV that a row may filter by."""
+KEYS = ("title", "source", "predictor", "published", "note", "rows")
+"""Of a study file."""
 LONGEST_NAME = 56
 """Characters of ``<study>-<slug>``; a folder name has 64, and ``-seedNNN`` must fit behind it."""
 
@@ -144,11 +146,16 @@ def parse_study(name: str, values: Any, where: str) -> Study:
     """A study from plain values; see :func:`read_study`."""
     if not isinstance(values, Mapping):
         raise UsageError(f"{where}: the top level must be a mapping of names to values")
-    rows = values.get("rows")
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
+    for key in values:
+        if key not in KEYS:
+            raise UnknownName(f"setting of {where}", str(key), KEYS)
+    if "rows" not in values:
+        raise UsageError(f"{where}: there are no rows; list the variants under rows, each a mapping with a name")
+    rows = values["rows"]
+    if rows == []:
+        raise UsageError(f"{where}: rows is empty; list at least one variant")
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise UsageError(f"{where}: rows must be a list of mappings, one per variant")
-    if "name" in values:
-        raise UnknownName(f"setting of {where}", "name", ("title", "source", "predictor", "published", "note", "rows"))
     study = build_config(Study, {key: value for key, value in values.items() if key != "rows"}, where)
     study = replace(study, name=name, rows=tuple(_row(row, study, f"{where}: row {at}") for at, row in enumerate(rows)))
     _check(study, where)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..core.config import build_config
 from ..core.errors import MosharnessError, UsageError
 from .model import Study, StudyRow
 
@@ -43,7 +45,6 @@ class PlannedRow:
         recipe: All stages, also those that are taken from another row; ``None`` for rows that train nothing and for
             predictors with a closed form.
         first_seed: Seed of the first training.
-        problem: Why it cannot be trained, else ``None``.
         shown: Whether it was asked for; ``False`` for rows that others depend on.
     """
 
@@ -52,7 +53,6 @@ class PlannedRow:
     config: dict[str, Any]
     recipe: Recipe | None
     first_seed: int
-    problem: MosharnessError | None = None
     shown: bool = True
 
     def with_seed(self, seed: int) -> Recipe | None:
@@ -72,7 +72,8 @@ def plan_rows(study: Study, task: str, names: Sequence[str], choices: Choices) -
     """Resolve the chosen rows and those they depend on, each behind the row it depends on.
 
     Raises:
-        MosharnessError: If no row at all can be trained, say because ``--set train.`` names a stage of no row.
+        MosharnessError: If a row cannot be trained as it is written: for a recipe, stage or setting that does not
+            exist or a value of a wrong type. What only data or weights can tell is found when it is the row's turn.
     """
     chosen = pick_rows(study, names)
     ordered: list[StudyRow] = []
@@ -84,11 +85,9 @@ def plan_rows(study: Study, task: str, names: Sequence[str], choices: Choices) -
     stages = {row.name: _stage_names(row, task, choices) for row in ordered}
     shown = {row.name for row in chosen}
     planned = [_plan(study, row, task, choices, stages, row.name in shown) for row in ordered]
-    planned = [_with_first_seed(one, planned) for one in planned]
-    problems = [one.problem for one in planned if not one.row.weights]
-    if problems and problems[0] is not None and None not in problems:
-        raise problems[0]
-    return planned
+    for one in planned:
+        _check_settings(one, planned)
+    return [_with_first_seed(one, planned) for one in planned]
 
 
 def _plan(
@@ -98,25 +97,26 @@ def _plan(
     from ..training.recipe import read_recipe, read_settings
 
     config = {**row.config, **choices.config}
-    plain = PlannedRow(row, study.label(row), config, None, choices.seed or 0, shown=shown)
-    try:
-        if row.weights:
+    plain = PlannedRow(row, study.label(row), config, None, choices.seed or 0, shown)
+    if row.weights:
+        return plain
+    given = choices.recipe or row.recipe or None
+    if is_fitted(row.predictor):
+        if row.overrides or choices.overrides or row.reuse:
+            raise UsageError(f"row {row.name}: {row.predictor} is fitted in one go; it has no stages and no train.")
+        if given is None:
             return plain
-        given = choices.recipe or row.recipe or None
-        if is_fitted(row.predictor):
-            if row.overrides or choices.overrides or row.reuse:
-                raise UsageError(f"row {row.name}: {row.predictor} is fitted in one go; it has no stages and no train.")
-            if given is None:
-                return plain
+        with _of_row(row):
             from_recipe, seed = read_settings(given, row.predictor, ("predictor", "config", "seed"))
-            return replace(plain, config={**from_recipe, **config}, first_seed=choices.seed or seed)
-        own = stages[row.name]
-        others = {name for names in stages.values() for name in names} - set(own)
-        overrides = {
-            name: value
-            for name, value in choices.overrides.items()
-            if _first(name) not in others  # of other rows
-        }
+        return replace(plain, config={**from_recipe, **config}, first_seed=choices.seed or seed)
+    own = stages[row.name]
+    others = {name for names in stages.values() for name in names} - set(own)
+    overrides = {
+        name: value
+        for name, value in choices.overrides.items()
+        if _first(name) not in others  # of other rows
+    }
+    with _of_row(row):
         recipe = read_recipe(
             given,
             row.predictor,
@@ -125,10 +125,33 @@ def _plan(
             overrides={**row.overrides, **overrides},
             seed=choices.seed,
         )
-        _check_reuse(row, recipe)
-        return replace(plain, recipe=recipe, first_seed=recipe.seed)
+    _check_reuse(row, recipe)
+    return replace(plain, recipe=recipe, first_seed=recipe.seed)
+
+
+@contextmanager
+def _of_row(row: StudyRow) -> Iterator[None]:
+    """What is wrong is said with the row's name before it."""
+    try:
+        yield
     except MosharnessError as error:
-        return replace(plain, problem=error)
+        raise UsageError(f"row {row.name}: {error}") from error
+
+
+def _check_settings(planned: PlannedRow, everything: Sequence[PlannedRow]) -> None:
+    """Names, types and values of a row's predictor settings.
+
+    A row that scores another row's weights has the settings of that row under its own.
+    """
+    from ...predictors import PREDICTORS
+
+    settings = {**(planned.recipe.config if planned.recipe is not None else {}), **planned.config}
+    if planned.row.weights:
+        other = next(one for one in everything if one.row.name == planned.row.weights)
+        below = other.recipe.config if other.recipe is not None else other.config
+        settings = {**below, **settings}
+    cls = PREDICTORS[planned.row.predictor]
+    build_config(cls.config_class, settings, f"row {planned.row.name}: predictor {planned.row.predictor}")
 
 
 def _with_first_seed(planned: PlannedRow, everything: Sequence[PlannedRow]) -> PlannedRow:

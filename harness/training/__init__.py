@@ -76,7 +76,7 @@ def train_predictor(
 
     cls = PREDICTORS[name]
     if not cls.card.stages:
-        raise UsageError(f"--train: predictor {name} cannot be trained here; leave --train out to use its weights")
+        raise UsageError(f"predictor {name} cannot be trained here; `mosharness run` without --train uses its weights")
     device = resolve_device(device) if cls.needs_torch else "cpu"
     folder = checkpoint_folder(output, task.card.name, label or name)
     if is_fitted(name):
@@ -167,7 +167,7 @@ def _fit(
     from ...predictors import PREDICTORS, load_predictor
 
     if "train" not in task.card.splits:
-        raise UsageError(f"--train: task {task.card.name} has no train split")
+        raise UsageError(f"task {task.card.name} has no train split")
     clock = time.perf_counter()
     predictor = PREDICTORS[name](config, device=device)
     train = task.open("train")

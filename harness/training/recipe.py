@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 RECIPE_KEYS = ("predictor", "config", "seed", "folds", "train", "stages", "note")
+STAGE_KEYS = tuple(item.name for item in dataclasses.fields(Stage) if item.name not in ("name", "starts"))
 
 
 def read_recipe(
@@ -101,6 +102,8 @@ def parse_recipe(
         if first == "folds" and rest:
             folds = {**(folds or {}), rest: value}
             continue
+        if rest and first not in (*names, *STAGE_KEYS):
+            raise UnknownName(f"stage or setting of {where} (in train.{key})", first, (*names, *STAGE_KEYS))
         targets = [one for one in plain if one["name"] == first] if first in names and rest else plain
         for one in targets:
             _set(one, rest if first in names and rest else key, value, where)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...harness.core.config import config_dict
+from ...harness.core.config import build_config, config_dict
 from ...harness.core.errors import CheckpointError, MosharnessError, UsageError
 from ...harness.core.files import read_json, write_json
 from ..base import check_tensors, load_tensors, save_tensors, tensors_digest
@@ -55,7 +55,7 @@ def read_wav2vec2(config: ApgmosConfig, settings: StageSettings, stage: str) -> 
         )
     backbone = SslBackbone("wav2vec2", config.size)
     try:
-        load_pretrained(backbone, settings.wav2vec2)
+        load_pretrained(backbone, settings.wav2vec2, "wav2vec2")
     except MosharnessError as error:
         raise _in_stage(error, stage, "wav2vec2") from error
     return backbone
@@ -177,10 +177,11 @@ def read_origin(folder: Path) -> VqOrigin | None:
     return VqOrigin.from_dict(origin, f"{folder / FACTS}: origin") if isinstance(origin, dict) else None
 
 
-def has_semantics(folder: Path) -> bool:
-    """Whether a checkpoint was saved with the weights of its semantic branch, wherever they are now."""
+def needed_files(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The weights of the branch, if scores with these settings need them and the checkpoint was saved with them."""
+    settings = build_config(ApgmosConfig, dict(config), f"{folder}/config.json")
     facts = read_json(folder / FACTS) if (folder / FACTS).is_file() else {}
-    return isinstance(facts, dict) and "codes" in facts
+    return (WEIGHTS,) if settings.scores_semantics and isinstance(facts, dict) and "codes" in facts else ()
 
 
 def refuse_other_settings(folder: Path, config: Mapping[str, Any]) -> None:

@@ -250,15 +250,21 @@ def initialise(
     import torch
 
     if settings.released and settings.pretrained:
-        raise UsageError("settings: released and pretrained: set one, the released weights hold a WavLM")
+        raise UsageError("train.settings: released and pretrained: set one, the released weights hold a WavLM")
     if settings.released:
+        from dataclasses import replace
+
         from ...harness.core.hub import fetch_file
         from .convert import download, read_official, to_network
 
-        path = fetch_file(download()) if settings.released == "default" else Path(settings.released).expanduser()
+        instead = "set train.settings.released to a local folder or file"
+        default = settings.released == "default"
+        path = fetch_file(replace(download(), instead=instead)) if default else Path(settings.released).expanduser()
         path = path / "model.safetensors" if path.is_dir() else path
         if not path.is_file():
-            raise UsageError(f"settings: released: {settings.released!r} is no file or folder here; or write default")
+            raise UsageError(
+                f"train.settings.released: {settings.released!r} is no file or folder here; or write default"
+            )
         official = read_official(path)
         if official.normalize != network.normalize_embedding:
             raise CheckpointError(
@@ -271,7 +277,7 @@ def initialise(
     if settings.pretrained:
         from ..ssl.pretrained import load_pretrained
 
-        load_pretrained(network.backbone, settings.pretrained)
+        load_pretrained(network.backbone, settings.pretrained, "train.settings.pretrained")
     if statistics is not None:
         mean, deviation = (torch.from_numpy(one) for one in statistics)
         with torch.no_grad():

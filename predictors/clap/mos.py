@@ -318,7 +318,7 @@ class ClapMos(Trainable):
         if settings.pretrained:
             from .pretrained import load_pretrained
 
-            load_pretrained(self.network.backbone, settings.pretrained)
+            load_pretrained(self.network.backbone, settings.pretrained, "train.settings.pretrained")
         if settings.center and self._mean_label is not None:
             with torch.no_grad():
                 for name, mean in zip(self.dimensions, self._mean_label, strict=True):

@@ -17,12 +17,12 @@ FIRST = "feature_extractor.conv_layers.0.conv."
 FIRST_WEIGHT, FIRST_BIAS = FIRST + "weight", FIRST + "bias"
 
 
-def plain_backbone(name: str, layers: int | None, source: str) -> SslBackbone:
+def plain_backbone(name: str, layers: int | None, source: str, setting: str = "pretrained") -> SslBackbone:
     """A model with its own first layer: published weights, or drawn ones for ``random``."""
     kind, _, size = name.partition("-")
     backbone = SslBackbone(kind, size, layers=layers)  # type: ignore[arg-type]
     if source != "random":
-        load_pretrained(backbone, source)
+        load_pretrained(backbone, source, f"train.settings.{setting}")
     return backbone.eval()
 
 
@@ -54,7 +54,7 @@ def make_teacher(name: str, layers: int | None, settings: StageSettings, start: 
         )
     teacher = start
     if settings.teacher != "start" or teacher is None:
-        teacher = plain_backbone(settings.teacher_backbone or name, layers, settings.teacher)
+        teacher = plain_backbone(settings.teacher_backbone or name, layers, settings.teacher, "teacher")
     teacher.requires_grad_(False)
     return teacher.eval()
 

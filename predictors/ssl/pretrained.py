@@ -41,7 +41,7 @@ HEADS = ("quantizer.", "project_hid.", "project_q.", "lm_head.", "projector.", "
 """What task and pretraining models of ``transformers`` hold beside the backbone: left out."""
 
 
-def load_pretrained(backbone: SslBackbone, source: str) -> str:
+def load_pretrained(backbone: SslBackbone, source: str, setting: str = "pretrained") -> str:
     """Put published weights into a backbone.
 
     Args:
@@ -49,6 +49,7 @@ def load_pretrained(backbone: SslBackbone, source: str) -> str:
         source: A hub id ``owner/name`` (of :data:`PUBLISHED`) or ``owner/name@COMMIT[:FILE]``, a folder of
             ``transformers`` (``config.json`` beside ``model.safetensors`` or ``pytorch_model.bin``), or a file in
             fairseq's layout.
+        setting: What the setting or option that gave ``source`` is called, for messages.
 
     Returns:
         A name for the record: the hub id with its commit, or the last part of the path.
@@ -64,7 +65,7 @@ def load_pretrained(backbone: SslBackbone, source: str) -> str:
     elif path.is_file():
         tensors, name = from_fairseq(load_state(path), backbone, str(path)), path.name
     else:
-        folder, name = _fetch(source)
+        folder, name = _fetch(source, setting)
         tensors = read_folder(folder, backbone)
     import torch
 
@@ -77,7 +78,7 @@ def load_pretrained(backbone: SslBackbone, source: str) -> str:
     return name
 
 
-def _fetch(source: str) -> tuple[Path, str]:
+def _fetch(source: str, setting: str) -> tuple[Path, str]:
     from ...harness.core.hub import fetch_snapshot
 
     repository, _, rest = source.partition("@")
@@ -85,7 +86,7 @@ def _fetch(source: str) -> tuple[Path, str]:
     known = PUBLISHED.get(repository)
     if not commit and known is None:
         raise UsageError(
-            f"pretrained: {source!r} is no file or folder here; of hub repositories {', '.join(PUBLISHED)} are known, "
+            f"{setting}: {source!r} is no file or folder here; of hub repositories {', '.join(PUBLISHED)} are known, "
             "others are written owner/name@COMMIT"
         )
     sha256 = None
@@ -97,9 +98,22 @@ def _fetch(source: str) -> tuple[Path, str]:
         revision=commit,
         files={"config.json": None, filename: sha256},
         what=f"pretrained weights {repository}",
-        instead="set pretrained to a local folder or file, or leave it empty to start from random weights",
+        instead=in_place_of(setting),
     )
     return Path(folder), f"{repository}@{commit}"
+
+
+def in_place_of(setting: str) -> str:
+    """What can be done without the download of the weights that a setting or an option names.
+
+    Example:
+        >>> in_place_of("pretrained")
+        'set pretrained to a local folder or file, or leave it empty to start from random weights'
+        >>> in_place_of("--hubert")
+        'set --hubert to a local folder or file, or to random'
+    """
+    otherwise = "leave it empty to start from random weights" if setting.endswith("pretrained") else "to random"
+    return f"set {setting} to a local folder or file, or {otherwise}"
 
 
 def read_folder(folder: Path, backbone: SslBackbone) -> dict[str, Any]:

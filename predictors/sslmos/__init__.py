@@ -164,7 +164,7 @@ class SslMos(Trainable):
         if settings.pretrained:
             from ..ssl.pretrained import load_pretrained
 
-            load_pretrained(self.network.backbone, settings.pretrained)
+            load_pretrained(self.network.backbone, settings.pretrained, "train.settings.pretrained")
         if settings.center and self._mean_label is not None:
             with torch.no_grad():
                 self.network.head.bias.copy_(torch.from_numpy(self._mean_label))  # type: ignore[operator]

@@ -74,7 +74,7 @@ def load_wav2vec2(network: Scorer, source: str) -> None:
     if not isinstance(branch, SslBranch):
         raise UsageError("settings: wav2vec2: this network has no SSL branch")
     backbone = SslBackbone("wav2vec2", "base")
-    load_pretrained(backbone, source)
+    load_pretrained(backbone, source, "train.settings.wav2vec2")
     model: Any = branch.encoder.model
     check_tensors(model.state_dict(), backbone.model.state_dict(), f"{source} in the SSL branch")
     model.load_state_dict(backbone.model.state_dict())

@@ -242,6 +242,22 @@ def test_wrong_names_are_refused_before_anything_is_trained(run: Callable[..., A
     unknown = run("--set", "train.epoch=1")
     assert unknown.code == 2 and "epoch" in unknown.err
     assert "no such folder" in run("--published", tmp_path / "none").err
+    text = STUDY.format(recipe="plan.yaml")
+    for wrong, words in (
+        (text.replace("dropout: 0.0", "dropuot: 0.0"), 'row w/o dropout: predictor toynet called "dropuot"'),
+        (
+            text.replace("reuse: {row: full, stages: [head]}}", "reuse: {row: full, stages: [haed]}}", 1),
+            "row again: reuse: haed",
+        ),
+        (text.replace("recipe: plan.yaml, config", "recipe: none.yaml, config"), "none.yaml"),
+    ):
+        assert wrong != text
+        outcome = run(study=wrong)
+        assert outcome.code == 2, (words, outcome.err)
+    setting = run("--set", "foo=1")
+    assert setting.code == 2 and 'called "foo"' in setting.err
+    task = run("--task", "nope")
+    assert task.code == 2 and task.err.startswith('mosharness: error: no task called "nope"')
     assert not (tmp_path / "out").exists()
 
 

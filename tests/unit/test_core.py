@@ -160,6 +160,7 @@ def test_settings_are_converted_strictly() -> None:
     [
         ({"rat": 1.0}, 'no setting of predictor p called "rat". Did you mean "rate"'),
         ({"rate": "1e-5"}, "write 1e-05 with a decimal point"),
+        ({"rate": "nan"}, "expected a finite number"),
         ({"count": 1.5}, "expected int"),
         ({"count": True}, "expected int"),
         ({"mode": "c"}, "expected one of 'a', 'b'"),

@@ -131,7 +131,7 @@ def _hubert(settings: CodebookSettings, device: str) -> tuple[SemanticDistortion
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # fresh weights, if any, are those that training with hubert: random draws
         model = SemanticDistortion(settings.size, codebook_size=1)
-    name = load_hubert(model, settings.hubert)
+    name = load_hubert(model, settings.hubert, "--hubert")
     return model.to(device), name
 
 

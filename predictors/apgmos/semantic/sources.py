@@ -19,13 +19,14 @@ CHINESE_HUBERT = "TencentGameMate/chinese-hubert-base"
 """What GPT-SoVITS's codebook was trained on; shipped with it as the folder ``chinese-hubert-base``."""
 
 
-def load_hubert(model: SemanticDistortion, source: str) -> str:
+def load_hubert(model: SemanticDistortion, source: str, setting: str = "hubert") -> str:
     """Put weights into HuBERT.
 
     Args:
         model: Changed in place.
         source: A folder of ``transformers`` (``chinese-hubert-base``, say), a fairseq file, a hub id (those without a
             commit of ours as ``owner/name@COMMIT``), or ``random``, which keeps the fresh weights.
+        setting: What the setting or option that gave ``source`` is called, for messages.
 
     Returns:
         A name for the record.
@@ -40,7 +41,7 @@ def load_hubert(model: SemanticDistortion, source: str) -> str:
             f"hubert: name the weights of HuBERT under the codebook: a folder, a file, or a hub id "
             f"({CHINESE_HUBERT}@COMMIT for a codebook of GPT-SoVITS, facebook/hubert-base-ls960 for one of ours)"
         )
-    return RANDOM if source == RANDOM else load_pretrained(model.hubert, source)
+    return RANDOM if source == RANDOM else load_pretrained(model.hubert, source, setting)
 
 
 def hubert_digest(model: SemanticDistortion) -> str:

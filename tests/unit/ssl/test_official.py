@@ -213,6 +213,8 @@ def test_hub_repositories_are_fetched_at_a_commit(tmp_path: Path, monkeypatch: p
     ]
     with pytest.raises(UsageError, match="others are written owner/name@COMMIT"):
         load_pretrained(tiny(), "someone/model")
+    with pytest.raises(UsageError, match=r"^--hubert: 'someone/model' is no file"):
+        load_pretrained(tiny(), "someone/model", "--hubert")
 
 
 def test_without_a_network_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,3 +222,5 @@ def test_without_a_network_the_message_says_what_to_do(monkeypatch: pytest.Monke
     monkeypatch.setenv("HF_HUB_CACHE", "absent")
     with pytest.raises(HubError, match="set pretrained to a local folder or file"):
         load_pretrained(tiny(), "facebook/hubert-base-ls960")
+    with pytest.raises(HubError, match="set --hubert to a local folder or file, or to random"):
+        load_pretrained(tiny(), "facebook/hubert-base-ls960", "--hubert")

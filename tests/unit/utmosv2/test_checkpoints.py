@@ -99,7 +99,7 @@ def test_the_environment_names_a_folder_of_weights(tmp_path: Path, monkeypatch: 
 def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fold0_s42_best_model.pth"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"no readable PyTorch checkpoint|read safely"):
+    with pytest.raises(CheckpointError, match=r"no readable PyTorch checkpoint|read safely|an empty file"):
         load_predictor("utmosv2", path, "cpu")
 
 
