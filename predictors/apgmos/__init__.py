@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from ...harness.core.config import build_config
 from ...harness.core.errors import CheckpointError, PredictionError
 from ...harness.core.files import digest
 from ...harness.core.lazy import LazyModule
@@ -312,10 +311,9 @@ class Apgmos(StagedTraining):
     @classmethod
     def further_files(cls, folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
         """``semantics.safetensors``, where scores need the branch and the checkpoint says that it has it."""
-        from .semantics import WEIGHTS, has_semantics
+        from .semantics import needed_files
 
-        settings = build_config(ApgmosConfig, dict(config), f"{folder}/config.json")
-        return (WEIGHTS,) if settings.scores_semantics and has_semantics(folder) else ()
+        return needed_files(folder, config)
 
     @classmethod
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:

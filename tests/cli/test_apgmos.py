@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mosharness.harness.study.figures import read_figures
 from mosharness.harness.study.model import read_study
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.apgmos.config import ApgmosConfig
+from mosharness.tasks import TASKS
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "tasks"))
 from layout_bvcc import write_bvcc
@@ -43,6 +45,16 @@ def test_the_study_has_every_row_of_table_3_and_its_settings_make_sense() -> Non
     for row in study.rows:
         assert ApgmosConfig(**row.config)
         assert row.published
+
+
+@pytest.mark.parametrize("task", ["bvcc", "somos"])
+def test_every_row_has_its_own_published_figures(repository: Path, task: str) -> None:
+    folder = repository / "leaderboards" / "published"
+    found = read_figures(read_study("apgmos-ablations"), task, "test", folder, list(TASKS))
+    published = published_figures(repository, task)
+    assert len(published) == 4 * len(TABLE_3)
+    figures = {(row, key[2]): value for row, values in found.rows.items() for key, value in values.items()}
+    assert figures == published
 
 
 @pytest.mark.slow
