@@ -63,7 +63,7 @@ def codebook(
     goes on where it was.
     """
     from ...predictors import resolve_device
-    from ...predictors.apgmos.semantic.kmeans import KMeansSettings
+    from ...predictors.apgmos.semantic.kmeans import KMeansSettings, most_steps
     from ...predictors.apgmos.semantic.make_codebook import ENOUGH, CodebookSettings, make_codebook
 
     common.check_choice(size, ("base", "tiny"), "--size")
@@ -84,12 +84,20 @@ def codebook(
     if as_json:
         print_json(facts)
     else:
+        early = facts["kmeans"]["steps"] < most_steps(used, settings.kmeans)
+        stopped = f" (stopped: no improvement in {patience} steps)" if early else ""
         print(f"{facts['label']}")
+        made, origin = facts["kmeans"], facts["origin"]
         print(
-            f"  {facts['clips']['used']} clips, {used} frames ({used / 25 / 3600:.2f} h); {facts['kmeans']['steps']} "
-            f"steps; mean squared distance {facts['origin']['inertia']:.4g}; {facts['kmeans']['unused']} codes unused"
+            f"  {facts['clips']['used']} clips, {used} frames ({used / 25 / 3600:.2f} h); "
+            f"{made['steps']} steps{stopped}; mean squared distance "
+            f"{origin['inertia']:.4g}; {made['unused']} codes unused"
         )
-        print(f"  stored in {output}; a recipe of apgmos takes it with vq_source: kmeans, vq: {output}")
+        print(
+            f"  stored in {output}; `mosharness train --predictor apgmos` takes it with --set "
+            f"train.joint.settings.vq_source=kmeans train.joint.settings.vq={output} "
+            f"train.joint.settings.hubert={hubert} (a recipe with these under the stage's settings)"
+        )
     if used < min(frames, ENOUGH):
         say(
             f"note: {used} frames are fewer than the {min(frames, ENOUGH)} that were asked for: all there are were used"

@@ -53,6 +53,8 @@ def inspect(
             if row.arrays is None:
                 continue
             print(clean(f"{row.utterance_id}: {row.arrays}" + (f" {row.figure}" if row.figure else "")))
+            if row.values:
+                print(clean("  " + ", ".join(f"{name} {_shown(value)}" for name, value in row.values.items())))
             for name, shape in (row.shapes or {}).items():
                 print(f"  {name} ({', '.join(map(str, shape))})")
     if not no_figures and not figures:
@@ -62,6 +64,10 @@ def inspect(
         say(f"  {row.utterance_id}: {row.reason}")
     if len(failed) > allow_failed:
         raise ClipsFailed(f"{len(failed)} of {len(rows)} clips failed ({allow_failed} allowed)")
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _can_draw() -> bool:

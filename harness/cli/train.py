@@ -96,7 +96,7 @@ def train(
 
 def _report(folder: Path, task: str, predictor: str, stage: str | None, complete: bool, as_json: bool) -> None:
     from ..core.files import read_json
-    from ..training import training_folder
+    from ..training import report_in_order, training_folder
 
     if stage is not None and not complete:
         report = read_json(training_folder(folder) / stage / "done.json")["report"]
@@ -111,11 +111,16 @@ def _report(folder: Path, task: str, predictor: str, stage: str | None, complete
         print_json({"checkpoint": str(folder), **facts})
         return
     print(f"trained {predictor} on {task} in {facts['time']['train_s']} s; stored in {folder}")
-    for key, value in facts["report"].items():
+    for key, value in report_in_order(facts):
         if isinstance(value, dict) and "best" in value:
             _show_stage(value)
         else:
             print(f"  {key}: {value}")
+
+
+def _count(number: int, what: str) -> str:
+    """``1 step``, ``0 epochs``."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _show_stage(report: Mapping[str, Any]) -> None:
@@ -124,7 +129,8 @@ def _show_stage(report: Mapping[str, Any]) -> None:
     metrics = report["best"]["metrics"]
     figures = ", ".join(f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None)
     unused = len(report["failed"]) + len(report["absent"])
+    length = f"{_count(report['steps'], 'step')}, {_count(report['epochs'], 'epoch')}"
     print(
-        f"  {report['stage']}: {report['clips']} clips{f' ({unused} unusable)' if unused else ''}, {report['steps']} "
-        f"steps, {report['epochs']} epochs; best at step {report['best']['step']} by {report['monitor']} ({figures})"
+        f"  {report['stage']}: {_count(report['clips'], 'clip')}{f' ({unused} unusable)' if unused else ''}, {length}; "
+        f"best at step {report['best']['step']} by {report['monitor']} ({figures})"
     )

@@ -306,7 +306,9 @@ def _move_aside(folder: Path) -> Path:
 
 
 def _training_facts(folder: Path, planned: PlannedRow, reused: Mapping[str, str]) -> dict[str, Any]:
-    report = read_json(folder / "checkpoint" / "training.json")
+    from ..training import report_in_order
+
+    report = {"report": {}, **read_json(folder / "checkpoint" / "training.json")}
     stages = [
         {
             "stage": name,
@@ -315,7 +317,7 @@ def _training_facts(folder: Path, planned: PlannedRow, reused: Mapping[str, str]
             "epochs": one["epochs"],
             "best_step": one["best"]["step"],
         }
-        for name, one in report.get("report", {}).items()
+        for name, one in report_in_order(report)
         if isinstance(one, dict) and "steps" in one
     ]
     return {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...tasks.base import MosTask
     from .recipe import Recipe
 
-__all__ = ["is_fitted", "seed_label", "train_predictor", "training_folder"]
+__all__ = ["is_fitted", "report_in_order", "seed_label", "train_predictor", "training_folder"]
 
 
 def train_predictor(
@@ -110,6 +110,19 @@ def is_fitted(name: str) -> bool:
 def training_folder(checkpoint: Path) -> Path:
     """Where the state of a training lies, given the folder of its checkpoint."""
     return checkpoint.parent / "training"
+
+
+def report_in_order(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The parts of a training's report by name, stages in the order of its recipe: ``training.json`` sorts its keys.
+
+    Example:
+        >>> report_in_order({"recipe": {"stages": [{"name": "b"}, {"name": "a"}]}, "report": {"a": 1, "b": 2}})
+        [('b', 2), ('a', 1)]
+    """
+    recipe = facts.get("recipe")
+    stages = recipe.get("stages", []) if isinstance(recipe, Mapping) else []
+    places = {stage["name"]: at for at, stage in enumerate(stages)}
+    return sorted(facts["report"].items(), key=lambda item: places.get(item[0], len(places)))
 
 
 def seed_label(name: str, seed: int) -> str:

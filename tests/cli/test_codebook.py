@@ -40,6 +40,7 @@ def test_a_codebook_is_made_and_says_that_it_is_a_substitute(cli: Any, speech: P
     outcome = cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb")
     assert outcome.code == 0, outcome.err
     assert "kmeans substitute, not the codebook of the paper" in outcome.out
+    assert "train.joint.settings.hubert=random" in outcome.out and "stopped: no improvement" not in outcome.out
     facts = json.loads((tmp_path / "cb" / "vq.json").read_text())
     origin = facts["origin"]
     assert (origin["vq_source"], origin["hubert"], origin["corpus"]) == ("kmeans", "random", "speech")
@@ -50,6 +51,12 @@ def test_a_codebook_is_made_and_says_that_it_is_a_substitute(cli: Any, speech: P
     torch.manual_seed(0)
     loaded = load_semantics(SemanticDistortion("tiny", 8), hubert="random", vq_source="kmeans", vq=str(tmp_path / "cb"))
     assert loaded.label in outcome.out.replace("\n", " ")
+
+
+def test_a_codebook_that_stops_early_says_so(cli: Any, speech: Path, tmp_path: Path) -> None:
+    long = ("--epochs", "5000", "--patience", "2")
+    outcome = cli("codebook", "--audio", speech, *TINY, *long, "-o", tmp_path / "cb")
+    assert outcome.code == 0 and "steps (stopped: no improvement in 2 steps);" in outcome.out, outcome.out
 
 
 def test_the_same_call_gives_the_same_bytes_and_another_seed_others(cli: Any, speech: Path, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_several_clips_give_arrays_and_figures(
     out = tmp_path / "out"
     outcome = cli("inspect", *clips, "--predictor", shower, "--checkpoint", checkpoint, "-o", out)
     assert outcome.code == 0, outcome.err
+    assert outcome.out.count("  mos 3.5000\n") == 2
     assert sorted(path.name for path in out.iterdir()) == ["a.npz", "a.png", "b.npz", "b.png"]
     arrays, meta = load_arrays(out / "a.npz")
     assert set(arrays) == {"mel_db", "mel_hz", "weights", "level"}

@@ -261,6 +261,18 @@ def test_wrong_names_are_refused_before_anything_is_trained(run: Callable[..., A
     assert not (tmp_path / "out").exists()
 
 
+def test_stages_are_listed_in_the_order_of_the_recipe(
+    run: Callable[..., Any], cli: Callable[..., Any], rated: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "z.yaml").write_text(RECIPE.replace("{name: head,", "{name: zero,").replace("epochs: 1", "steps: 1"))
+    data = ("--task", "folder", "--data-root", rated, "--device", "cpu")
+    shown = cli("train", *data, "--predictor", "toynet", "--recipe", "z.yaml", "--output", tmp_path / "single")
+    assert shown.code == 0, shown.err
+    assert shown.out.index("zero: 12 clips, 1 step, 0 epochs;") < shown.out.index("all: 12 clips, 1 step, 0 epochs;")
+    table = run(study="title: t\nsource: s\npredictor: toynet\nrows:\n  - {name: one, recipe: z.yaml}\n")
+    assert table.code == 0 and "zero: 12 x 0 (1), all: 12 x 0 (1)" in table.out, table.out
+
+
 def test_ls_lists_studies(cli: Callable[..., Any]) -> None:
     outcome = cli("ls", "studies", "--json")
     assert outcome.code == 0

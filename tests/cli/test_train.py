@@ -73,7 +73,7 @@ def test_train_makes_the_checkpoint_that_run_uses(
     arguments = common(rated, recipe, tmp_path / "out")
     outcome = cli("train", *arguments, "--set", "train.all.epochs=3", "--set", "width=5")
     assert outcome.code == 0, outcome.err
-    assert "head: 12 clips, 3 steps, 1 epochs; best at step 3 by system/srcc" in outcome.out
+    assert "head: 12 clips, 3 steps, 1 epoch; best at step 3 by system/srcc" in outcome.out
     assert "all: 12 clips, 9 steps, 3 epochs" in outcome.out
     assert "all: epoch 3, step 9: train_loss" in outcome.err
     facts = json.loads((tmp_path / "out/folder/toynet/checkpoint/training.json").read_text())

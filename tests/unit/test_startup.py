@@ -35,3 +35,12 @@ def test_start_up_imports_nothing_heavy(command: str) -> None:
     outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stderr
     assert "imported: []" in outcome.stderr
+
+
+def test_a_package_that_cannot_be_imported_is_an_internal_error() -> None:
+    script = (
+        "import sys\nsys.modules['mosharness.harness.cli.run'] = None\n"
+        "from mosharness.harness.cli import main\nmain(['ls', 'tasks'])\n"
+    )
+    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 70 and "mosharness: error: internal error: " in outcome.stderr

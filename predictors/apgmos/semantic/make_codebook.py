@@ -185,7 +185,9 @@ def _cluster(
                 saved = time.monotonic()
 
         try:
-            return fit(frames, settings, state=state, device=device, on_start=lambda _: advance(1), on_step=on_step)
+            ended = fit(frames, settings, state=state, device=device, on_start=lambda _: advance(1), on_step=on_step)
+            advance(total - settings.starts - ended.step)  # what an early stop leaves out
+            return ended
         except KeyboardInterrupt:
             if last is not None:
                 last.save(path)
