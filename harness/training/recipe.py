@@ -35,7 +35,8 @@ __all__ = [
 ]
 
 RECIPE_KEYS = ("predictor", "config", "seed", "folds", "train", "stages", "note")
-STAGE_KEYS = tuple(item.name for item in dataclasses.fields(Stage) if item.name not in ("name", "starts"))
+GROUPS = ("optimizer", "schedule", "batch", "stop", "settings", "folds")
+"""What dotted names of ``train.`` may begin with besides the name of a stage."""
 
 
 def read_recipe(
@@ -102,8 +103,8 @@ def parse_recipe(
         if first == "folds" and rest:
             folds = {**(folds or {}), rest: value}
             continue
-        if rest and first not in (*names, *STAGE_KEYS):
-            raise UnknownName(f"stage or setting of {where} (in train.{key})", first, (*names, *STAGE_KEYS))
+        if rest and first not in (*names, *GROUPS):
+            raise UnknownName(f"stage or group of settings of {where} (in train.{key})", first, (*names, *GROUPS))
         targets = [one for one in plain if one["name"] == first] if first in names and rest else plain
         for one in targets:
             _set(one, rest if first in names and rest else key, value, where)

@@ -112,7 +112,8 @@ def in_place_of(setting: str) -> str:
         >>> in_place_of("--hubert")
         'set --hubert to a local folder or file, or to random'
     """
-    otherwise = "leave it empty to start from random weights" if setting.endswith("pretrained") else "to random"
+    known = setting == "wav2vec2" or setting.endswith(("hubert", "teacher"))
+    otherwise = "to random" if known else "leave it empty to start from random weights"
     return f"set {setting} to a local folder or file, or {otherwise}"
 
 
