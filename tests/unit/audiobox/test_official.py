@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mosharness.harness.conformance import speech_like
-from mosharness.harness.core.errors import CheckpointError, UsageError
+from mosharness.harness.core.errors import CheckpointError, HubError, UsageError
 from mosharness.predictors import load_predictor
 from mosharness.predictors.audiobox import Audiobox, initialise
 from mosharness.predictors.audiobox.config import StageSettings
@@ -122,6 +122,13 @@ def test_released_weights_without_a_pooling_are_never_scored_with_a_fresh_one(fr
     folder = write_hub_folder(tmp_path, fresh)
     with pytest.raises(CheckpointError, match=r"missing \(first: pooling"):
         load_predictor("audiobox", folder, device="cpu", size="tiny", pooling="drasp", projection=True)
+
+
+def test_released_weights_that_cannot_be_fetched_name_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOSHARNESS_OFFLINE", "1")
+    with pytest.raises(HubError, match=r"set train\.settings\.released to a local folder or file") as caught:
+        initialise(make().network, StageSettings(released="default"), None)
+    assert "--checkpoint" not in str(caught.value)
 
 
 def test_training_starts_from_released_weights_and_a_fresh_pooling(fresh: Audiobox, tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ def test_the_published_cells_are_those_of_team_t19_and_of_baseline_b03(repositor
 
 def test_a_reused_stage_is_the_very_stage_of_the_row_that_it_comes_from() -> None:
     rows = planned()
-    assert not [one.problem for one in rows.values() if one.problem is not None]
     reusing = [one for one in rows.values() if one.row.reuse is not None]
     assert [one.row.name for one in reusing] == ["w/o BVCC"]
     for one in reusing:
