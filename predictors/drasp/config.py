@@ -11,8 +11,8 @@ from ..pooling import pooling_name
 
 
 @dataclass(frozen=True)
-class DraspConfig:
-    """One network.
+class DraspConfig(ClapMosConfig):
+    """One network: the settings of the model on CLAP, most of which AudioBox shares, and those of AudioBox alone.
 
     Attributes:
         backbone: ``clap`` (MusicEval; also AES) or ``audiobox`` (AES).
@@ -36,17 +36,6 @@ class DraspConfig:
     """
 
     backbone: Literal["clap", "audiobox"] = "clap"
-    size: Literal["base", "tiny"] = "base"
-    pooling: str = "drasp"
-    segment_size: int = 4
-    num_heads: int = 4
-    deviations: bool = False
-    zero_pad_remainder: bool = False
-    projection: bool = True
-    frame_features: Literal["tokens64", "freq_mean32"] = "tokens64"
-    clap_input: Literal["as_is", "resample"] = "as_is"
-    head_activation: Literal["none", "relu", "gelu"] = "none"
-    text: bool = True
     layers: int | None = None
     rms_normalize: bool = True
 
