@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from mosharness.harness.conformance import speech_like
-from mosharness.harness.core.audio import clip_from_array
-from mosharness.harness.training.recipe import Stage
+from mosharness.harness.audio.read import clip_from_array
+from mosharness.harness.recipes.recipe import Stage
 from mosharness.predictors.apgmos import Apgmos
+from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.trainable import exact, to_device
 from mosharness.predictors.training_clip import TrainingClip, training_clip
 

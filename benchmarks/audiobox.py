@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.predictors.audiobox import Audiobox, collate_chunks
 from mosharness.predictors.audiobox.chunks import CHUNK, SAMPLE_RATE
 from mosharness.predictors.trainable import exact

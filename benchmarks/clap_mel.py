@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from mosharness.predictors.clap.mel import fill_window, log_mel
-from mosharness.predictors.clap.shapes import HIGHEST_HZ, LOWEST_HZ, SAMPLE_RATE
+from mosharness.predictors.layers.clap.mel import fill_window, log_mel
+from mosharness.predictors.layers.clap.shapes import HIGHEST_HZ, LOWEST_HZ, SAMPLE_RATE
 
 LENGTHS_S = (10.0, 3.3, 7.5, 1.2, 9.9)
 TOLERANCE_DB = 2e-4

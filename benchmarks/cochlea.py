@@ -34,9 +34,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from mosharness.harness.conformance import speech_like
 from mosharness.predictors.apgmos.auditory.cochlea import Cochlea
 from mosharness.predictors.apgmos.auditory.gammatone import coefficients
+from mosharness.predictors.conformance import speech_like
 
 RATE, CHANNELS, POOL = 16_000, 128, 400
 REFERENCE = "brian2hears, numpy"

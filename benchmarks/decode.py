@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from mosharness.harness.core.audio import read_audio
+from mosharness.harness.audio.read import read_audio
 
 SECONDS = 5
 KINDS = {"wav 16 kHz": ("wav", 16_000, 1), "flac 48 kHz": ("flac", 48_000, 1), "stereo wav 48 kHz": ("wav", 48_000, 2)}

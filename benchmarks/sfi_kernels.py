@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable
 
 import torch
-from mosharness.predictors.sfi.conv import SfiConv1d
-from mosharness.predictors.sfi.design import by_frequency, design_matrix
+from mosharness.predictors.layers.sfi.conv import SfiConv1d
+from mosharness.predictors.layers.sfi.design import by_frequency, design_matrix
 from mosharness.predictors.sfissl import SfiSsl
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)

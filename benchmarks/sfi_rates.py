@@ -25,12 +25,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mosharness.harness.conformance import speech_like
-from mosharness.harness.core.audio import clip_from_array, read_audio
-from mosharness.harness.core.resample import resample
-from mosharness.predictors.sfi.conv import SfiConv1d
-from mosharness.predictors.sfi.filters import ModulatedGaussianFilters
-from mosharness.predictors.sfi.neural import NeuralAnalogFilters
+from mosharness.harness.audio.read import clip_from_array, read_audio
+from mosharness.harness.audio.resample import resample
+from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.layers.sfi.conv import SfiConv1d
+from mosharness.predictors.layers.sfi.filters import ModulatedGaussianFilters
+from mosharness.predictors.layers.sfi.neural import NeuralAnalogFilters
 from mosharness.predictors.sfissl import SfiSsl
 from mosharness.predictors.sfissl.config import StageSettings
 from mosharness.predictors.sfissl.starts import plain_backbone, take_over

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.predictors.sslmos import SslMos
 from mosharness.predictors.trainable import Trainable, autocast, exact, to_device
 

@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 from mosharness.harness.core.config import parse_assignments
+from mosharness.harness.recipes.recipe import Stage, Stop, read_recipe
 from mosharness.harness.training.data import Tasks, stage_data
 from mosharness.harness.training.engine import make_accelerator
 from mosharness.harness.training.log import TrainingLog
 from mosharness.harness.training.losses import named_loss
 from mosharness.harness.training.optimisers import make_optimizer
 from mosharness.harness.training.plan import generator, plan_epoch
-from mosharness.harness.training.recipe import Stage, Stop, read_recipe
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors import PREDICTORS
 from mosharness.predictors.trainable import Trainable, autocast, to_device

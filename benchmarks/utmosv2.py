@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from mosharness.harness.conformance import speech_like
-from mosharness.harness.core.audio import read_audio
-from mosharness.harness.training.recipe import read_recipe
-from mosharness.predictors.mel import hann, mel_bank
+from mosharness.harness.audio.read import read_audio
+from mosharness.harness.recipes.recipe import read_recipe
+from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.layers.mel import hann, mel_bank
 from mosharness.predictors.trainable import autocast, exact, to_device
 from mosharness.predictors.training_clip import training_clip
 from mosharness.predictors.utmosv2 import Prepared, Utmosv2
@@ -151,7 +151,7 @@ def training_batch(predictor: Utmosv2, stage: Any, size: int) -> Any:
 
 def read_clip(seed: int) -> Any:
     """A clip in memory."""
-    from mosharness.harness.core.audio import clip_from_array
+    from mosharness.harness.audio.read import clip_from_array
 
     return clip_from_array(speech_like(5.0, 16_000, seed), 16_000)
 

@@ -6,28 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 PUBLIC = {
     "MosharnessError": "mosharness.harness.core.errors",
-    "compare_results": "mosharness.harness.compare",
-    "evaluate_predictions": "mosharness.harness.evaluate",
+    "compare_results": "mosharness.harness.comparison.compare",
+    "evaluate_predictions": "mosharness.harness.results.evaluate",
     "load_predictor": "mosharness.predictors",
     "load_task": "mosharness.tasks",
-    "measure_rows": "mosharness.harness.measure",
-    "read_result": "mosharness.harness.results",
+    "measure_rows": "mosharness.harness.results.measure",
+    "read_result": "mosharness.harness.results.store",
     "run_split": "mosharness.harness.run",
     "train_predictor": "mosharness.harness.training",
-    "verify_result": "mosharness.harness.verify",
+    "verify_result": "mosharness.harness.results.verify",
 }
 
 if TYPE_CHECKING:
     from ..predictors import load_predictor
     from ..tasks import load_task
-    from .compare import compare_results
+    from .comparison.compare import compare_results
     from .core.errors import MosharnessError
-    from .evaluate import evaluate_predictions
-    from .measure import measure_rows
-    from .results import read_result
+    from .results.evaluate import evaluate_predictions
+    from .results.measure import measure_rows
+    from .results.store import read_result
+    from .results.verify import verify_result
     from .run import run_split
     from .training import train_predictor
-    from .verify import verify_result
 
 __all__ = [
     "MosharnessError",

@@ -15,12 +15,12 @@ import numpy as np
 from ..predictors.base import LONGEST_S
 from ..predictors.jsqa import Jsqa
 from ..predictors.jsqa.config import SAMPLE_RATE, PairSettings, pair_settings
+from .audio.resample import resample
 from .core.errors import DataError, UsageError
 from .core.files import atomic_write
-from .core.resample import resample
+from .recipes.recipe import Source, Stage, read_recipe
 from .training.data import Tasks, stage_data
 from .training.plan import generator
-from .training.recipe import Source, Stage, read_recipe
 
 if TYPE_CHECKING:
     from ..predictors.jsqa.pairs import Pair
@@ -90,7 +90,7 @@ def pairs_of(plan: Plan, count: int, epoch: int = 0) -> Iterator[tuple[str, Pair
     """
     from ..predictors.jsqa.noise import Noises
     from ..predictors.jsqa.pairs import draw_pair, make_pairs
-    from .core.checks import AudioLimits
+    from .audio.checks import AudioLimits
 
     limits = AudioLimits(max_seconds=LONGEST_S)  # as in training: it is cropped
     examples = stage_data(plan.stage, None, ("mos",), Tasks()).train

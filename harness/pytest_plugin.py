@@ -202,7 +202,7 @@ def failure_text(result: Mapping[str, Any]) -> str:
     Args:
         result: As ``gate.json`` holds it.
     """
-    from .boards.markdown import plain
+    from .core.markdown import plain
     from .gates.console import COLUMNS, advice, entry_cells, floor_line, headline
 
     entries = result["predictors"]

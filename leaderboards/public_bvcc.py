@@ -17,8 +17,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mosharness.harness.evaluate import evaluate_predictions
-from mosharness.harness.results import result_folder, write_result
+from mosharness.harness.results.evaluate import evaluate_predictions
+from mosharness.harness.results.store import result_folder, write_result
 from mosharness.harness.run import RunOptions
 from mosharness.tasks import load_task
 

@@ -72,7 +72,7 @@ def load_predictor(
 
 
 def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[str, Any]) -> Predictor:
-    from ..harness.core.hub import fetch_file
+    from ..harness.hub.hub import fetch_file
 
     download = cls.default_weights(config)
     if download is None:
@@ -88,7 +88,7 @@ def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[st
 
 
 def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: dict[str, Any]) -> Predictor:
-    from ..harness.core.hub import fetch_snapshot
+    from ..harness.hub.hub import fetch_snapshot
 
     repository, _, revision = name.partition("@")
     files = dict.fromkeys(("config.json", "card.json", "model.safetensors", *cls.extra_files))

@@ -23,11 +23,11 @@ from ..harness.core.files import digest, file_sha256, read_json, write_json
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..harness.core.audio import AudioLimits, Clip, Finding
-    from ..harness.core.hub import Download
-    from ..harness.core.pipeline import Source
-    from ..harness.inspection.model import Inspection
+    from ..harness.audio.read import AudioLimits, Clip, Finding
+    from ..harness.engine.pipeline import Source
+    from ..harness.hub.hub import Download
     from ..tasks.base import TaskSplit
+    from .inspection import Inspection
 
 Precision = Literal["float32", "bfloat16", "float16"]
 LONGEST_S = 600.0
@@ -48,7 +48,7 @@ class PredictorCard:
         license_weights: Licence of the published default weights, empty where there are none.
         version: Raised whenever the same weights and audio would give other scores; part of the cache key.
         sample_rates: Accepted sampling rates in Hz, the preferred one first; ``None`` means any, at native rate.
-        resampler: How other rates are brought to the preferred one (a method of ``core/resample.py``).
+        resampler: How other rates are brought to the preferred one (a method of ``audio/resample.py``).
         deterministic: Whether two runs give the same scores. Stochastic ones are seeded per clip.
         stages: Names of the training stages; empty when it cannot be trained here.
         trained_on: ``task/split`` names that the published default weights have seen.
@@ -247,7 +247,7 @@ class Predictor:
 
     def limits(self) -> AudioLimits:
         """The reader's limits for this predictor: its longest clip."""
-        from ..harness.core.audio import AudioLimits
+        from ..harness.audio.read import AudioLimits
 
         return AudioLimits(max_seconds=self.card.max_seconds or LONGEST_S)
 
@@ -265,7 +265,7 @@ class Predictor:
             )
         rates = self.card.sample_rates
         if rates is not None and clip.sample_rate not in rates:
-            from ..harness.core.resample import resample
+            from ..harness.audio.resample import resample
 
             samples = resample(clip.samples, clip.sample_rate, rates[0], self.card.resampler).samples
             clip = replace(clip, samples=samples, sample_rate=rates[0])
@@ -298,8 +298,8 @@ class Predictor:
         """
         import numpy as np
 
-        from ..harness.core.audio import printable
-        from ..harness.core.pipeline import Item, score_batches
+        from ..harness.audio.read import printable
+        from ..harness.engine.pipeline import Item, score_batches
 
         sources = _sources(inputs, sample_rates)
         known = [""] * len(sources) if texts is None else list(texts)
@@ -323,8 +323,8 @@ class Predictor:
         return scores
 
     def plan(self, items: Sequence[Any], durations: Sequence[float] | None = None) -> list[tuple[int, ...]]:
-        """Batches for these items (see ``core/pipeline.py``), as the card's ``batching`` allows."""
-        from ..harness.core.pipeline import plan_batches, source_duration
+        """Batches for these items (see ``engine/pipeline.py``), as the card's ``batching`` allows."""
+        from ..harness.engine.pipeline import plan_batches, source_duration
 
         if durations is None:
             durations = [source_duration(item.source) for item in items]

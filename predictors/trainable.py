@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ..harness.core.audio import AudioLimits, Clip
-    from ..harness.training.recipe import Stage
+    from ..harness.audio.read import AudioLimits, Clip
+    from ..harness.recipes.recipe import Stage
 else:
     np = LazyModule("numpy")
 
@@ -155,7 +155,7 @@ class Trainable(Predictor):
             raise AudioError("too_short", shortest, clip.path)
         if rates is None or clip.sample_rate in rates:
             return clip
-        from ..harness.core.resample import resample
+        from ..harness.audio.resample import resample
 
         samples = resample(clip.samples, clip.sample_rate, rates[0], self.card.resampler).samples
         return replace(clip, samples=samples, sample_rate=rates[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..harness.core.audio import Clip
+from ..harness.audio.read import Clip
 
 
 @dataclass(frozen=True, eq=False)

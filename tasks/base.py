@@ -24,7 +24,7 @@ from ..harness.core.paths import data_root
 if TYPE_CHECKING:
     import datasets
 
-    from ..harness.core.audio import Header
+    from ..harness.audio.read import Header
 
 SCREEN = 106
 """Columns of the text of a message that fills a screen."""
@@ -349,7 +349,7 @@ class MosTask:
 
 def read_headers(rows: Iterable[Row]) -> dict[str, Header]:
     """Audio headers by utterance id, read in threads; unreadable files are left out (the reader reports them)."""
-    from ..harness.core.audio import read_header
+    from ..harness.audio.read import read_header
 
     def one(row: Row) -> tuple[str, Header | None]:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from ..harness.core.discover import AUDIO_SUFFIXES, Discovery, find_audio, utterance_id
+from ..harness.audio.discover import AUDIO_SUFFIXES, Discovery, find_audio, utterance_id
 from ..harness.core.errors import DataError, UsageError
 from ..harness.core.files import csv_text, read_csv
 from ..harness.core.paths import data_root

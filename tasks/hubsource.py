@@ -51,7 +51,7 @@ def fetch(revision: str) -> Path:
     Raises:
         HubError: One sentence: why it cannot be had, and what to do.
     """
-    from ..harness.core.hub import fetch_snapshot
+    from ..harness.hub.hub import fetch_snapshot
 
     files = [f"data/{name}-{at:05d}-of-{count:05d}.parquet" for name, count in SHARDS.items() for at in range(count)]
     return fetch_snapshot(

@@ -201,7 +201,7 @@ class MultiSamplingRate(MosTask):
 
     @staticmethod
     def _check_rate(row: Row) -> None:
-        from ..harness.core.audio import read_header
+        from ..harness.audio.read import read_header
 
         try:
             header = read_header(row["audio_path"])

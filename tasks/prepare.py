@@ -230,7 +230,7 @@ def _floats(task: MosTask, row: Row) -> Row:
 
 def _decode_all(loaded: TaskSplit, advance: Advance) -> tuple[dict[str, tuple[str, ...]], dict[str, int], float]:
     """Decode every clip in threads: ids by error code, clips by warning code, seconds in all."""
-    from ..harness.core.audio import read_audio
+    from ..harness.audio.read import read_audio
 
     def one(row: Row) -> tuple[str, str, set[str], float]:
         code, found, duration = "", set[str](), 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from mosharness.harness.core.audio import Clip
+from mosharness.harness.audio.read import Clip
 from mosharness.harness.core.errors import AudioError
 from mosharness.predictors.base import Predictor, PredictorCard, check_tensors
 

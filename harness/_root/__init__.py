@@ -10,7 +10,7 @@ __all__ += mosharness.harness.__all__
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from mosharness.harness.provenance import own_version
+        from mosharness.harness.core.provenance import own_version
 
         return own_version()
     return getattr(mosharness.harness, name)

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..core.files import csv_cell, dump_json
-from ..results import LEVELS
+from ..core.markdown import latex_text
+from ..results.store import LEVELS
 from ..stats.metrics import METRICS
 from .contamination import contamination
-from .markdown import latex_text
 from .model import Board, BoardDimension, BoardSplit, BoardTable
 from .plots import number_text
 from .ranks import RankedRow

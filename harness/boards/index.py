@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .markdown import markdown_text, readable, table
+from ..core.markdown import markdown_text, readable, table
 from .model import Board, BoardSplit
 from .page import GENERATED
 from .plots import number_text

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .comparable import Comparable, comparable_groups
+from ..comparison.comparable import Comparable, comparable_groups
 from .published import PublishedRow
 from .ranks import RankedRow, ranked
 from .rows import BoardRow

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..comparison.comparable import short
+from ..core.markdown import markdown_text, readable, table
 from ..stats.metrics import METRICS
-from .comparable import short
 from .contamination import SEEN, contamination
-from .markdown import markdown_text, readable, table
 from .model import Board, BoardDimension, BoardSplit, BoardTable
 from .plots import number_text, scatter_markdown, scatter_of
 from .published_block import published_block

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..core.files import NAME, atomic_write, digest
-from .markdown import html_text, markdown_text, plain, table
+from ..core.markdown import html_text, markdown_text, plain, table
 from .rows import SYSTEM, BoardRow, Estimate
 
 PLOT_VERSION = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .markdown import readable, table
+from ..core.markdown import readable, table
 from .model import Board
 from .published import PublishedRow
 from .rows import SYSTEM, UTTERANCE

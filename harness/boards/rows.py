@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.errors import DataError, UsageError
 from ..core.files import check_name
-from ..results import LEVELS, Result, find_results
+from ..results.store import LEVELS, Result, find_results
 
 UTTERANCE, SYSTEM = LEVELS
 

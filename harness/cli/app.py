@@ -78,7 +78,7 @@ for _verb in (
 
 def _version(asked: bool) -> None:
     if asked:
-        from ..provenance import own_version, source_commit
+        from ..core.provenance import own_version, source_commit
 
         commit, dirty = source_commit()
         source = f" ({commit[:12]}{', changed' if dirty else ''})" if commit else ""
@@ -97,7 +97,7 @@ def options(
 ) -> None:
     """Options of every verb."""
     if offline or os.environ.get("MOSHARNESS_OFFLINE") == "1":
-        from ..core.hub import set_offline
+        from ..hub.hub import set_offline
 
         set_offline(True)
     path = config or (SETTINGS if SETTINGS.is_file() else None)

@@ -26,7 +26,7 @@ def check(
 ) -> None:
     """Check that scores never depend on batch, order, padding or workers, that weights round-trip, and more."""
     from ...predictors import load_predictor
-    from ..conformance import check_predictor
+    from ...predictors.conformance import check_predictor
 
     common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     settings = common.predictor_settings(set_)

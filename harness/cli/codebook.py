@@ -13,7 +13,7 @@ from . import common
 from .show import print_json, say
 
 if TYPE_CHECKING:
-    from ..core.discover import Entry
+    from ..audio.discover import Entry
 
 
 def register(app: typer.Typer) -> None:
@@ -113,7 +113,7 @@ def codebook(
 
 def _audio_entries(paths: list[str]) -> tuple[list[Entry], str]:
     from ..core.printable import printable
-    from ..predict import collect
+    from ..engine.predict import collect
 
     collected = collect(paths)
     if collected.passed_over:
@@ -124,7 +124,7 @@ def _audio_entries(paths: list[str]) -> tuple[list[Entry], str]:
 def _task_entries(task: str, split: str, data_root: Path | None, systems: list[str] | None) -> tuple[list[Entry], str]:
     """The clips of one split, refusing those that results are reported on."""
     from ...tasks import load_task
-    from ..core.discover import Entry
+    from ..audio.discover import Entry
     from ..core.errors import DataError
 
     loaded = load_task(task, data_root)

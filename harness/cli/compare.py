@@ -11,7 +11,7 @@ from . import common
 from .show import clean, number, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from ..comparison import Comparison, Pair
+    from ..comparison.model import Comparison, Pair
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +40,7 @@ def compare(
     as_json: common.AsJson = False,
 ) -> None:
     """Compare results on the same task: difference, interval, permutation p, Holm, tied groups."""
-    from ..compare import compare_results
+    from ..comparison.compare import compare_results
 
     found = compare_results(
         results,

@@ -19,9 +19,9 @@ def register(app: typer.Typer) -> None:
 def doctor(as_json: common.AsJson = False) -> None:
     """Show what a bug report should say, and what is ready to use on this machine."""
     from ...tasks import TASKS
-    from ..core.hub import describe_cache, is_offline
     from ..core.paths import cache_root, data_root
-    from ..provenance import provenance
+    from ..core.provenance import provenance
+    from ..hub.hub import describe_cache, is_offline
 
     facts: dict[str, Any] = provenance("cpu")
     facts["offline"] = is_offline()

@@ -50,10 +50,10 @@ def evaluate(
     """Measure an outside prediction file against a truth file or a task's labels."""
     from ...tasks import load_task
     from ..core.files import write_json
-    from ..evaluate import evaluate_predictions
-    from ..measure import MeasureOptions
-    from ..results import result_folder, write_result
-    from ..run import RunOptions
+    from ..results.evaluate import evaluate_predictions
+    from ..results.make import RunOptions
+    from ..results.measure import MeasureOptions
+    from ..results.store import result_folder, write_result
 
     common.check_choice(interval, ("systems", "two-level", "utterances"), "--interval")
     settings, for_task = common.split_settings(set_)

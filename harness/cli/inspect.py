@@ -31,8 +31,8 @@ def inspect(
 ) -> None:
     """Show what a predictor sees and does: its input pictures, attention and the like, one .npz and .png per clip."""
     from ...predictors import PREDICTORS, load_predictor
+    from ..engine.predict import collect
     from ..inspection.run import can_inspect, inspect_entries
-    from ..predict import collect
 
     common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     if not can_inspect(PREDICTORS[predictor]):  # said before any weights are fetched

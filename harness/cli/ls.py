@@ -105,7 +105,7 @@ def _studies(as_json: bool) -> None:
 
 def _results(output: Path, as_json: bool) -> None:
     from ..core.errors import DataError
-    from ..results import find_results
+    from ..results.store import find_results
 
     if not output.is_dir():
         raise DataError(f"--output {output}: no such folder; `mosharness run` makes one")

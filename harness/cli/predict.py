@@ -38,7 +38,7 @@ def predict(
 ) -> None:
     """Score audio without labels; one row per clip with status and reason."""
     from ...predictors import load_predictor
-    from .. import predict as work
+    from ..engine import predict as work
 
     common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     if output is not None:

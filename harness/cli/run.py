@@ -80,8 +80,8 @@ def run(
     as_json: common.AsJson = False,
 ) -> None:
     """Score a task with a predictor, measure, store and show the result."""
-    from ..measure import MeasureOptions
-    from ..run import RunOptions
+    from ..results.make import RunOptions
+    from ..results.measure import MeasureOptions
 
     if name is not None and len(predictor) * len(task) > 1 and len(predictor) > 1:
         raise UsageError("--name goes with one predictor")
@@ -137,7 +137,7 @@ def run(
 
 
 def _judge(results: list[dict[str, Any]]) -> None:
-    from ..run import too_many_failed
+    from ..results.make import too_many_failed
 
     unclean = [reason for reason in map(too_many_failed, results) if reason]
     if unclean:
@@ -145,8 +145,8 @@ def _judge(results: list[dict[str, Any]]) -> None:
 
 
 def _run_one(task_name: str, predictor_name: str, choices: _Choices, *, quiet: bool) -> list[dict[str, Any]]:
+    from ...predictors.trained import resolve_predictor
     from ...tasks import load_task
-    from ..run import resolve_predictor
 
     task = load_task(task_name, choices.data_root, **choices.task_settings)
     task.resolve_split(choices.split)  # a wrong name is said before anything is trained
@@ -183,7 +183,7 @@ def _score(task: Any, predictor: Any, name: str | None, choices: _Choices, quiet
 
 def _trained(task: Any, name: str, choices: _Choices, quiet: bool) -> list[dict[str, Any]]:
     """Train once, or once per seed, and score each."""
-    from ..run import checkpoint_folder
+    from ...predictors.trained import checkpoint_folder
     from ..training import seed_label, train_predictor
 
     asked = choices.train
@@ -227,7 +227,7 @@ def _trained(task: Any, name: str, choices: _Choices, quiet: bool) -> list[dict[
 
 
 def _first_seed(asked: _TrainOptions, name: str, given: int | None) -> int:
-    from ..training.recipe import read_settings
+    from ..recipes.recipe import read_settings
 
     if given is not None or asked.recipe is None:
         return given or 0
@@ -290,7 +290,7 @@ def _read_recipe(
     recipe: str, predictors: list[str], seed: int | None, given: dict[str, Any]
 ) -> tuple[dict[str, Any], int | None]:
     """Predictor settings and seed of a recipe where nothing is trained; ``--set`` and ``--seed`` win over it."""
-    from ..training.recipe import read_settings
+    from ..recipes.recipe import read_settings
 
     if len(predictors) > 1:
         raise UsageError("--recipe goes with one predictor")

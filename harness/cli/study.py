@@ -52,8 +52,8 @@ def study(
     and .json.
     """
     from ...tasks import TASKS, load_task
-    from ..measure import MeasureOptions
-    from ..run import RunOptions
+    from ..results.make import RunOptions
+    from ..results.measure import MeasureOptions
     from ..study import read_study
     from ..study.execute import Execution, RowRun, exit_code
     from ..study.figures import published_folder, read_figures

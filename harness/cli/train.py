@@ -60,8 +60,8 @@ def train(
 
     Settings of the recipe's stages: --set train.KEY=VALUE for all, --set train.STAGE.KEY=VALUE for one.
     """
+    from ...predictors.trained import checkpoint_folder
     from ...tasks import load_task
-    from ..run import checkpoint_folder
     from ..training import is_fitted, train_predictor
 
     for_predictor, for_task = common.split_settings(set_)

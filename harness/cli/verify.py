@@ -23,7 +23,7 @@ def verify(
     as_json: common.AsJson = False,
 ) -> None:
     """Recompute results from the predictions beside them; exit 1 and every difference if one does not hold."""
-    from ..verify import verify_result
+    from ..results.verify import verify_result
 
     outcomes = {str(path): verify_result(path) for path in result}
     faults = sum(len(outcome.differences) for outcome in outcomes.values())

@@ -72,7 +72,7 @@ class AudioError(DataError):
     """One audio source that cannot be used.
 
     Args:
-        code: Short machine-readable cause, e.g. ``"unreadable"`` (see ``core/audio.py``).
+        code: Short machine-readable cause, e.g. ``"unreadable"`` (see ``audio/read.py``).
         message: One sentence for people, without the file name.
         path: The file, as the user gave it.
     """

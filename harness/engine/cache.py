@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core.files import digest
 from ..core.paths import cache_root
-from ..core.pipeline import ClipScore
+from .pipeline import ClipScore
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scores (

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from ..core.errors import UsageError
-from ..core.pipeline import ClipScore
+from .pipeline import ClipScore
 
 
 class Journal:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.audio import Header
+from ..audio.read import Header
 from ..core.files import digest
-from ..core.pipeline import ClipScore, Item, score_batches, source_duration
 from ..core.progress import progress_bar
 from .cache import PredictionCache
 from .journal import Journal
+from .pipeline import ClipScore, Item, score_batches, source_duration
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import DataError, UsageError
 from ..core.files import file_sha256, read_json, write_json
-from ..provenance import own_version, package_versions
+from ..core.provenance import own_version, package_versions
 from .hearing import Heard
 from .model import GateFinding
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.audio import AudioLimits, Finding, read_audio
+from ..audio.read import AudioLimits, Finding, read_audio
 from ..core.errors import AudioError, DataError, MosharnessError
-from ..core.pipeline import default_workers
 from ..core.printable import printable
+from ..engine.pipeline import default_workers
 from .model import GateFinding, Key, show_key
 
 SHORTEST_RATIO, LONGEST_RATIO = 0.5, 2.0

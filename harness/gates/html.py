@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..boards.markdown import plain
+from ..core.markdown import plain
 from .console import COLUMNS, advice, entry_cells, floor_line, headline
 from .html_plots import baseline_plots, difference_plot, history_plots, read_history
 

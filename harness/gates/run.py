@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.audio import AudioLimits
+from ..audio.read import AudioLimits
 from ..core.errors import DataError, UsageError
 from ..core.printable import printable
 from .baseline import approvals, baseline_heard, check_fingerprint, read_baseline, saved_rate

@@ -7,14 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..audio.resample import resample
 from ..core.errors import PredictionError, UsageError
-from ..core.pipeline import Item
-from ..core.resample import resample
+from ..engine.pipeline import Item
 from .hearing import Heard
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
-    from ..core.audio import Clip
+    from ..audio.read import Clip
 
 FAULTS = ("predictor_error", "not_finite", "out_of_memory")
 """Failures that are the predictor's, not the file's."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.discover import find_audio, utterance_id
+from ..audio.discover import find_audio, utterance_id
 from ..core.errors import DataError, UsageError
 from ..core.files import read_csv
 from ..core.printable import printable

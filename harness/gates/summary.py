@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..boards.markdown import markdown_text, table
 from ..core.errors import UsageError
+from ..core.markdown import markdown_text, table
 from .console import COLUMNS, advice, entry_cells, floor_line, headline
 
 GITHUB = "GITHUB_STEP_SUMMARY"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ...predictors.inspection import TIME, Inspection, Panel
 from ..core.files import atomic_write
-from .model import TIME, Inspection, Panel
 
 WIDTH_INCHES = 9.0
 IMAGE_INCHES, LINE_INCHES = 2.3, 1.6

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .model import Panel, time_extent
+from ...predictors.inspection import Panel, time_extent
 
 WINDOW_S, HOP_S = 0.025, 0.010
 FLOOR_DB = 80.0
@@ -31,7 +31,7 @@ def mel_panel(
     Returns:
         The arrays ``<name>_db`` ``(n_mels, frames)`` and ``<name>_hz`` ``(n_mels,)``, and the panel that shows them.
     """
-    from ...predictors.mel import hann, hertz_to_mel, mel_bank, mel_to_hertz
+    from ...predictors.layers.mel import hann, hertz_to_mel, mel_bank, mel_to_hertz
 
     window, hop = max(2, round(WINDOW_S * sample_rate)), max(1, round(HOP_S * sample_rate))
     n_fft = 1 << (2 * window - 1).bit_length()

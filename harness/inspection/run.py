@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.discover import Entry
+from ..audio.discover import Entry
 from ..core.errors import AudioError, UsageError
 from .store import file_names, save_arrays
 
@@ -73,7 +73,7 @@ def inspect_entries(
 
 
 def _inspect(predictor: Predictor, entry: Entry, stem: Path, figures: bool) -> Inspected:
-    from ..core.audio import read_audio
+    from ..audio.read import read_audio
 
     try:
         clip = read_audio(entry.path, predictor.limits())

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ...predictors.inspection import RESERVED, Inspection
 from ..core.errors import DataError
 from ..core.files import atomic_write, dump_json
-from .model import RESERVED, Inspection
 
 LONGEST_NAME = 80
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.errors import ClipsFailed, MosharnessError
-from ..provenance import own_version
-from ..results import Result, read_result, result_folder
-from ..run import RunOptions, run_split, system_truth_name, too_many_failed
+from ..core.provenance import own_version
+from ..results.make import RunOptions, system_truth_name, too_many_failed
+from ..results.store import Result, read_result, result_folder
+from ..run import run_split
 from ..training import seed_label
 from .plan import PlannedRow
 from .training import Trained, Trainer

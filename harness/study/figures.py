@@ -8,7 +8,7 @@ from pathlib import Path
 from ..boards.published import COLUMNS, place
 from ..core.errors import DataError
 from ..core.files import read_csv
-from ..results import LEVELS
+from ..results.store import LEVELS
 from ..stats.metrics import METRICS
 from .model import Study, StudyRow
 

@@ -12,7 +12,7 @@ from ..core.errors import MosharnessError, UsageError
 from .model import Study, StudyRow
 
 if TYPE_CHECKING:
-    from ..training.recipe import Recipe
+    from ..recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def plan_rows(study: Study, task: str, names: Sequence[str], choices: Choices) -
 def _plan(
     study: Study, row: StudyRow, task: str, choices: Choices, stages: Mapping[str, Sequence[str]], shown: bool
 ) -> PlannedRow:
+    from ..recipes.recipe import read_recipe, read_settings
     from ..training import is_fitted
-    from ..training.recipe import read_recipe, read_settings
 
     config = {**row.config, **choices.config}
     plain = PlannedRow(row, study.label(row), config, None, choices.seed or 0, shown)
@@ -178,8 +178,8 @@ def _check_reuse(row: StudyRow, recipe: Recipe) -> None:
 
 def _stage_names(row: StudyRow, task: str, choices: Choices) -> list[str]:
     """Stages of a row's recipe; none where it cannot be read, which :func:`_plan` reports."""
+    from ..recipes.recipe import read_recipe
     from ..training import is_fitted
-    from ..training.recipe import read_recipe
 
     try:
         if row.weights or is_fitted(row.predictor):

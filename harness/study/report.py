@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..boards.markdown import markdown_text, readable, table
 from ..core.files import atomic_write, write_csv, write_json
-from ..provenance import provenance
+from ..core.markdown import markdown_text, readable, table
+from ..core.provenance import provenance
 from .execute import RowRun
 from .figures import Figures
 from .model import Study

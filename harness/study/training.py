@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...predictors.trained import checkpoint_folder
 from ..core.config import build_config, config_dict
 from ..core.errors import CheckpointError, DataError
 from ..core.files import digest, dump_json, file_sha256, read_json, write_json
-from ..provenance import own_version
-from ..run import checkpoint_folder
+from ..core.provenance import own_version
 from .plan import PlannedRow
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
     from ...tasks.base import MosTask
-    from ..training.recipe import Recipe
+    from ..recipes.recipe import Recipe
 
 FACTS = "study.json"
 STAGE_FACTS = ("predictor", "predictor version", "dimensions", "seed", "folds", "recipe", "data")

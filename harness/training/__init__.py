@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...predictors.trained import checkpoint_folder
 from ..core.errors import UsageError
 from ..core.files import write_json
-from ..provenance import provenance
-from ..run import checkpoint_folder
+from ..core.provenance import provenance
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
     from ...tasks.base import MosTask
-    from .recipe import Recipe
+    from ..recipes.recipe import Recipe
 
 __all__ = ["is_fitted", "report_in_order", "seed_label", "train_predictor", "training_folder"]
 
@@ -72,7 +72,7 @@ def train_predictor(
         CheckpointError: If ``resume`` finds a training with another recipe or other data.
     """
     from ...predictors import PREDICTORS, resolve_device
-    from .recipe import Recipe, read_recipe, read_settings
+    from ..recipes.recipe import Recipe, read_recipe, read_settings
 
     cls = PREDICTORS[name]
     if not cls.card.stages:

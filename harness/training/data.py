@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.audio import Clip, Header, clip_from_array, read_audio, read_header
+from ..audio.read import Clip, Header, clip_from_array, read_audio, read_header
+from ..audio.unlabelled import unlabelled_clips
 from ..core.errors import AudioError, DataError, UsageError
 from ..core.files import digest
-from ..core.unlabelled import unlabelled_clips
+from ..recipes.recipe import Folds, Source, Stage
 from .folds import make_folds
-from .recipe import Folds, Source, Stage
 
 if TYPE_CHECKING:
     from ...predictors.training_clip import TrainingClip
     from ...tasks.base import MosTask, TaskSplit
-    from ..core.audio import AudioLimits
+    from ..audio.read import AudioLimits
 
 EMBEDDED = "embedded"
 """As ``audio:``, the clean speech that is part of the package."""

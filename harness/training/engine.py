@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..core.config import config_dict
 from ..core.errors import CheckpointError, UnknownName, UsageError
 from ..core.files import digest, read_json, write_json
-from ..provenance import provenance
+from ..core.provenance import provenance
+from ..recipes.recipe import Recipe, Stage
 from .data import StageData, Tasks, stage_data
 from .log import TrainingLog
 from .losses import LOSSES, check_loss
@@ -21,7 +22,6 @@ from .monitor import check_monitor
 from .optimisers import NAMES
 from .plan import torch_seed
 from .randomness import global_generators_kept
-from .recipe import Recipe, Stage
 from .stage import STATE, StageRun
 from .state import check_identity
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import AudioError, DataError, MosharnessError
-from ..core.pipeline import default_workers
+from ..engine.pipeline import default_workers
+from ..recipes.recipe import Stage
 from .data import Example
 from .plan import generator, share
-from .recipe import Stage
 
 if TYPE_CHECKING:
     from ...predictors.trainable import Trainable

@@ -15,7 +15,7 @@ from ..core.errors import UnknownName, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .recipe import Loss
+    from ..recipes.recipe import Loss
 
 
 def l1(predicted: Tensor, target: Tensor) -> Tensor:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import ClipsFailed, UsageError
+from ..recipes.recipe import Stage, Stop
 from .data import DevSet
 from .feed import DEV, Feed
 from .losses import LOSSES, named_loss
 from .plan import generator, plan_epoch, windows
 from .randomness import seed_everything
-from .recipe import Stage, Stop
 from .terms import as_dict, own_terms, total_loss
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _names(figures: Figures, prefix: str) -> list[str]:
 
 
 def _evaluate_set(predictor: Trainable, stage: Stage, dev: DevSet, workers: int | None) -> Figures:
-    from ..core.pipeline import Item
+    from ..engine.pipeline import Item
     from ..engine.score import score_items
     from ..stats import describe
 

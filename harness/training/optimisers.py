@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnknownName
-from .recipe import Schedule, Stage
+from ..recipes.recipe import Schedule, Stage
 
 if TYPE_CHECKING:
     import torch

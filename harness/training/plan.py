@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .recipe import Batch
+from ..recipes.recipe import Batch
 
 
 def key(*parts: object) -> list[int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import DataError, PredictionError
+from ..recipes.recipe import Stage
 from .data import Example, StageData
 from .feed import Feed, Share
 from .log import TrainingLog, shown
@@ -21,7 +22,6 @@ from .optimisers import make_optimizer, rate_at
 from .plan import generator, plan_epoch, windows
 from .processes import from_main, share_object
 from .randomness import global_generators_kept, seed_everything
-from .recipe import Stage
 from .state import Kept, Position, load_state, load_weights, save_state, save_weights
 from .terms import as_dict, batch_terms, total_loss
 

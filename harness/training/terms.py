@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnknownName, UsageError
+from ..recipes.recipe import Stage
 from .losses import LOSSES, named_loss
 from .processes import gather_rows
-from .recipe import Stage
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.core.audio import AudioLimits, Clip, Finding
-    from ...harness.core.pipeline import Source
-    from ...harness.inspection.model import Inspection
+    from ...harness.audio.read import AudioLimits, Clip, Finding
+    from ...harness.engine.pipeline import Source
+    from ..inspection import Inspection
     from .auditory.front_end import FrontEnd
     from .network import ApgmosNetwork, Positions
     from .semantic.distortion import SemanticDistortion
@@ -126,7 +126,7 @@ class Apgmos(StagedTraining):
 
     def findings(self, clip: Clip) -> Sequence[Finding]:
         """``repeated`` where a clip is under 1 s."""
-        from ...harness.core.audio import Finding
+        from ...harness.audio.read import Finding
 
         if clip.duration_s >= SHORTEST / SAMPLE_RATE:
             return ()
@@ -344,7 +344,7 @@ class _AllQueries(Apgmos):
         return torch.stack([*scores, frames.to(scores[0].device)], 1)
 
     def _semantic_count(self, samples: int) -> int:
-        from ..ssl.shapes import frame_counts
+        from ..layers.ssl.shapes import frame_counts
 
         assert self.semantic is not None
         return frame_counts([samples])[0] // self.semantic.stride

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ..ssl.shapes import SIZES
+from ..layers.ssl.shapes import SIZES
 from .auditory.config import ECAPA_SIZES, EcapaConfig, FrontEndConfig
 
 SAMPLE_RATE = 16_000
@@ -200,7 +200,7 @@ class StageSettings:
         part: What the stage trains: ``apm`` (auditory encoder and a decoder), ``w2v`` (wav2vec 2.0 and a decoder),
             ``sdm`` (a decoder on the frozen semantic branch) or ``joint``; ``None``: the name of the stage.
         wav2vec2: Weights that wav2vec 2.0 starts from in stage ``w2v``: a hub id, folder or file (see
-            ``predictors/ssl/pretrained.py``), or ``random``.
+            ``predictors/layers/ssl/pretrained.py``), or ``random``.
         ecapa: A SpeechBrain file that the ECAPA-TDNN starts from in stage ``apm``, of the same sizes (the paper trains
             from scratch: ours, for those who have one).
         hubert: Weights of HuBERT under the codebook, in the same forms.

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...harness.core.audio import Clip
+from ...harness.audio.read import Clip
 from .auditory.front_end import FrontEnd
 from .semantic.distortion import SemanticDistortion
 
 if TYPE_CHECKING:
-    from ...harness.training.features import FeatureCache
+    from ...harness.engine.features import FeatureCache
 
 VERSION = 1
 """Raised whenever the same weights and audio would give other features."""
@@ -105,7 +105,7 @@ class FrozenFeatures:
             return self._caches[name]
 
     def _open(self, name: str) -> FeatureCache:
-        from ...harness.training.features import FeatureCache
+        from ...harness.engine.features import FeatureCache
 
         front = {"front_end": asdict(self.front_end.config), "arithmetic": str(self.front_end.dtype)}
         encoding = {"subtract_mean": True} if getattr(self.auditory, "subtract_mean", False) else {}

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ...harness.core.errors import CheckpointError
-from ..ssl.backbone import SslBackbone
-from ..ssl.shapes import SIZES
+from ..layers.ssl.backbone import SslBackbone
+from ..layers.ssl.shapes import SIZES
 from .auditory.ecapa import AuditoryEncoder
 from .config import ApgmosConfig, Part, Queries
 from .decoder import Decoder

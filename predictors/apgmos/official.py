@@ -67,7 +67,7 @@ def renamed(state: Mapping[str, Any], predictor: Apgmos, source: str) -> dict[st
     Raises:
         CheckpointError: If two tensors of the file are the same one of ours.
     """
-    from ..ssl.official import key_map, new_weight_norm
+    from ..layers.ssl.official import key_map, new_weight_norm
 
     if "w2v" not in predictor.network.parts:
         return dict(state)

@@ -17,7 +17,7 @@ from .semantic.origin import VqOrigin
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..ssl.backbone import SslBackbone
+    from ..layers.ssl.backbone import SslBackbone
     from .auditory.ecapa import Ecapa
     from .semantic.distortion import SemanticDistortion
 
@@ -43,8 +43,8 @@ def read_wav2vec2(config: ApgmosConfig, settings: StageSettings, stage: str) -> 
     Raises:
         UsageError, CheckpointError, HubError: If they are not named, not there, or do not fit; says what to do.
     """
-    from ..ssl.backbone import SslBackbone
-    from ..ssl.pretrained import load_pretrained
+    from ..layers.ssl.backbone import SslBackbone
+    from ..layers.ssl.pretrained import load_pretrained
 
     if settings.wav2vec2 == RANDOM or (not settings.wav2vec2 and config.size == "tiny"):
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ...harness.core.config import build_config
 from ...harness.core.errors import CheckpointError, UsageError
 from ...harness.core.lazy import LazyModule
-from ..ssl.shapes import frame_counts
+from ..layers.ssl.shapes import frame_counts
 from ..trainable import Trainable, eval_where_frozen
 from .config import RECIPES, SAMPLE_RATE, ApgmosConfig, Part, StageSettings
 from .items import Chunks, Features, cut, repeat_to_the_end
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.core.audio import Clip
-    from ...harness.training.recipe import Stage
+    from ...harness.audio.read import Clip
+    from ...harness.recipes.recipe import Stage
     from .auditory.front_end import FrontEnd
     from .features import FrozenFeatures
     from .network import ApgmosNetwork, Positions
@@ -232,7 +232,7 @@ class StagedTraining(Trainable):
 
         Of a clip that is cut into chunks, each epoch draws one.
         """
-        from ...harness.core.audio import Clip as PlainClip
+        from ...harness.audio.read import Clip as PlainClip
 
         part, settings = self.stage_settings(stage)
         if self._frozen is None:

@@ -17,7 +17,7 @@ from .config import ApgmosConfig
 from .network import ENCODERS, HEADS
 
 if TYPE_CHECKING:
-    from ...harness.training.recipe import Stage
+    from ...harness.recipes.recipe import Stage
     from .network import ApgmosNetwork
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...harness.core.audio import Clip
+from ...harness.audio.read import Clip
 from ...harness.core.errors import UsageError
-from ...harness.inspection.model import Inspection, Panel, time_extent
-from ..ssl.shapes import HOP, SHORTEST
+from ..inspection import Inspection, Panel, time_extent
+from ..layers.ssl.shapes import HOP, SHORTEST
 from ..trainable import exact
 from .auditory.config import FRAME_RATE, FrontEndConfig
 from .auditory.front_end import make_front_end

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.core.audio import Clip
-    from ...harness.core.hub import Download
-    from ...harness.training.recipe import Stage
+    from ...harness.audio.read import Clip
+    from ...harness.hub.hub import Download
+    from ...harness.recipes.recipe import Stage
     from .networks import AudioboxNetwork
 else:
     np = LazyModule("numpy")
@@ -254,7 +254,7 @@ def initialise(
     if settings.released:
         from dataclasses import replace
 
-        from ...harness.core.hub import fetch_file
+        from ...harness.hub.hub import fetch_file
         from .convert import download, read_official, to_network
 
         instead = "set train.settings.released to a local folder or file"
@@ -275,7 +275,7 @@ def initialise(
         network.load_state_dict({name: torch.as_tensor(value) for name, value in tensors.items()})
         return
     if settings.pretrained:
-        from ..ssl.pretrained import load_pretrained
+        from ..layers.ssl.pretrained import load_pretrained
 
         load_pretrained(network.backbone, settings.pretrained, "train.settings.pretrained")
     if statistics is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...harness.core.lazy import LazyModule
-from ..ssl.shapes import HOP, SHORTEST
+from ..layers.ssl.shapes import HOP, SHORTEST
 
 if TYPE_CHECKING:
     import numpy as np

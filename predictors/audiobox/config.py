@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..pooling import pooling_name
-from ..ssl.shapes import SIZES
+from ..layers.pooling import pooling_name
+from ..layers.ssl.shapes import SIZES
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class StageSettings:
     Attributes:
         released: Released weights to start from: ``default`` for the published file, or the path of an official file;
             what it lacks (another pooling, the projection) starts fresh. ``None``: no.
-        pretrained: Instead: where the weights of the WavLM alone come from (see ``predictors/ssl/pretrained.py``).
+        pretrained: Instead: where the weights of the WavLM alone come from (see ``layers/ssl/pretrained.py``).
         freeze: ``all`` of the WavLM (the default, as in the DRASP repository), ``none``, ``feature_extractor`` or
             ``layers<=K``.
         crop: Train on a random crop of 10 s of longer clips; otherwise on the first 10 s, as dev clips in any case.

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...harness.core.errors import CheckpointError
-from ...harness.core.hub import Download, fetch_file
+from ...harness.hub.hub import Download, fetch_file
 from ..base import check_tensors, load_tensors
 from ..checkpoints import load_torch
-from ..pooling import pooling_name
-from ..ssl.official import from_fairseq
+from ..layers.pooling import pooling_name
+from ..layers.ssl.official import from_fairseq
 
 if TYPE_CHECKING:
     from .networks import AudioboxNetwork

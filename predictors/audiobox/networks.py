@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..pooling import make_pooling, pooling_name
-from ..pooling.base import require_frames
-from ..ssl.backbone import SslBackbone
-from ..ssl.shapes import Size, frame_counts
+from ..layers.pooling import make_pooling, pooling_name
+from ..layers.pooling.base import require_frames
+from ..layers.ssl.backbone import SslBackbone
+from ..layers.ssl.shapes import Size, frame_counts
 from .chunks import CHUNK
 from .norm import ZeroPaddedGroupNorm
 

@@ -14,9 +14,9 @@ from ..audiobox import DIMENSIONS as AES
 from ..audiobox import Audiobox
 from ..base import PredictorCard, load_tensors
 from ..checkpoints import load_torch
-from ..clap.config import official_settings
-from ..clap.mos import ClapMos
-from ..pooling import pooling_name
+from ..layers.clap.config import official_settings
+from ..layers.clap.mos import ClapMos
+from ..layers.pooling import pooling_name
 from ..trainable import Trainable
 from .config import DraspConfig
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from ...harness.core.audio import Clip, Finding
-    from ...harness.training.recipe import Stage
+    from ...harness.audio.read import Clip, Finding
+    from ...harness.recipes.recipe import Stage
 else:
     np = LazyModule("numpy")
 
@@ -202,7 +202,7 @@ class Drasp(Trainable):
                 model: name it as ``pretrained`` or ``released`` in a recipe instead.
         """
         from ..audiobox.convert import is_official
-        from ..clap.networks import from_mos_predictor, official_dimensions, official_state
+        from ..layers.clap.networks import from_mos_predictor, official_dimensions, official_state
 
         content: Any = load_tensors(path) if path.suffix == ".safetensors" else load_torch(path)
         forked = is_official(content)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from ..audiobox.config import AudioboxConfig
-from ..clap.config import ClapMosConfig
-from ..pooling import pooling_name
+from ..layers.clap.config import ClapMosConfig
+from ..layers.pooling import pooling_name
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ..base import Predictor, PredictorCard, check_tensors
 if TYPE_CHECKING:
     import numpy as np
 
-    from ...harness.core.audio import AudioLimits, Clip
+    from ...harness.audio.read import AudioLimits, Clip
     from ...tasks.base import TaskSplit
     from .ridge import Ridge
 
@@ -99,8 +99,8 @@ class Dsp(Predictor):
         """Features, targets and systems of the clips that can be used, and why the others cannot."""
         import numpy as np
 
-        from ...harness.core.pipeline import Item, plan_batches, score_batches
         from ...harness.core.progress import progress_bar
+        from ...harness.engine.pipeline import Item, plan_batches, score_batches
         from .features import FEATURES
 
         rows = [row for row in split.rows if row["audio_path"]]

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..mel import hann, mel_bank
+from ..layers.mel import hann, mel_bank
 
 WINDOW_S, HOP_S = 0.032, 0.008
 SHORT_S = 0.005

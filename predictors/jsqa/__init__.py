@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.core.audio import AudioLimits, Clip
-    from ...harness.training.recipe import Stage
+    from ...harness.audio.read import AudioLimits, Clip
+    from ...harness.recipes.recipe import Stage
     from .network import JsqaNetwork
     from .noise import Noises
     from .pairs import Draw

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...harness.core.audio import read_audio
-from ...harness.core.checks import AudioLimits
+from ...harness.audio.checks import AudioLimits
+from ...harness.audio.read import read_audio
+from ...harness.audio.resample import resample
 from ...harness.core.errors import AudioError, DataError, DataMissing, UsageError
 from ...harness.core.files import read_text
-from ...harness.core.resample import resample
 from .config import SAMPLE_RATE
 from .mixing import Wave
 from .pairs import Pair

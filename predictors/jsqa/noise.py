@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ...harness.core.audio import mono, read_audio
-from ...harness.core.checks import AudioLimits
-from ...harness.core.decode import open_source
+from ...harness.audio.checks import AudioLimits
+from ...harness.audio.decode import open_source
+from ...harness.audio.read import mono, read_audio
+from ...harness.audio.resample import resample
+from ...harness.audio.unlabelled import StoredClip, unlabelled_clips
 from ...harness.core.errors import AudioError, DataError
-from ...harness.core.resample import resample
-from ...harness.core.unlabelled import StoredClip, unlabelled_clips
 from .config import GENERATED, SAMPLE_RATE
 from .mixing import SILENT, TRIES, Wave, fill, power
 

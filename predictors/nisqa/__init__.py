@@ -19,9 +19,9 @@ from .config import DIMENSIONS, NisqaConfig
 if TYPE_CHECKING:
     import numpy as np
 
-    from ...harness.core.audio import AudioLimits, Clip
-    from ...harness.core.hub import Download
-    from ...harness.inspection.model import Inspection
+    from ...harness.audio.read import AudioLimits, Clip
+    from ...harness.hub.hub import Download
+    from ..inspection import Inspection
     from .networks import Network
 
 WEIGHTS_VARIABLE = "MOSHARNESS_NISQA_WEIGHTS"
@@ -82,12 +82,12 @@ class Nisqa(Predictor):
 
     def prepare(self, clip: Clip) -> np.ndarray:
         """The mel picture ``(frames, n_mels)`` in dB."""
-        from ...harness.core.audio import printable
+        from ...harness.audio.read import printable
         from .frontend import mel_picture
 
         samples, rate = clip.samples, clip.sample_rate
         if self.config.sample_rate is not None and rate != self.config.sample_rate:
-            from ...harness.core.resample import resample
+            from ...harness.audio.resample import resample
 
             rate = self.config.sample_rate
             samples = resample(samples, clip.sample_rate, rate, self.card.resampler).samples
@@ -97,8 +97,8 @@ class Nisqa(Predictor):
         """The mel picture that the network sees, and the scores."""
         import numpy as np
 
-        from ...harness.inspection.model import Inspection, Panel
-        from ..mel import hertz_to_mel, mel_to_hertz
+        from ..inspection import Inspection, Panel
+        from ..layers.mel import hertz_to_mel, mel_to_hertz
 
         picture = self.prepare(clip)
         rate = self.config.sample_rate or clip.sample_rate
@@ -224,8 +224,8 @@ def say(text: str) -> None:
 
 def show_licence(variant: str) -> None:
     """Show the weights' licence once per cache folder."""
-    from ...harness.core.hub import licence_notice
     from ...harness.core.paths import cache_root
+    from ...harness.hub.hub import licence_notice
     from .convert import PUBLISHED, TERMS
 
     marker = cache_root() / "licenses" / f"{PUBLISHED[variant].filename}.license"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...harness.core.errors import CheckpointError
-from ...harness.core.hub import Download
+from ...harness.hub.hub import Download
 from ..checkpoints import load_torch
 from .config import NisqaConfig
 

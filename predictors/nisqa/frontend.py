@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...harness.core.errors import AudioError
-from ..mel import hann, mel_bank
+from ..layers.mel import hann, mel_bank
 from .config import NisqaConfig
 
 BLOCK = 64

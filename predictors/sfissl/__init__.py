@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ...harness.core.errors import AudioError, UsageError
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
-from ..sfi.geometry import Base, is_supported, nearest_rate
-from ..ssl.shapes import KERNELS, SAMPLE_RATE, SHORTEST, STRIDES, normalise
+from ..layers.sfi.geometry import Base, is_supported, nearest_rate
+from ..layers.ssl.shapes import KERNELS, SAMPLE_RATE, SHORTEST, STRIDES, normalise
 from ..trainable import pad
 from .config import SfiSslConfig
 from .items import SCORE, Prepared
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.core.audio import Clip, Finding
+    from ...harness.audio.read import Clip, Finding
     from .networks import SfiSslNetwork
 else:
     np = LazyModule("numpy")
@@ -73,7 +73,7 @@ class SfiSsl(StagedTraining):
         native, rate = clip.sample_rate, self._rate(clip.sample_rate)
         samples = clip.samples
         if rate != native:
-            from ...harness.core.resample import resample
+            from ...harness.audio.resample import resample
 
             samples = resample(samples, native, rate, self.card.resampler).samples
         shortest = self.network.backbone.shortest(rate)
@@ -84,7 +84,7 @@ class SfiSsl(StagedTraining):
 
     def findings(self, clip: Clip) -> Sequence[Finding]:
         """``resampled`` where the first layer does not take the clip's rate."""
-        from ...harness.core.audio import Finding
+        from ...harness.audio.read import Finding
 
         native, rate = clip.sample_rate, self._rate(clip.sample_rate)
         if self.config.first_layer != "sfi" or rate == native:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..ssl.shapes import SIZES, Kind
+from ..layers.ssl.shapes import SIZES, Kind
 
 RATE_EMBEDDING = (16_000, 24_000, 48_000)
 
@@ -85,7 +85,7 @@ class StageSettings:
     """What a recipe's stage may set under ``settings``.
 
     Attributes:
-        pretrained: Where the weights of a fresh network come from (see ``predictors/ssl/pretrained.py``); ``random``
+        pretrained: Where the weights of a fresh network come from (see ``layers/ssl/pretrained.py``); ``random``
             draws a model, for tests and demonstrations. Only the first stage looks at it, and only when training does
             not start from a checkpoint.
         first: What becomes of the first layer then: ``fit`` its filters to the model's first kernel (ours), or leave

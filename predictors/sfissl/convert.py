@@ -14,8 +14,8 @@ from typing import Any
 
 from ...harness.core.errors import CheckpointError
 from ..checkpoints import load_torch
-from ..ssl.official import new_weight_norm
-from ..ssl.shapes import SIZES
+from ..layers.ssl.official import new_weight_norm
+from ..layers.ssl.shapes import SIZES
 from .starts import FIRST, FIRST_WEIGHT
 
 SSL = "ssl_model."

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torchaudio.functional import resample
 
-from ..ssl.backbone import SslBackbone
-from ..ssl.pooling import frame_mask
+from ..layers.ssl.backbone import SslBackbone
+from ..layers.ssl.pooling import frame_mask
 
 
 def at_rate(waves: Tensor, lengths: Tensor, source: int, target: int) -> tuple[Tensor, Tensor]:

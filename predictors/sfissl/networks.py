@@ -7,13 +7,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..sfi.conv import SfiConv1d
-from ..sfi.filters import AnalogFilters, GammatoneFilters, ModulatedGaussianFilters
-from ..sfi.geometry import Base
-from ..sfi.neural import NeuralAnalogFilters
-from ..ssl.backbone import SslBackbone
-from ..ssl.pooling import MeanPooling
-from ..ssl.shapes import KERNELS, SAMPLE_RATE, STRIDES
+from ..layers.sfi.conv import SfiConv1d
+from ..layers.sfi.filters import AnalogFilters, GammatoneFilters, ModulatedGaussianFilters
+from ..layers.sfi.geometry import Base
+from ..layers.sfi.neural import NeuralAnalogFilters
+from ..layers.ssl.backbone import SslBackbone
+from ..layers.ssl.pooling import MeanPooling
+from ..layers.ssl.shapes import KERNELS, SAMPLE_RATE, STRIDES
 from .config import SfiSslConfig
 
 BASE = Base(KERNELS[0], STRIDES[0], SAMPLE_RATE)

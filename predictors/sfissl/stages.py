@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...harness.core.config import build_config
 from ...harness.core.errors import UsageError
 from ..base import LONGEST_S
-from ..ssl.shapes import SAMPLE_RATE
+from ..layers.ssl.shapes import SAMPLE_RATE
 from ..trainable import Trainable, eval_where_frozen
 from .config import SfiSslConfig, StageSettings
 from .items import SCORE, Prepared
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from ...harness.core.audio import AudioLimits, Clip
-    from ...harness.training.recipe import Stage
-    from ..sfi.fit import FitReport
-    from ..ssl.backbone import SslBackbone
+    from ...harness.audio.read import AudioLimits, Clip
+    from ...harness.recipes.recipe import Stage
+    from ..layers.sfi.fit import FitReport
+    from ..layers.ssl.backbone import SslBackbone
     from .networks import SfiSslNetwork
 
 DISTILL, RATINGS = "distill", "ratings"

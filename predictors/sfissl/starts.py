@@ -7,10 +7,10 @@ from typing import Any
 
 from ...harness.core.errors import UsageError
 from ...harness.core.files import read_json
-from ..sfi.conv import SfiConv1d
-from ..sfi.fit import FitReport, fit_kernel
-from ..ssl.backbone import SslBackbone
-from ..ssl.pretrained import load_pretrained
+from ..layers.sfi.conv import SfiConv1d
+from ..layers.sfi.fit import FitReport, fit_kernel
+from ..layers.ssl.backbone import SslBackbone
+from ..layers.ssl.pretrained import load_pretrained
 from .config import StageSettings
 
 FIRST = "feature_extractor.conv_layers.0.conv."

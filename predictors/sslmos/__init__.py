@@ -10,8 +10,8 @@ from ...harness.core.config import build_config
 from ...harness.core.errors import AudioError, UsageError
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
-from ..pooling import pooling_name
-from ..ssl.shapes import SAMPLE_RATE, SHORTEST, normalise
+from ..layers.pooling import pooling_name
+from ..layers.ssl.shapes import SAMPLE_RATE, SHORTEST, normalise
 from ..trainable import Trainable, eval_where_frozen, pad
 from .config import SslMosConfig, StageSettings
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.core.audio import Clip
-    from ...harness.training.recipe import Stage
+    from ...harness.audio.read import Clip
+    from ...harness.recipes.recipe import Stage
     from .networks import SslMosNetwork
 else:
     np = LazyModule("numpy")
@@ -149,7 +149,7 @@ class SslMos(Trainable):
         terms = [term for term in stage.losses if term.name == FRAME_LOSS]
         if not terms or not isinstance(outputs, dict):
             return None
-        from ..ssl.pooling import MeanPooling
+        from ..layers.ssl.pooling import MeanPooling
 
         rated = ~targets.isnan()
         distance = (outputs["frames"] - targets.nan_to_num()[:, None]).abs()  # (n, frames, dimensions)
@@ -162,7 +162,7 @@ class SslMos(Trainable):
         import torch
 
         if settings.pretrained:
-            from ..ssl.pretrained import load_pretrained
+            from ..layers.ssl.pretrained import load_pretrained
 
             load_pretrained(self.network.backbone, settings.pretrained, "train.settings.pretrained")
         if settings.center and self._mean_label is not None:

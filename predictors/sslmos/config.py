@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..pooling import POOLINGS
-from ..ssl.shapes import SIZES, Kind
+from ..layers.pooling import POOLINGS
+from ..layers.ssl.shapes import SIZES, Kind
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class StageSettings:
     """What a recipe's stage may set under ``settings``.
 
     Attributes:
-        pretrained: Where the weights of a fresh backbone come from (see ``predictors/ssl/pretrained.py``); not looked
+        pretrained: Where the weights of a fresh backbone come from (see ``layers/ssl/pretrained.py``); not looked
             at when training starts from a checkpoint. ``None``: random weights.
         freeze: ``none``, ``feature_extractor``, ``layers<=K`` or ``all`` of the backbone.
         padding: How batches are filled up: ``masked`` (no trace of it in any score), ``repeat`` (each clip again and

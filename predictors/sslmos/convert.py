@@ -11,8 +11,8 @@ from typing import Any
 
 from ...harness.core.errors import CheckpointError
 from ..checkpoints import load_torch
-from ..ssl.official import from_fairseq
-from ..ssl.shapes import SIZES
+from ..layers.ssl.official import from_fairseq
+from ..layers.ssl.shapes import SIZES
 from .networks import SslMosNetwork
 
 BACKBONE, HEAD = "ssl_model.", "output_layer."

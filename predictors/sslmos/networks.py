@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..ssl.backbone import SslBackbone
-from ..ssl.pooling import MeanPooling, make_pooling, require_frames
+from ..layers.ssl.backbone import SslBackbone
+from ..layers.ssl.pooling import MeanPooling, make_pooling, require_frames
 from .config import SslMosConfig
 
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from ...harness.core.audio import Clip
-    from ...harness.core.hub import Download
-    from ...harness.core.pipeline import Source
+    from ...harness.audio.read import Clip
+    from ...harness.engine.pipeline import Source
+    from ...harness.hub.hub import Download
     from .network import Scorer
 else:
     np = LazyModule("numpy")
@@ -135,8 +135,8 @@ class Utmosv2(StagedTraining):
 
     def _samples(self, clip: Clip) -> NDArray[np.float32]:
         """The clip at 16 kHz, its length rounded up, as librosa leaves it."""
-        from ...harness.core.audio import printable
-        from ...harness.core.resample import resample
+        from ...harness.audio.read import printable
+        from ...harness.audio.resample import resample
         from .silence import remove_silent_section
 
         method = self.card.resampler

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...harness.core.errors import CheckpointError
 from ...harness.core.files import file_sha256
-from ...harness.core.hub import Download
+from ...harness.hub.hub import Download
 from ..checkpoints import load_torch
 from .config import Variant
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..mel import hann, mel_bank
+from ..layers.mel import hann, mel_bank
 from .config import SAMPLE_RATE, Architecture, Spectrogram
 
 FLOOR = 1e-10

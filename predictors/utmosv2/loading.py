@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...harness.core.errors import CheckpointError
 from ...harness.core.files import digest
-from ...harness.core.hub import fetch_file
+from ...harness.hub.hub import fetch_file
 from ..base import CheckpointInfo
 from .config import Utmosv2Config
 from .convert import check_digest, download, filename, read_official, sha256_of

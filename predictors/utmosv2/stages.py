@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ...harness.core.audio import Clip
-    from ...harness.training.recipe import Stage
+    from ...harness.audio.read import Clip
+    from ...harness.recipes.recipe import Stage
     from .draws import Crops
     from .network import Scorer
 else:

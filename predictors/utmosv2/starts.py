@@ -66,9 +66,9 @@ def _tensors_for(network: Scorer, variant: Variant, folder: Path) -> dict[str, A
 
 
 def load_wav2vec2(network: Scorer, source: str) -> None:
-    """Put pretrained weights of the base size into the SSL branch; see ``predictors/ssl/pretrained.py``."""
-    from ..ssl.backbone import SslBackbone
-    from ..ssl.pretrained import load_pretrained
+    """Put pretrained weights of the base size into the SSL branch; see ``predictors/layers/ssl/pretrained.py``."""
+    from ..layers.ssl.backbone import SslBackbone
+    from ..layers.ssl.pretrained import load_pretrained
 
     branch = network.ssl if isinstance(network, Fusion) else network
     if not isinstance(branch, SslBranch):
@@ -100,7 +100,7 @@ def load_imagenet(network: Scorer, source: str) -> None:
         repository, _, commit = source.partition("@")
         if repository.count("/") != 1 or repository.startswith((".", "/")):
             raise UsageError(f"settings: imagenet: {source!r} is no file here and no hub id owner/name[@COMMIT]")
-        from ...harness.core.hub import fetch_snapshot
+        from ...harness.hub.hub import fetch_snapshot
 
         files = dict.fromkeys(["model.safetensors"])
         instead = "set imagenet to a local model.safetensors, or leave it out to start from random weights"

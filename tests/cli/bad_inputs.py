@@ -202,7 +202,7 @@ def main() -> None:
     """Score the folder with the toy predictor and print a markdown table."""
     import csv
 
-    from mosharness.harness.boards.markdown import markdown_text as escape
+    from mosharness.harness.core.markdown import markdown_text as escape
 
     with tempfile.TemporaryDirectory() as place:
         folder, table = Path(place) / "odd", Path(place) / "out.csv"
@@ -215,7 +215,7 @@ def main() -> None:
         subprocess.run(command, check=False, capture_output=True, env=environment)
         with table.open(newline="") as stream:
             rows = {row["path"].removeprefix(f"{folder}/"): row for row in csv.DictReader(stream)}
-    from mosharness.harness.core.audio import printable
+    from mosharness.harness.audio.read import printable
 
     print("| file | what it is | status | reason |\n|---|---|---|---|")
     for odd in ODD:

@@ -31,7 +31,7 @@ def odd() -> ModuleType:
 def test_every_bad_input_has_its_outcome_and_the_others_are_scored(
     odd: ModuleType, repository: Path, toy: ModuleType, tmp_path: Path
 ) -> None:
-    from mosharness.harness.core.audio import printable
+    from mosharness.harness.audio.read import printable
 
     assert len(odd.ODD) >= 40
     folder, table = tmp_path / "odd", tmp_path / "out.csv"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.discover import find_audio
+from mosharness.harness.audio.discover import find_audio
 from mosharness.harness.core.errors import CheckpointError, UsageError
 from mosharness.predictors.apgmos.config import ApgmosConfig, StageSettings
 from mosharness.predictors.apgmos.semantic import frames, make_codebook

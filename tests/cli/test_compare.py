@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from mosharness.harness.core.files import read_csv
-from mosharness.harness.predictions import Scored, write_predictions
+from mosharness.harness.results.predictions import Scored, write_predictions
 
 Cli = Callable[..., Any]
 NAMES = ("utmos_strong_f0", "utmos_strong_f1", "sheet_sslmos")

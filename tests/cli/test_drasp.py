@@ -14,7 +14,7 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "tasks"))
 from layout_aes import write_eval_audio, write_labels, write_natural_audio
 from layout_musiceval import write_phase
-from mosharness.predictors.pooling import PAPER_POOLINGS, POOLINGS
+from mosharness.predictors.layers.pooling import PAPER_POOLINGS, POOLINGS
 
 pytestmark = pytest.mark.slow
 TINY = ("--set", "size=tiny", "--set", "train.epochs=1", "--device", "cpu")

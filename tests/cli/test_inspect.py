@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from mosharness.harness.core.audio import Clip
+from mosharness.harness.audio.read import Clip
 from mosharness.harness.core.errors import AudioError, UsageError
 from mosharness.harness.inspection.draw import colour_ranges, draw
-from mosharness.harness.inspection.model import Inspection, Panel, time_extent
 from mosharness.harness.inspection.panels import mel_panel
 from mosharness.harness.inspection.store import file_names, load_arrays, save_arrays
 from mosharness.predictors import PREDICTORS
 from mosharness.predictors.base import Predictor, PredictorCard
+from mosharness.predictors.inspection import Inspection, Panel, time_extent
 from mosharness.predictors.nisqa import Nisqa
 
 PNG = b"\x89PNG\r\n\x1a\n"

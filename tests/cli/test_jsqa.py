@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from mosharness.harness import pairs as work
-from mosharness.harness.conformance import speech_like
+from mosharness.predictors.conformance import speech_like
 
 Cli = Callable[..., Any]
 SMALL = ("--set", "train.epochs=1", "--set", "train.steps=3", "--set", "num_layers=4")

@@ -291,7 +291,7 @@ def test_offline_and_version(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = cli("--offline", "predict", __file__, "--predictor", "nisqa")
     assert outcome.code == 2 and "offline" in outcome.err.lower()
     assert cli("--version").out.startswith("mosharness 0.")
-    from mosharness.harness.core.hub import set_offline
+    from mosharness.harness.hub.hub import set_offline
 
     set_offline(False)
 

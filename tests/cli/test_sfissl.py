@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import soundfile
-from mosharness.harness.multirate import rate_report
-from mosharness.harness.predictions import Scored
+from mosharness.harness.results.multirate import rate_report
+from mosharness.harness.results.predictions import Scored
 from mosharness.predictors.sfissl import SfiSsl
 
 Cli = Callable[..., Any]

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.predictors.audiobox import Audiobox
 from mosharness.predictors.audiobox.chunks import CHUNK, Chunks, kept_samples, valid_frames
 from mosharness.predictors.audiobox.convert import AXES, Official, settings_of, to_network
 from mosharness.predictors.audiobox.networks import AudioboxNetwork
-from mosharness.predictors.pooling import make_pooling
-from mosharness.predictors.ssl.official import from_fairseq, key_map
+from mosharness.predictors.layers.pooling import make_pooling
+from mosharness.predictors.layers.ssl.official import from_fairseq, key_map
 from torch import nn
 
 STEM = "audiobox_aesthetics"

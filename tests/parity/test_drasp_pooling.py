@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.predictors.pooling import make_pooling
-from mosharness.predictors.pooling.base import Pooling
+from mosharness.predictors.layers.pooling import make_pooling
+from mosharness.predictors.layers.pooling.base import Pooling
 
 STEM = "drasp_pooling"
 

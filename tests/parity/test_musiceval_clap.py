@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.predictors.clap.config import official_settings
-from mosharness.predictors.clap.mel import fill_window, log_mel
-from mosharness.predictors.clap.networks import ClapMosNetwork, from_mos_predictor, official_dimensions
-from mosharness.predictors.clap.official import NOT_NEEDED, from_laion
-from mosharness.predictors.clap.shapes import PAD, WINDOW
-from mosharness.predictors.pooling import pooling_name
+from mosharness.predictors.layers.clap.config import official_settings
+from mosharness.predictors.layers.clap.mel import fill_window, log_mel
+from mosharness.predictors.layers.clap.networks import ClapMosNetwork, from_mos_predictor, official_dimensions
+from mosharness.predictors.layers.clap.official import NOT_NEEDED, from_laion
+from mosharness.predictors.layers.clap.shapes import PAD, WINDOW
+from mosharness.predictors.layers.pooling import pooling_name
 
 Array = np.ndarray
 STEM = "musiceval_clap"

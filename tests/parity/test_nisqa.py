@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.predictors import load_predictor
 from mosharness.predictors.nisqa import Nisqa
 from mosharness.predictors.nisqa.convert import key_map, rename
@@ -155,7 +155,7 @@ def official(shared: Path) -> dict[str, Nisqa]:
 def test_every_stage_agrees_with_the_real_weights(
     official: dict[str, Nisqa], intermediates: Any, shared: Path, variant: str
 ) -> None:
-    from mosharness.harness.core.audio import read_audio
+    from mosharness.harness.audio.read import read_audio
 
     key = f"real/{variant}/flite_rms-s31"
     picture = official[variant].prepare(read_audio(shared / "data" / "tts" / "wav" / "flite_rms-s31.flac"))

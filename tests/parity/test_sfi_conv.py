@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.training.recipe import Loss, Stage
-from mosharness.predictors.sfi.conv import SfiConv1d
-from mosharness.predictors.sfi.filters import AnalogFilters, GammatoneFilters, ModulatedGaussianFilters
-from mosharness.predictors.sfi.geometry import Base, geometry
-from mosharness.predictors.sfi.neural import NeuralAnalogFilters
+from mosharness.harness.recipes.recipe import Loss, Stage
+from mosharness.predictors.layers.sfi.conv import SfiConv1d
+from mosharness.predictors.layers.sfi.filters import AnalogFilters, GammatoneFilters, ModulatedGaussianFilters
+from mosharness.predictors.layers.sfi.geometry import Base, geometry
+from mosharness.predictors.layers.sfi.neural import NeuralAnalogFilters
+from mosharness.predictors.layers.ssl.shapes import KERNELS, SIZES, STRIDES
 from mosharness.predictors.sfissl import BASE, SfiSsl
 from mosharness.predictors.sfissl.config import SfiSslConfig
 from mosharness.predictors.sfissl.convert import config_of, to_network
 from mosharness.predictors.sfissl.distill import distillation
 from mosharness.predictors.sfissl.items import Prepared
 from mosharness.predictors.sfissl.networks import make_backbone
-from mosharness.predictors.ssl.shapes import KERNELS, SIZES, STRIDES
 
 STEM = "sfi_conv"
 SAME = 0.005

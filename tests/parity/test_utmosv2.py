@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from mosharness.harness.core.resample import resample
+from mosharness.harness.audio.resample import resample
 from mosharness.predictors import load_predictor
-from mosharness.predictors.mel import mel_bank
+from mosharness.predictors.layers.mel import mel_bank
 from mosharness.predictors.utmosv2 import Utmosv2
 from mosharness.predictors.utmosv2.augment import draw_mask
 from mosharness.predictors.utmosv2.config import Architecture

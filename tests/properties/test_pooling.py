@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mosharness.predictors.pooling import POOLINGS, make_pooling
-from mosharness.predictors.pooling.attentive import DualResolution
-from mosharness.predictors.pooling.base import Pooling
+from mosharness.predictors.layers.pooling import POOLINGS, make_pooling
+from mosharness.predictors.layers.pooling.attentive import DualResolution
+from mosharness.predictors.layers.pooling.base import Pooling
 from torch import Tensor
 
 CHANNELS = 8

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from mosharness.harness.boards.ranks import ranked
 from mosharness.harness.boards.rows import board_row
-from mosharness.harness.compare import compare_results
-from mosharness.harness.comparison import SCHEMA, Pair
+from mosharness.harness.comparison.compare import compare_results
+from mosharness.harness.comparison.model import SCHEMA, Pair
 from mosharness.harness.core.errors import DataError, UnknownName, UsageError
-from mosharness.harness.evaluate import evaluate_predictions
-from mosharness.harness.measure import MeasureOptions
-from mosharness.harness.predictions import Scored, read_outside, read_truth, write_predictions
-from mosharness.harness.results import write_result
-from mosharness.harness.run import RunOptions
+from mosharness.harness.results.evaluate import evaluate_predictions
+from mosharness.harness.results.make import RunOptions
+from mosharness.harness.results.measure import MeasureOptions
+from mosharness.harness.results.predictions import Scored, read_outside, read_truth, write_predictions
+from mosharness.harness.results.store import write_result
 from mosharness.harness.stats import METRICS, bootstrap_difference, system_means
 from mosharness.harness.stats.paired import holm
 from mosharness.harness.stats.systems import group

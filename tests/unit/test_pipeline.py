@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mosharness.harness.core.audio import AudioLimits, Clip
+from mosharness.harness.audio.read import AudioLimits, Clip
 from mosharness.harness.core.errors import AudioError, CheckpointError
-from mosharness.harness.core.pipeline import ClipScore, Item, plan_batches, score_batches, source_duration
+from mosharness.harness.engine.pipeline import ClipScore, Item, plan_batches, score_batches, source_duration
 
 RATE = 16_000
 

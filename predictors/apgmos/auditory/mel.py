@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...mel import hann, mel_bank
+from ...layers.mel import hann, mel_bank
 from .config import FrontEndConfig
 from .front_end import FrontEnd
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ...ssl.backbone import SslBackbone
-from ...ssl.shapes import Size, frame_counts
+from ...layers.ssl.backbone import SslBackbone
+from ...layers.ssl.shapes import Size, frame_counts
 from .quantizer import FrameRate, SemanticQuantizer, Semantics
 
 EPSILON = 1e-7

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ....harness.core.audio import read_audio
-from ....harness.core.discover import Entry
+from ....harness.audio.discover import Entry
+from ....harness.audio.read import read_audio
+from ....harness.audio.resample import resample
 from ....harness.core.errors import AudioError, UsageError
-from ....harness.core.pipeline import default_workers
-from ....harness.core.resample import resample
-from ...ssl.shapes import SAMPLE_RATE
+from ....harness.engine.pipeline import default_workers
+from ...layers.ssl.shapes import SAMPLE_RATE
 from .distortion import SemanticDistortion
 
 CHUNK = 30 * SAMPLE_RATE

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from ....harness.audio.discover import Entry
 from ....harness.core.config import config_dict
-from ....harness.core.discover import Entry
 from ....harness.core.errors import CheckpointError, DataError, UsageError
 from ....harness.core.files import digest, file_sha256, read_json
-from ....harness.core.pipeline import default_workers
 from ....harness.core.progress import progress_bar
-from ...ssl.shapes import Size
+from ....harness.engine.pipeline import default_workers
+from ...layers.ssl.shapes import Size
 from ...trainable import exact
 from .codebook_file import FACTS, TENSORS, make_tensors, write_codebook
 from .distortion import SemanticDistortion

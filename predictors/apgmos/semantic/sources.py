@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ....harness.core.errors import CheckpointError, UsageError
 from ...base import tensors_digest
-from ...ssl.pretrained import load_pretrained
+from ...layers.ssl.pretrained import load_pretrained
 from .codebook_file import read_codebook
 from .distortion import SemanticDistortion
 from .gptsovits import read_gptsovits

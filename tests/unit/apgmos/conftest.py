@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.conformance import speech_like
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.config import StageSettings
 from mosharness.predictors.apgmos.semantics import make_semantics, semantic_digest
+from mosharness.predictors.conformance import speech_like
 
 LENGTHS_S = (1.0, 1.31, 2.0, 1.77, 2.4, 1.013)
 

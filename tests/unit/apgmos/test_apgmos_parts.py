@@ -197,7 +197,7 @@ def test_the_regression_loss_is_a_mean_over_clips_of_means_over_positions() -> N
 
 
 def test_losses_of_the_joint_stage_are_weighted_and_labels_are_on_the_decoder_s_scale(make_tiny: Make) -> None:
-    from mosharness.harness.training.recipe import Stage
+    from mosharness.harness.recipes.recipe import Stage
 
     positions = torch.tensor([[2.0, 4.0], [1.0, 3.0], [5.0, 5.0]])
     outputs = {"positions": positions, "weights": torch.full((3, 2), 0.5)}

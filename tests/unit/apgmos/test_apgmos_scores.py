@@ -11,14 +11,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mosharness.harness.conformance import check_predictor, speech_like
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import PredictionError
-from mosharness.harness.core.pipeline import ClipScore, Item, score_batches
-from mosharness.harness.training.recipe import Stage
+from mosharness.harness.engine.pipeline import ClipScore, Item, score_batches
+from mosharness.harness.recipes.recipe import Stage
 from mosharness.predictors import load_predictor
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.items import cut
+from mosharness.predictors.conformance import check_predictor, speech_like
 from mosharness.predictors.trainable import to_device
 from mosharness.predictors.training_clip import training_clip
 

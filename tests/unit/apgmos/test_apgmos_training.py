@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.conformance import speech_like
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
+from mosharness.harness.recipes.recipe import Recipe, Stage, parse_recipe, read_recipe, recipe_names
 from mosharness.harness.training import train_predictor
-from mosharness.harness.training.recipe import Recipe, Stage, parse_recipe, read_recipe, recipe_names
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.features import FrozenFeatures
 from mosharness.predictors.apgmos.semantic.distortion import SemanticDistortion
 from mosharness.predictors.base import load_tensors
+from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.training_clip import training_clip
 from mosharness.tasks import load_task
 

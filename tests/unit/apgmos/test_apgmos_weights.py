@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 from mosharness.harness.core.errors import CheckpointError, MosharnessError, PredictionError, UnknownName, UsageError
+from mosharness.harness.recipes.recipe import Recipe, Stage, parse_recipe, read_recipe
 from mosharness.harness.training import train_predictor
-from mosharness.harness.training.recipe import Recipe, Stage, parse_recipe, read_recipe
 from mosharness.predictors import load_predictor
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.config import StageSettings
 from mosharness.predictors.apgmos.semantics import named_sources
 from mosharness.predictors.base import load_tensors
-from mosharness.predictors.ssl.official import key_map
+from mosharness.predictors.layers.ssl.official import key_map
 from mosharness.tasks import load_task
 
 Make = Callable[..., Apgmos]

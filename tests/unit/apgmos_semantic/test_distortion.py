@@ -8,7 +8,7 @@ from mosharness.harness.core.errors import CheckpointError, UsageError
 from mosharness.predictors.apgmos.semantic.distortion import SemanticDistortion, normalise_by_length
 from mosharness.predictors.apgmos.semantic.origin import VqOrigin
 from mosharness.predictors.apgmos.semantic.quantizer import SemanticQuantizer, nearest, squared_distances
-from mosharness.predictors.ssl.shapes import frame_counts
+from mosharness.predictors.layers.ssl.shapes import frame_counts
 
 LENGTHS = [400, 719, 720, 6000, 3333]
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from mosharness.harness.core.audio import AudioError, AudioLimits, Clip, Finding, clip_from_array, mono, read_audio
-from mosharness.harness.core.checks import ERROR_CODES, WARNING_CODES, active_share, check_samples
+from mosharness.harness.audio.checks import ERROR_CODES, WARNING_CODES, active_share, check_samples
+from mosharness.harness.audio.read import AudioError, AudioLimits, Clip, Finding, clip_from_array, mono, read_audio
 from mosharness.harness.core.errors import UsageError
 
 RATE = 16_000

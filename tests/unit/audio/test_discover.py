@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from mosharness.harness.core.discover import AUDIO_SUFFIXES, find_audio
+from mosharness.harness.audio.discover import AUDIO_SUFFIXES, find_audio
 from mosharness.harness.core.errors import DataError, UsageError
 
 
@@ -168,6 +168,6 @@ def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr("mosharness.harness.core.discover.os.scandir", refuse)
+    monkeypatch.setattr("mosharness.harness.audio.discover.os.scandir", refuse)
     with pytest.raises(DataError, match="closed: the folder cannot be listed"):
         find_audio([tmp_path])

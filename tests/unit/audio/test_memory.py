@@ -12,7 +12,7 @@ import soundfile
 
 CHILD = """
 import re, sys
-from mosharness.harness.core.audio import AudioError, AudioLimits, clip_from_array, read_audio
+from mosharness.harness.audio.read import AudioError, AudioLimits, clip_from_array, read_audio
 import numpy as np, soundfile
 def kilobytes(name):  # not getrusage: its peak is inherited from the parent
     return int(re.search(name + r":\\s*(\\d+)", open("/proc/self/status").read())[1])

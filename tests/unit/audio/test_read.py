@@ -16,8 +16,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from mosharness.harness.core import decode
-from mosharness.harness.core.audio import (
+from mosharness.harness.audio import decode
+from mosharness.harness.audio.containers import mp3_frame
+from mosharness.harness.audio.read import (
     AudioError,
     AudioLimits,
     Header,
@@ -26,7 +27,6 @@ from mosharness.harness.core.audio import (
     read_audio,
     read_header,
 )
-from mosharness.harness.core.containers import mp3_frame
 
 
 def codes(clip):
@@ -346,7 +346,7 @@ def test_the_file_that_was_checked_is_the_file_that_is_decoded(tmp_path, tone, m
         other.replace(file)
         return opening(source)
 
-    monkeypatch.setattr("mosharness.harness.core.audio.open_decoder", swap_then_open)
+    monkeypatch.setattr("mosharness.harness.audio.read.open_decoder", swap_then_open)
     clip = read_audio(file)
     assert (clip.samples.size, clip.sample_rate) == (16_000, 16_000)
 

@@ -13,8 +13,7 @@ import torch
 import torchaudio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mosharness.harness.core.errors import UnknownName, UsageError
-from mosharness.harness.core.resample import (
+from mosharness.harness.audio.resample import (
     LARGEST_KERNEL,
     METHODS,
     TORCHAUDIO_PARAMETERS,
@@ -22,6 +21,7 @@ from mosharness.harness.core.resample import (
     kernel_bytes,
     resample,
 )
+from mosharness.harness.core.errors import UnknownName, UsageError
 
 
 def sine(frequency, sample_rate, seconds=1.0):
@@ -158,7 +158,7 @@ def test_mistakes_are_named():
 
 def test_soxr_does_not_load_torch():
     program = (
-        "import sys, numpy; from mosharness.harness.core.resample import resample;"
+        "import sys, numpy; from mosharness.harness.audio.resample import resample;"
         "resample(numpy.zeros(999, numpy.float32), 48000, 16000); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

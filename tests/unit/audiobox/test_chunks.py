@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.conformance import check_predictor, speech_like
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import UsageError
 from mosharness.predictors.audiobox import Audiobox, collate_chunks, training_crop
 from mosharness.predictors.audiobox.chunks import CHUNK, FRAMES, kept_samples, split, valid_frames
 from mosharness.predictors.audiobox.norm import ZeroPaddedGroupNorm
-from mosharness.predictors.pooling import POOLINGS
-from mosharness.predictors.ssl.shapes import frame_counts
+from mosharness.predictors.conformance import check_predictor, speech_like
+from mosharness.predictors.layers.pooling import POOLINGS
+from mosharness.predictors.layers.ssl.shapes import frame_counts
 
 LENGTHS = (1, 320, 321, 400, 60_000, 159_360, 159_361, 159_761, 160_000)
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.errors import CheckpointError, HubError, UsageError
 from mosharness.predictors import load_predictor
 from mosharness.predictors.audiobox import Audiobox, initialise
 from mosharness.predictors.audiobox.config import StageSettings
 from mosharness.predictors.audiobox.convert import AXES, COMMIT, default_pooling, download, key_map
 from mosharness.predictors.base import save_tensors
-from mosharness.predictors.ssl.official import key_map as wavlm_keys
+from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.layers.ssl.official import key_map as wavlm_keys
 
 TRANSFORM = {"CE": (5.1, 1.9), "CU": (5.7, 1.8), "PC": (3.2, 1.87), "PQ": (6.6, 1.5)}
 SETTINGS: dict[str, Any] = {

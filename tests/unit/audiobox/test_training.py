@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mosharness.harness.core.config import read_yaml
-from mosharness.harness.training.recipe import Stage, read_recipe
+from mosharness.harness.recipes.recipe import Stage, read_recipe
 from mosharness.predictors import load_predictor
 from mosharness.predictors.audiobox import Audiobox, label_statistics, standardised_loss
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mosharness.harness.results import SCHEMA, write_result
+from mosharness.harness.results.store import SCHEMA, write_result
 from mosharness.tasks.base import SplitInfo, TaskCard
 
 DIGEST = "sha256:" + "ab" * 32

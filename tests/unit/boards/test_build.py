@@ -11,7 +11,7 @@ from mosharness.harness.boards.published import BACKGROUND, NAMES, place, read_p
 from mosharness.harness.cli import leaderboard
 from mosharness.harness.core.errors import CheckFailed, DataError, UnknownName, UsageError
 from mosharness.harness.core.files import read_csv
-from mosharness.harness.results import write_result
+from mosharness.harness.results.store import write_result
 from typer.testing import CliRunner
 
 TASKS = ("bvcc", "somos", "somos_full", "musiceval", "aes_natural", "nisqa", "multisr", "demo", "folder")

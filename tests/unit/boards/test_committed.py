@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mosharness.harness.boards import check_boards, make_boards
-from mosharness.harness.results import find_results
-from mosharness.harness.verify import verify_result
+from mosharness.harness.results.store import find_results
+from mosharness.harness.results.verify import verify_result
 
 
 def test_the_committed_pages_are_fresh(repository: Path) -> None:

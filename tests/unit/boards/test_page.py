@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mosharness.harness.boards import boards_csv, boards_json, boards_latex
 from mosharness.harness.boards.index import index_page
-from mosharness.harness.boards.markdown import html_text, latex_text, markdown_text, plain, table
 from mosharness.harness.boards.page import task_page
 from mosharness.harness.boards.published import PublishedRow
+from mosharness.harness.core.markdown import html_text, latex_text, markdown_text, plain, table
 
 HOSTILE = [
     "a|b|c",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from mosharness.harness.boards.comparable import comparable_groups
 from mosharness.harness.boards.contamination import contamination
 from mosharness.harness.boards.rows import board_row, collect_rows
+from mosharness.harness.comparison.comparable import comparable_groups
 from mosharness.harness.core.errors import DataError
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 import torch
-from mosharness.predictors.clap.official import OWN
+from mosharness.predictors.layers.clap.official import OWN
 
 BACK = (
     (r"^text_model\.", "text_branch."),

@@ -13,14 +13,14 @@ import torch
 
 sys.path.append(str(Path(__file__).parent))
 from laion_names import to_laion
-from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.errors import CheckpointError, HubError, UsageError
-from mosharness.predictors.clap.backbone import ClapBackbone, distinct
-from mosharness.predictors.clap.mel import fill_window, log_mel
-from mosharness.predictors.clap.official import JOINED, from_laion, rename
-from mosharness.predictors.clap.pretrained import PUBLISHED, load_pretrained
-from mosharness.predictors.clap.shapes import FRAMES, HIGHEST_HZ, LOWEST_HZ, N_MELS, PAD, SAMPLE_RATE, WINDOW
-from mosharness.predictors.clap.tokenizer import ROBERTA, PromptTokenizer, byte_tokenizer, load_tokenizer
+from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.layers.clap.backbone import ClapBackbone, distinct
+from mosharness.predictors.layers.clap.mel import fill_window, log_mel
+from mosharness.predictors.layers.clap.official import JOINED, from_laion, rename
+from mosharness.predictors.layers.clap.pretrained import PUBLISHED, load_pretrained
+from mosharness.predictors.layers.clap.shapes import FRAMES, HIGHEST_HZ, LOWEST_HZ, N_MELS, PAD, SAMPLE_RATE, WINDOW
+from mosharness.predictors.layers.clap.tokenizer import ROBERTA, PromptTokenizer, byte_tokenizer, load_tokenizer
 
 PROMPTS = ("slow piano", 'a "quoted" drum loop, 140 bpm', "Streicher, wärmer – 5%")
 

@@ -14,22 +14,22 @@ import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "clap"))
 from laion_names import to_laion
-from mosharness.harness.conformance import check_predictor, speech_like
-from mosharness.harness.core.audio import AudioLimits, Clip, clip_from_array
+from mosharness.harness.audio.read import AudioLimits, Clip, clip_from_array
+from mosharness.harness.audio.resample import resample
 from mosharness.harness.core.errors import AudioError, CheckpointError, PredictionError, UnknownName, UsageError
-from mosharness.harness.core.pipeline import Item, score_batches
-from mosharness.harness.core.resample import resample
-from mosharness.harness.predict import read_manifest
+from mosharness.harness.engine.pipeline import Item, score_batches
+from mosharness.harness.engine.predict import read_manifest
+from mosharness.harness.recipes.recipe import Stage, read_recipe
 from mosharness.harness.study import read_study
-from mosharness.harness.training.recipe import Stage, read_recipe
 from mosharness.predictors import PREDICTORS, load_predictor
 from mosharness.predictors.audiobox.convert import key_map as audiobox_names
 from mosharness.predictors.base import save_tensors
-from mosharness.predictors.clap.mel import fill_window, log_mel
-from mosharness.predictors.clap.mos import ClapMos
+from mosharness.predictors.conformance import check_predictor, speech_like
 from mosharness.predictors.drasp import Drasp
-from mosharness.predictors.pooling import PAPER_POOLINGS, POOLINGS
-from mosharness.predictors.ssl.official import key_map as wavlm_names
+from mosharness.predictors.layers.clap.mel import fill_window, log_mel
+from mosharness.predictors.layers.clap.mos import ClapMos
+from mosharness.predictors.layers.pooling import PAPER_POOLINGS, POOLINGS
+from mosharness.predictors.layers.ssl.official import key_map as wavlm_names
 
 RATE = 16_000
 WAVES = [speech_like(0.4 + 0.3 * at, RATE, at) for at in range(3)]

@@ -11,9 +11,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 from mosharness.harness.core.errors import UsageError
-from mosharness.harness.core.pipeline import ClipScore, Item, plan_batches
 from mosharness.harness.engine.cache import PredictionCache
 from mosharness.harness.engine.journal import Journal
+from mosharness.harness.engine.pipeline import ClipScore, Item, plan_batches
 from mosharness.harness.engine.score import score_items
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mosharness.harness.core import hub as core_hub
+from mosharness.harness.hub import hub as core_hub
 
 from .server import LocalHub
 

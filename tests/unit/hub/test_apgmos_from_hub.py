@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.conformance import speech_like
 from mosharness.predictors import load_predictor
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.config import StageSettings
 from mosharness.predictors.apgmos.semantics import make_semantics, semantic_digest
+from mosharness.predictors.conformance import speech_like
 
 from .server import LocalHub
 

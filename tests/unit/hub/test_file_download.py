@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mosharness.harness.core import hub
 from mosharness.harness.core.errors import HubError
-from mosharness.harness.core.hub import Download, fetch_file
+from mosharness.harness.hub import hub
+from mosharness.harness.hub.hub import Download, fetch_file
 
 from .server import LocalHub
 

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from mosharness.harness.core import hub
 from mosharness.harness.core.errors import HubError
-from mosharness.harness.core.hub import describe_cache, fetch_snapshot
+from mosharness.harness.hub import hub
+from mosharness.harness.hub.hub import describe_cache, fetch_snapshot
 
 from .server import COMMIT, LocalHub
 from .test_file_download import sentence
@@ -194,7 +194,7 @@ def test_transformers_and_datasets_read_the_fetched_folders_with_the_network_swi
     asked = list(served.asked)
     code = """
 import sys
-from mosharness.harness.core.hub import set_offline
+from mosharness.harness.hub.hub import set_offline
 set_offline(True)
 import datasets, transformers
 print(transformers.AutoConfig.from_pretrained(sys.argv[1], local_files_only=True).hidden_size)

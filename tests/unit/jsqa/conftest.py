@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.conformance import speech_like
-from mosharness.harness.training.recipe import Recipe, parse_recipe
+from mosharness.harness.recipes.recipe import Recipe, parse_recipe
+from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.jsqa import Jsqa
 
 TINIEST = {"preset": "tiny", "base_filters": 8, "num_layers": 4}

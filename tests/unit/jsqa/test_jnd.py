@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.errors import DataError, DataMissing, UsageError
+from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.jsqa import jnd
 from mosharness.predictors.jsqa.jnd import check_jnd, measure, pesq_score, read_listening, si_sdr, wilson
 from mosharness.predictors.jsqa.mixing import mix

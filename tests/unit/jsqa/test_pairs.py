@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from mosharness.harness.conformance import speech_like
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
+from mosharness.harness.audio.unlabelled import StoredClip, unlabelled_clips
 from mosharness.harness.core.config import build_config
 from mosharness.harness.core.errors import AudioError, DataError, UnknownName, UsageError
-from mosharness.harness.core.unlabelled import StoredClip, unlabelled_clips
 from mosharness.harness.pairs import differences, pairs_of, plan_pairs
-from mosharness.harness.training.recipe import Recipe, Stage
+from mosharness.harness.recipes.recipe import Recipe, Stage
+from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.jsqa import Jsqa
 from mosharness.predictors.jsqa.config import PairSettings, StageSettings, pair_settings
 from mosharness.predictors.jsqa.mixing import power
@@ -205,7 +205,7 @@ def test_a_row_is_read_where_it_lies() -> None:
 
 
 def test_rows_of_a_data_set_have_names_of_their_own() -> None:
-    from mosharness.harness.core.unlabelled import _names
+    from mosharness.harness.audio.unlabelled import _names
 
     paths = ["a.CH1.wav", None, "x/b.flac", "y/b.flac", "c.wav", "c.flac", "", "00000001-c.wav", "/r/d.wav", "00000001"]
     names = _names(paths)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
+from mosharness.harness.recipes.recipe import Recipe, Stage, read_recipe, recipe_names
 from mosharness.harness.training import train_predictor
-from mosharness.harness.training.recipe import Recipe, Stage, read_recipe, recipe_names
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors import load_predictor
 from mosharness.predictors.base import load_tensors

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from mosharness.harness.conformance import speech_like
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import AudioError, UnknownName, UsageError
 from mosharness.predictors import load_predictor
 from mosharness.predictors.audiobox import Audiobox
-from mosharness.predictors.pooling import PAPER_POOLINGS, POOLINGS, make_pooling, pooling_name
-from mosharness.predictors.pooling.attentive import Attentive, DualResolution, SegmentalAttentive
-from mosharness.predictors.pooling.base import VARIANCE_FLOOR, require_frames
+from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.layers.pooling import PAPER_POOLINGS, POOLINGS, make_pooling, pooling_name
+from mosharness.predictors.layers.pooling.attentive import Attentive, DualResolution, SegmentalAttentive
+from mosharness.predictors.layers.pooling.base import VARIANCE_FLOOR, require_frames
 from mosharness.predictors.sslmos import SslMos
 from torch import Tensor
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.core.audio import Clip
+from mosharness.harness.audio.read import Clip
 from mosharness.harness.core.errors import (
     AudioError,
     CheckpointError,
@@ -18,7 +18,7 @@ from mosharness.harness.core.errors import (
     UnknownName,
     UsageError,
 )
-from mosharness.harness.core.pipeline import Item
+from mosharness.harness.engine.pipeline import Item
 from mosharness.predictors import PREDICTORS, Predictor, PredictorCard, load_predictor, resolve_device
 from mosharness.predictors.base import check_tensors, load_tensors, save_tensors, tensors_digest
 

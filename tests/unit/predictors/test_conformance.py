@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.conformance import CHECKS, check_predictor, speech_like
-from mosharness.harness.core.audio import Clip
+from mosharness.harness.audio.read import Clip
 from mosharness.harness.core.errors import AudioError
 from mosharness.predictors import Predictor, PredictorCard, load_predictor
+from mosharness.predictors.conformance import CHECKS, check_predictor, speech_like
 
 
 class Loudness(Predictor):

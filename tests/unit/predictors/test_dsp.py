@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.errors import CheckpointError, DataError, PredictionError
 from mosharness.predictors import load_predictor
 from mosharness.predictors.base import save_tensors
+from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.dsp import Dsp
 from mosharness.predictors.dsp.features import FEATURES, extract
 from mosharness.predictors.dsp.ridge import PENALTIES, fit_ridge

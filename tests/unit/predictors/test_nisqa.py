@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import AudioError, CheckpointError, UnknownName, UsageError
 from mosharness.predictors import load_predictor
-from mosharness.predictors.mel import hann, hertz_to_mel, mel_bank, mel_to_hertz
+from mosharness.predictors.layers.mel import hann, hertz_to_mel, mel_bank, mel_to_hertz
 from mosharness.predictors.nisqa import Nisqa, NisqaTts
 from mosharness.predictors.nisqa.config import NisqaConfig
 from mosharness.predictors.nisqa.convert import PUBLISHED, download, key_map, settings_from_args
@@ -152,7 +152,7 @@ def test_a_sampling_rate_whose_window_exceeds_the_transform_is_refused_with_the_
 
 
 def test_a_fixed_sample_rate_scores_like_the_resampled_wave() -> None:
-    from mosharness.harness.core.resample import resample
+    from mosharness.harness.audio.resample import resample
 
     wave = noise(0.7, 22_050)
     resampled = resample(wave, 22_050, 16_000, "soxr_hq").samples

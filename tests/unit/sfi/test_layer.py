@@ -12,12 +12,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from mosharness.harness.core.errors import UsageError
-from mosharness.predictors.sfi.conv import SfiConv1d
-from mosharness.predictors.sfi.design import design_matrix, frequency_points
-from mosharness.predictors.sfi.filters import GammatoneFilters, ModulatedGaussianFilters
-from mosharness.predictors.sfi.fit import fit_kernel
-from mosharness.predictors.sfi.geometry import Base, geometry, is_supported, nearest_rate
-from mosharness.predictors.sfi.neural import NeuralAnalogFilters
+from mosharness.predictors.layers.sfi.conv import SfiConv1d
+from mosharness.predictors.layers.sfi.design import design_matrix, frequency_points
+from mosharness.predictors.layers.sfi.filters import GammatoneFilters, ModulatedGaussianFilters
+from mosharness.predictors.layers.sfi.fit import fit_kernel
+from mosharness.predictors.layers.sfi.geometry import Base, geometry, is_supported, nearest_rate
+from mosharness.predictors.layers.sfi.neural import NeuralAnalogFilters
 
 RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import CheckpointError, UsageError
 from mosharness.predictors import load_predictor
 from mosharness.predictors.sfissl import SfiSsl

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.audio import Header, clip_from_array
+from mosharness.harness.audio.read import Header, clip_from_array
 from mosharness.harness.core.errors import CheckpointError, UsageError
+from mosharness.harness.recipes.recipe import Loss, Stage, read_recipe, recipe_names
 from mosharness.harness.training import stage as stage_module
 from mosharness.harness.training import train_predictor
 from mosharness.harness.training.data import DevSet, Example
 from mosharness.harness.training.feed import Feed
 from mosharness.harness.training.monitor import loss_on_dev
-from mosharness.harness.training.recipe import Loss, Stage, read_recipe, recipe_names
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.base import load_tensors
+from mosharness.predictors.layers.ssl.backbone import SslBackbone
 from mosharness.predictors.sfissl import SfiSsl, distill
 from mosharness.predictors.sfissl.distill import state_errors
 from mosharness.predictors.sfissl.listeners import with_listeners
 from mosharness.predictors.sfissl.optimiser import ScheduleFreeRAdam
-from mosharness.predictors.ssl.backbone import SslBackbone
 from mosharness.predictors.training_clip import training_clip
 from mosharness.tasks import load_task
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.conformance import speech_like
 from mosharness.harness.core.errors import UnknownName, UsageError
-from mosharness.predictors.ssl.backbone import SslBackbone
-from mosharness.predictors.ssl.norm import group_norm_by_length
-from mosharness.predictors.ssl.pooling import MeanPooling, frame_mask, make_pooling
-from mosharness.predictors.ssl.shapes import SHORTEST, frame_counts, normalise, transformers_config
+from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.layers.ssl.backbone import SslBackbone
+from mosharness.predictors.layers.ssl.norm import group_norm_by_length
+from mosharness.predictors.layers.ssl.pooling import MeanPooling, frame_mask, make_pooling
+from mosharness.predictors.layers.ssl.shapes import SHORTEST, frame_counts, normalise, transformers_config
 
 KINDS = ("wav2vec2", "hubert", "wavlm")
 MINIATURES = [(kind, size) for kind in KINDS for size in ("tiny", "tiny_large")]

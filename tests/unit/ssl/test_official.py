@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from mosharness.harness.core import hub
 from mosharness.harness.core.errors import CheckpointError, HubError, UsageError
-from mosharness.predictors.ssl import pretrained
-from mosharness.predictors.ssl.backbone import SslBackbone
-from mosharness.predictors.ssl.official import PLAIN, from_fairseq, key_map, load_state, new_weight_norm
-from mosharness.predictors.ssl.pretrained import load_pretrained
-from mosharness.predictors.ssl.shapes import SIZES
+from mosharness.harness.hub import hub
+from mosharness.predictors.layers.ssl import pretrained
+from mosharness.predictors.layers.ssl.backbone import SslBackbone
+from mosharness.predictors.layers.ssl.official import PLAIN, from_fairseq, key_map, load_state, new_weight_norm
+from mosharness.predictors.layers.ssl.pretrained import load_pretrained
+from mosharness.predictors.layers.ssl.shapes import SIZES
 
 KINDS = ("wav2vec2", "hubert", "wavlm")
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.conformance import check_predictor, speech_like
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import AudioError, CheckpointError, UnknownName, UsageError
-from mosharness.harness.training.recipe import Loss, Stage, read_recipe
+from mosharness.harness.recipes.recipe import Loss, Stage, read_recipe
 from mosharness.predictors import load_predictor
-from mosharness.predictors.ssl.official import key_map
-from mosharness.predictors.ssl.shapes import SIZES
+from mosharness.predictors.conformance import check_predictor, speech_like
+from mosharness.predictors.layers.ssl.official import key_map
+from mosharness.predictors.layers.ssl.shapes import SIZES
 from mosharness.predictors.sslmos import SslMos
 from mosharness.predictors.sslmos.networks import fill_up
 from mosharness.predictors.trainable import pad

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))
 from layout_audio import write_wav
-from mosharness.harness.core.discover import find_audio
+from mosharness.harness.audio.discover import find_audio
 from mosharness.harness.core.errors import DataError, DataMissing, UnknownName, UsageError
 from mosharness.tasks import load_task
 from mosharness.tasks.base import TaskSplit

@@ -50,7 +50,7 @@ def rated(tmp_path_factory: pytest.TempPathFactory, write_wave: Callable[..., Pa
 @pytest.fixture
 def recipe() -> Callable[..., Any]:
     """A recipe from plain values: ``recipe({"epochs": 2, ...}, stages=[...], seed=0)``."""
-    from mosharness.harness.training.recipe import Recipe, parse_recipe
+    from mosharness.harness.recipes.recipe import Recipe, parse_recipe
 
     def make(train: dict[str, Any] | None = None, seed: int = 0, **rest: Any) -> Recipe:
         defaults = {"losses": ["l1"], "epochs": 3, "batch": 4, "optimizer": {"name": "adamw", "lr": 0.01}}

@@ -213,7 +213,7 @@ def test_a_stored_data_set_trains_like_the_files_it_holds(
 
 
 def toynet_limits() -> Any:
-    from mosharness.harness.core.audio import AudioLimits
+    from mosharness.harness.audio.read import AudioLimits
 
     return AudioLimits(max_seconds=60.0)
 

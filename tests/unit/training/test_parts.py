@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import DataError, UnknownName, UsageError
-from mosharness.harness.training.features import FeatureCache
+from mosharness.harness.engine.features import FeatureCache
+from mosharness.harness.recipes.recipe import Batch, Loss, Schedule, Stop, parse_recipe, read_recipe
 from mosharness.harness.training.folds import make_folds
 from mosharness.harness.training.losses import LOSSES, check_loss, named_loss
 from mosharness.harness.training.monitor import Judgement, judge
 from mosharness.harness.training.optimisers import rate_at
 from mosharness.harness.training.plan import plan_epoch, share, windows
-from mosharness.harness.training.recipe import Batch, Loss, Schedule, Stop, parse_recipe, read_recipe
 
 LENGTHS = [0.5 + 0.37 * (7 * at % 23) for at in range(101)]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from mosharness.harness.core.audio import Clip
+from mosharness.harness.audio.read import Clip
 from mosharness.harness.core.errors import AudioError
-from mosharness.harness.training.recipe import Stage
+from mosharness.harness.recipes.recipe import Stage
 from mosharness.predictors.base import PredictorCard
 from mosharness.predictors.trainable import Trainable, mix_tensors, pad
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.conformance import speech_like
+from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.utmosv2 import Utmosv2
 from mosharness.predictors.utmosv2.empty import empty_weights
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from mosharness.harness.conformance import check_predictor
-from mosharness.harness.core.audio import Clip, clip_from_array
+from mosharness.harness.audio.read import Clip, clip_from_array
 from mosharness.harness.core.errors import AudioError, MosharnessError, PredictionError, UnknownName, UsageError
-from mosharness.harness.core.pipeline import Item, score_batches
+from mosharness.harness.engine.pipeline import Item, score_batches
+from mosharness.predictors.conformance import check_predictor
 from mosharness.predictors.utmosv2 import DOMAINS, Utmosv2
 from mosharness.predictors.utmosv2.config import SIZES, Architecture
 from mosharness.predictors.utmosv2.draws import content_generator, cut, draw, tiled_length
@@ -203,7 +203,7 @@ def test_sixteen_clips_of_sixteen_lengths_score_the_same_in_one_batch_and_alone(
 ) -> None:
     """The full size, with weights that keep the signal alive through all layers."""
     import torch
-    from mosharness.harness.conformance import speech_like
+    from mosharness.predictors.conformance import speech_like
 
     with torch.random.fork_rng():
         torch.manual_seed(5)

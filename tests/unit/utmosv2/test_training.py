@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.audio import clip_from_array
+from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import CheckpointError, UnknownName, UsageError
+from mosharness.harness.recipes.recipe import Stage, read_recipe, recipe_names
 from mosharness.harness.training import train_predictor
 from mosharness.harness.training.losses import named_loss
-from mosharness.harness.training.recipe import Stage, read_recipe, recipe_names
 from mosharness.predictors import load_predictor
 from mosharness.predictors.training_clip import training_clip
 from mosharness.predictors.utmosv2 import DOMAINS, Utmosv2

@@ -1,0 +1,1 @@
+"""Audio: find files, read, decode and check them, resample."""

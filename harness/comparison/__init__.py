@@ -1,0 +1,1 @@
+"""Comparison: which stored results may be compared, and which is better."""

@@ -1,0 +1,71 @@
+"""Where a result came from: versions, commit, device. No machine name, user or path."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("datasets", "numpy", "scipy", "soundfile", "soxr", "torch", "torchaudio", "transformers")
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that scores and figures depend on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def source_commit() -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of the checkout this package runs from; ``(None, None)`` when it is no checkout of ours."""
+    folder = Path(__file__).resolve().parents[1]
+    try:
+        top = _git(folder, "rev-parse", "--show-toplevel")
+        if Path(top).resolve() != folder.parent:
+            return None, None
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", "harness", "predictors", "tasks")
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    return commit, bool(changed)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder.parent), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+
+
+def own_version() -> str:
+    """The installed version of mosharness."""
+    try:
+        return version("mosharness")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def device_name(device: str) -> str:
+    """``cpu``, or the name of the GPU."""
+    if not device.startswith("cuda"):
+        return device
+    import torch
+
+    return str(torch.cuda.get_device_name(device))
+
+
+def provenance(device: str = "cpu") -> dict[str, Any]:
+    """The ``provenance`` part of a result."""
+    commit, dirty = source_commit()
+    return {
+        "mosharness": own_version(),
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "packages": package_versions(),
+        "device": device_name(device),
+    }

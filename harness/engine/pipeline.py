@@ -1,0 +1,293 @@
+"""From audio sources to scores: plan batches, decode ahead in threads, score, one row per clip whatever happens.
+
+The plan is a pure function of durations, ids and limits. A batch that was planned is always scored with the same
+clips, in the same order, so that a run that was interrupted and resumed computes the very same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..audio.read import AudioLimits, Clip, clip_from_array, read_audio, read_header
+from ..core.errors import AudioError, MosharnessError
+
+Source = str | Path | bytes | tuple[np.ndarray, int]
+"""A path, an encoded file's bytes, or ``(samples, sample_rate)``."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One clip to score: its id, where its audio is, and the text it was made from where that is known."""
+
+    utterance_id: str
+    source: Source
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """What became of one clip.
+
+    Attributes:
+        utterance_id: Id of the clip.
+        scores: One float per dimension; all NaN when failed.
+        duration_s: Seconds of audio as decoded; NaN when it could not be decoded.
+        sample_rate: Native sampling rate in Hz; 0 when it could not be decoded.
+        status: ``ok``, ``warning`` or ``failed``.
+        reason: What was noticed; never empty unless ``ok``.
+        content: Digest of the decoded audio (and text, where it counts); empty when it could not be decoded.
+        cached: Whether the scores came from the prediction cache.
+    """
+
+    utterance_id: str
+    scores: tuple[float, ...]
+    duration_s: float
+    sample_rate: int
+    status: str
+    reason: str
+    content: str = ""
+    cached: bool = False
+
+
+class Scorer(Protocol):
+    """The part of a predictor that the pipeline uses (see ``predictors/base.py``)."""
+
+    dimensions: tuple[str, ...]
+
+    def limits(self) -> AudioLimits: ...
+    def prepare_clip(self, clip: Clip) -> Any: ...
+    def score(self, batch: Sequence[Any]) -> np.ndarray: ...
+
+
+class ScoreCache(Protocol):
+    """Finished scores by digest of the decoded audio."""
+
+    def get(self, content: str) -> tuple[float, ...] | None: ...
+
+
+def plan_batches(
+    durations: Sequence[float], ids: Sequence[str], *, max_clips: int, max_seconds: float
+) -> list[tuple[int, ...]]:
+    """Cut clips into batches of similar length, longest first so that a lack of memory shows at once.
+
+    Args:
+        durations: Seconds per clip, NaN or 0 where unknown (these come last).
+        ids: Utterance ids; equal durations are ordered by id, so the order of the input never matters.
+        max_clips: Most clips in a batch.
+        max_seconds: Most padded seconds in a batch (clips times the longest); a longer clip gets a batch of its own.
+
+    Returns:
+        Batches of positions into ``durations``; together every position once.
+
+    Example:
+        >>> plan_batches([2.0, 9.0, 2.5, 8.0], ["a", "b", "c", "d"], max_clips=8, max_seconds=18.0)
+        [(1, 3), (2, 0)]
+    """
+    known = [value if math.isfinite(value) else 0.0 for value in durations]
+    batches: list[tuple[int, ...]] = []
+    current: list[int] = []
+    for position in sorted(range(len(known)), key=lambda index: (-known[index], ids[index])):
+        padded = (len(current) + 1) * known[current[0]] if current else 0.0
+        if current and (len(current) >= max_clips or padded > max_seconds):
+            batches.append(tuple(current))
+            current = []
+        current.append(position)
+    if current:
+        batches.append(tuple(current))
+    return batches
+
+
+def source_duration(source: Source) -> float:
+    """Seconds of a source by its shape or header; 0 when that cannot be read (the reader will say why)."""
+    try:
+        if isinstance(source, tuple):
+            return float(len(source[0]) / source[1])
+        return read_header(source).duration_s
+    except (AudioError, TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_workers() -> int:
+    """Decoding threads: one per usable core, between 2 and 8."""
+    return max(2, min(8, usable_cores()))
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    clip: Clip | None
+    prepared: Any = None
+    cached: tuple[float, ...] | None = None
+    failure: str = ""
+
+
+def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | None, content: bool) -> _Loaded:
+    """Decode and prepare one clip; a clip that cannot be used is a result, not an exception."""
+    clip = None
+    try:
+        if isinstance(item.source, tuple):
+            clip = clip_from_array(item.source[0], item.source[1], name=item.utterance_id, limits=limits)
+        else:
+            clip = read_audio(item.source, limits)
+        if item.text and getattr(scorer, "uses_text", False):
+            clip = replace(clip, text=item.text)
+        if content:
+            _ = clip.content_sha256  # digested here, in the decoding thread; the clip keeps it
+        hit = cache.get(clip.scored_sha256) if cache is not None else None
+        if hit is not None:
+            return _Loaded(clip, cached=hit)
+        return _Loaded(clip, scorer.prepare_clip(clip))
+    except AudioError as error:
+        return _Loaded(clip, failure=f"{error.code}: {error.reason}")
+    except MosharnessError:
+        raise
+    except Exception as error:
+        return _Loaded(clip, failure=_internal(error))
+
+
+def _internal(error: Exception) -> str:
+    message = " ".join(str(error).split())[:300]
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
+        return "out_of_memory: not enough memory for this clip"
+    return f"predictor_error: {type(error).__name__}: {message}"
+
+
+def score_batches(
+    scorer: Scorer,
+    items: Sequence[Item],
+    batches: Sequence[Sequence[int]],
+    *,
+    cache: ScoreCache | None = None,
+    workers: int | None = None,
+    ahead: int = 2,
+    content: bool = True,
+) -> Iterator[list[ClipScore]]:
+    """Score planned batches one after the other while the next ones are decoded.
+
+    A predictor with ``parallel_score`` on the CPU is scored clip by clip in the threads that decode; every other one
+    in the calling thread, batch by batch. In the threads torch runs single-threaded: several clips at once use the
+    cores better than several threads on one small product, and a score does not depend on the number of cores.
+
+    Args:
+        scorer: The predictor.
+        items: All clips.
+        batches: Batches of positions into ``items``, as planned; each yields one list in the same order.
+        cache: Where finished scores may be found. Hits are left out of the batch.
+        workers: Decoding threads; where they also score, by default one per usable core.
+        ahead: How many batches are decoded in advance; bounds memory.
+        content: Whether to digest the decoded audio (the results' ``content`` is empty otherwise).
+
+    Yields:
+        One :class:`ClipScore` per clip of the batch.
+    """
+    limits = scorer.limits()
+    content = content or cache is not None
+    in_threads = getattr(scorer, "parallel_score", False) and getattr(scorer, "device", "cpu") == "cpu"
+    pool, restore = _pool(workers or (usable_cores() if in_threads else default_workers()))
+    pending: deque[tuple[Sequence[int], list[Future[Any]]]] = deque()
+    waiting = iter(batches)
+
+    def task(at: int) -> Any:
+        loaded = _load(scorer, items[at], limits, cache, content)
+        return _score_batch(scorer, [items[at]], [loaded], content)[0] if in_threads else loaded
+
+    def submit() -> None:
+        batch = next(waiting, None)
+        if batch is not None:
+            pending.append((batch, [pool.submit(task, at) for at in batch]))
+
+    try:
+        for _ in range(ahead + 1):
+            submit()
+        while pending:
+            batch, futures = pending.popleft()
+            done = [future.result() for future in futures]
+            submit()
+            yield done if in_threads else _score_batch(scorer, [items[at] for at in batch], done, content)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        restore()
+
+
+def _pool(workers: int) -> tuple[ThreadPoolExecutor, Callable[[], None]]:
+    """Threads in which torch, if it is loaded, runs single-threaded; and what puts its global setting back."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return ThreadPoolExecutor(workers, thread_name_prefix="decode"), lambda: None
+    threads = torch.get_num_threads()  # fixes the setting of this thread, which the others then do not change
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode", initializer=torch.set_num_threads, initargs=(1,))
+    return pool, lambda: torch.set_num_threads(threads)
+
+
+def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded], content: bool) -> list[ClipScore]:
+    to_score = [at for at, one in enumerate(loaded) if not one.failure and one.cached is None]
+    results: dict[int, tuple[float, ...] | str] = {}
+    if to_score:
+        try:
+            scores = _checked(scorer, [loaded[at].prepared for at in to_score])
+            results = {at: tuple(map(float, row)) for at, row in zip(to_score, scores, strict=True)}
+        except Exception as error:
+            if isinstance(error, MosharnessError) and not isinstance(error, AudioError):
+                raise
+            results = {at: _score_alone(scorer, loaded[at].prepared) for at in to_score}
+    rows = []
+    for at, (item, one) in enumerate(zip(items, loaded, strict=True)):
+        outcome = one.failure or (one.cached if one.cached is not None else results[at])
+        row = _row(item, one, outcome, len(scorer.dimensions), content)
+        rows.append(_with_findings(row, scorer, one.clip))
+    return rows
+
+
+def _with_findings(row: ClipScore, scorer: Scorer, clip: Clip | None) -> ClipScore:
+    """What the predictor itself notices about a clip that it scored, as a warning."""
+    find = getattr(scorer, "findings", None)
+    found = find(clip) if find is not None and clip is not None and row.status != "failed" else ()
+    if not found:
+        return row
+    return replace(row, status="warning", reason="; ".join(filter(None, [row.reason, *map(str, found)])))
+
+
+def _checked(scorer: Scorer, prepared: list[Any]) -> np.ndarray:
+    scores = np.asarray(scorer.score(prepared), dtype=np.float64)
+    expected = (len(prepared), len(scorer.dimensions))
+    if scores.shape != expected:
+        raise ValueError(f"the predictor returned shape {scores.shape} instead of {expected}")
+    return scores
+
+
+def _score_alone(scorer: Scorer, prepared: Any) -> tuple[float, ...] | str:
+    """A batch failed: each clip once more on its own, so that one bad clip does not take the others with it."""
+    try:
+        return tuple(map(float, _checked(scorer, [prepared])[0]))
+    except AudioError as error:
+        return f"{error.code}: {error.reason}"
+    except Exception as error:
+        return _internal(error)
+
+
+def _row(item: Item, one: _Loaded, outcome: tuple[float, ...] | str, dimensions: int, with_content: bool) -> ClipScore:
+    clip = one.clip
+    duration, rate = (clip.duration_s, clip.sample_rate) if clip is not None else (math.nan, 0)
+    content = clip.scored_sha256 if clip is not None and with_content else ""
+    if not isinstance(outcome, str) and not all(map(math.isfinite, outcome)):
+        outcome = f"not_finite: the predictor returned {', '.join(map(str, outcome))}"
+    if isinstance(outcome, str):
+        return ClipScore(item.utterance_id, (math.nan,) * dimensions, duration, rate, "failed", outcome, content)
+    notes = clip.reason if clip is not None else ""
+    status = "warning" if notes else "ok"
+    cached = one.cached is not None
+    return ClipScore(item.utterance_id, outcome, duration, rate, status, notes, content, cached)

@@ -1,0 +1,194 @@
+"""Score unlabelled audio: files, folders, manifests; one row per clip, whatever happens to it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..audio.discover import Entry, find_audio, utterance_id
+from ..core.errors import DataError, UsageError
+from ..core.files import atomic_write, csv_cell, dump_json, read_csv, write_csv
+from ..results.predictions import write_parquet
+from .pipeline import ClipScore, Item
+
+if TYPE_CHECKING:
+    from ...predictors.base import Predictor
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What to score, and a sentence on what was passed over (empty when nothing was)."""
+
+    entries: tuple[Entry, ...]
+    passed_over: str
+
+
+def collect(paths: Sequence[str], listed: Sequence[str] = ()) -> Collected:
+    """Resolve command-line paths.
+
+    Args:
+        paths: Audio files, folders, and manifests (``.csv`` with a ``path`` column, paths relative to the manifest).
+        listed: Further paths, one per entry (a list read from standard input).
+
+    Raises:
+        UsageError: For a path that does not exist, or nothing to score.
+        DataError: For a folder without audio or a manifest that cannot be used.
+    """
+    plain: list[str] = []
+    entries: list[Entry] = []
+    for path in paths:
+        if Path(path).suffix.lower() == ".csv" and not Path(path).is_dir():
+            entries += read_manifest(Path(path))
+        else:
+            plain.append(path)
+    plain += [path for path in listed if path]
+    passed_over = ""
+    if plain:
+        discovery = find_audio(plain)
+        entries += discovery.entries
+        passed_over = discovery.describe_ignored()
+    if not entries:
+        raise UsageError("nothing to score: give audio files, folders or a manifest")
+    seen: dict[str, Path] = {}
+    for entry in entries:
+        if entry.utterance_id in seen:
+            raise DataError(
+                f'{entry.path} and {seen[entry.utterance_id]} would both be called "{entry.utterance_id}"; name them '
+                "in one manifest with an utterance_id column"
+            )
+        seen[entry.utterance_id] = entry.path
+    return Collected(tuple(entries), passed_over)
+
+
+def read_manifest(path: Path) -> list[Entry]:
+    """Read a manifest: a CSV with ``path`` and optionally ``utterance_id`` and ``text``.
+
+    Relative paths are below the manifest's folder. Absolute ones are taken as they are: the manifest is the user's
+    own list (our choice), unlike the label files of data sets.
+
+    Raises:
+        DataError: If it is no such CSV, a path is empty, or an id occurs twice.
+    """
+    records = read_csv(path, ["path"])
+    if not records:
+        raise DataError(f"{path}: no rows below the header")
+    entries = []
+    seen: dict[str, int] = {}
+    for number, record in enumerate(records, start=2):
+        if not record["path"].strip():
+            raise DataError(f"{path}: row {number}: the path is empty")
+        file = Path(record["path"].strip())
+        name = record.get("utterance_id") or utterance_id(file.with_suffix(""))
+        if name in seen:
+            raise DataError(f"{path}: rows {seen[name]} and {number} are both called {name!r}")
+        seen[name] = number
+        entries.append(Entry(path.parent / file, name, record.get("text") or ""))
+    return entries
+
+
+def check_output(path: Path) -> None:
+    """Whether ``path`` can be written as one of :data:`FORMATS`; said before any scoring.
+
+    Raises:
+        UsageError: Otherwise.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"-o {path}: the suffix must be one of {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise UsageError(f"-o {path}: this is a folder; name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(f".{path.name}.probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"-o {path}: cannot be written ({error.strerror})") from error
+
+
+def predict_entries(
+    predictor: Predictor,
+    entries: Sequence[Entry],
+    *,
+    output: Path | None = None,
+    use_cache: bool = True,
+    workers: int | None = None,
+    show: bool = False,
+) -> list[ClipScore]:
+    """Score files and, with ``output``, write the table.
+
+    An interrupted call with an ``output``, made again, goes on where it was.
+
+    Args:
+        predictor: Loaded predictor.
+        entries: Files with ids (:func:`collect`).
+        output: Where the table goes: ``.csv``, ``.jsonl`` or ``.parquet``.
+        use_cache: Whether the prediction cache is used.
+        workers: Decoding threads.
+        show: Show progress on stderr.
+
+    Returns:
+        One row per entry, in their order.
+    """
+    from .score import score_items
+
+    items = [Item(entry.utterance_id, entry.path, entry.text) for entry in entries]
+    journal = output.with_name(f".{output.name}.progress.jsonl") if output is not None else None
+    scores = score_items(
+        predictor, items, journal=journal, use_cache=use_cache, workers=workers, show=show, title=predictor.card.name
+    )
+    if output is not None:
+        write_table(output, header(predictor.dimensions), table(entries, scores.rows))
+        if scores.journal is not None:
+            scores.journal.remove()
+    return scores.rows
+
+
+def header(dimensions: Sequence[str]) -> list[str]:
+    """Columns of a prediction table of unlabelled audio."""
+    return ["path", "utterance_id", *dimensions, "duration_s", "sample_rate", "status", "reason"]
+
+
+def table(entries: Sequence[Entry], rows: Sequence[ClipScore]) -> list[list[Any]]:
+    """Cells of the table, one list per clip; paths in printable form."""
+    from ..core.printable import printable
+
+    return [
+        [
+            printable(entry.path),
+            entry.utterance_id,
+            *row.scores,
+            row.duration_s,
+            row.sample_rate,
+            row.status,
+            row.reason,
+        ]
+        for entry, row in zip(entries, rows, strict=True)
+    ]
+
+
+def write_table(path: Path, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table as CSV, JSON lines or parquet, by suffix, atomically."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        write_parquet(path, names, rows)
+    elif suffix == ".jsonl":
+        with atomic_write(path) as stream:
+            for row in rows:
+                stream.write(dump_json(dict(zip(names, row, strict=True)), indent=None) + "\n")
+    else:
+        write_csv(path, names, rows)
+
+
+def csv_text_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """The table as CSV text, for stdout."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
+    return stream.getvalue()

@@ -1,0 +1,1 @@
+"""Model hubs and downloads: the one place that talks to the network."""

@@ -1,0 +1,1 @@
+"""Results: from predictions to measures, stored and checked."""

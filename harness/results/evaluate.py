@@ -1,0 +1,135 @@
+"""Measure predictions that were made elsewhere, against a truth file or a task's labels."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import PredictionError, UsageError
+from .make import RunOptions, make_result, outside_part, resolve_system_truth, system_truth_name
+from .predictions import Scored, Truth, match_ids, read_outside, read_system_truth, read_truth
+from .store import Result
+
+if TYPE_CHECKING:
+    from ...tasks.base import MosTask, TaskSplit
+
+
+def evaluate_predictions(
+    predictions: str | Path,
+    *,
+    truth: str | Path | None = None,
+    task: MosTask | None = None,
+    split: str = "test",
+    column: str | None = None,
+    name: str = "outside",
+    trained_on: Sequence[str] | None = None,
+    note: str = "",
+    options: RunOptions | None = None,
+) -> Result:
+    """Measure an outside prediction file.
+
+    Args:
+        predictions: A CSV with a header, or a challenge answer file (see :func:`~.predictions.read_outside`).
+        truth: A CSV ``utterance_id,system_id,<dimensions>``; or give ``task`` and ``split``.
+        task: A task; only its labels are read.
+        split: A concrete split of the task.
+        column: Column of the prediction file to take as the primary dimension.
+        name: Name of the row.
+        trained_on: ``task/split`` names the predictor has seen; ``None`` when that is not known.
+        note: A sentence that goes with the row (where the predictions come from).
+        options: Which system truth, how many missing predictions, how intervals are made.
+
+    Returns:
+        A result (``results.py``) with ``predictor.outside`` true.
+
+    Raises:
+        UsageError: For options that do not go together.
+        PredictionError: If the file cannot be used, or more predictions are missing than ``allow_missing``.
+        DataError: If the labels cannot be used.
+    """
+    from ...tasks.base import TaskFinding
+
+    options = options or RunOptions()
+    started, clock = datetime.now(UTC), time.perf_counter()
+    if (truth is None) == (task is None):
+        raise UsageError("give either --truth FILE or --task TASK, not both and not neither")
+    loaded = task.open(split, audio=False) if task is not None else _loaded(read_truth(str(truth)))
+    table = read_outside(predictions, loaded.card.dimensions, column)
+    given = {dimension for values in table.values() for dimension in values}
+    dimensions = tuple(dimension for dimension in loaded.card.dimensions if dimension in given)
+    if not dimensions:
+        raise PredictionError(f"{predictions}: no predictions in it")
+    found, extra = match_ids([row["utterance_id"] for row in loaded.rows], table)
+    rows = [_scored(row, found.get(row["utterance_id"], {}), dimensions) for row in loaded.rows]
+    missing = [row.utterance_id for row in rows if row.is_missing]
+    if len(missing) > options.allow_missing:
+        raise PredictionError(
+            f"{predictions}: {len(missing)} of {len(rows)} predictions are missing (first: {', '.join(missing[:3])}). "
+            f"Complete the file, or pass --allow-missing {len(missing)} to measure the others; "
+            "the result will say so."
+        )
+    if extra:
+        message = f"{len(extra)} predictions are for clips that are not in the truth (first: {', '.join(extra[:3])})"
+        loaded.findings.append(TaskFinding("extra_predictions", message))
+    if task is not None:
+        system_truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
+    elif options.system_truth == "split-mean":
+        system_truth, convention = None, "split-mean"
+    elif options.system_truth == "official":
+        raise UsageError("--system-truth official needs --task; with --truth pass a CSV or leave it out")
+    else:
+        system_truth = read_system_truth(options.system_truth, dimensions)
+        convention = system_truth_name(options.system_truth)
+    result = make_result(
+        name=name,
+        loaded=loaded,
+        table=rows,
+        dimensions=dimensions,
+        truth=system_truth,
+        convention=convention,
+        predictor=outside_part(name, dimensions, trained_on, note),
+        options=options,
+        device="cpu",
+        precision=None,
+        extra=len(extra),
+    )
+    seconds = round(time.perf_counter() - clock, 3)
+    result["time"] = {"started": started.isoformat(timespec="seconds"), "total_s": seconds, "notes": []}
+    return result
+
+
+def _scored(row: Mapping[str, object], values: Mapping[str, float], dimensions: Sequence[str]) -> Scored:
+    truth = {name: float(row[name]) for name in dimensions}  # type: ignore[arg-type]
+    identity = str(row["utterance_id"]), str(row["system_id"])
+    absent = [name for name in dimensions if name not in values]
+    if absent:
+        reason = f"missing_prediction: no {', '.join(absent)} in the prediction file"
+        return Scored(*identity, dict.fromkeys(dimensions, math.nan), truth, status="failed", reason=reason)
+    return Scored(*identity, {name: values[name] for name in dimensions}, truth)
+
+
+def _loaded(truth: Truth) -> TaskSplit:
+    """A truth file as a loaded split of a nameless task."""
+    from ...tasks.base import SplitInfo, TaskCard, TaskSplit
+
+    card = TaskCard(
+        name="custom",
+        version=1,
+        title="labels from a truth file",
+        dimensions=truth.dimensions,
+        scale=(-math.inf, math.inf),
+        splits={"test": SplitInfo()},
+        license="",
+        citation="",
+        obtain="",
+    )
+    empty: object = [] if len(truth.dimensions) == 1 else {name: [] for name in truth.dimensions}
+    rows = [
+        {"utterance_id": name, "system_id": system, **scores, "ratings": empty, "listeners": [], "audio_path": ""}
+        for name, system, scores in truth.rows
+    ]
+    return TaskSplit(card, "test", rows)

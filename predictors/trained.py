@@ -1,0 +1,52 @@
+"""Where trained predictors are kept, and which weights a run takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..harness.core.errors import CheckpointError
+from ..harness.core.files import check_name
+
+if TYPE_CHECKING:
+    from .base import Predictor
+
+
+def checkpoint_folder(output: str | Path, task: str, predictor: str) -> Path:
+    """Where a predictor trained on a task is kept."""
+    return Path(output) / check_name(task) / check_name(predictor) / "checkpoint"
+
+
+def resolve_predictor(
+    name: str,
+    task: str,
+    *,
+    checkpoint: str | None,
+    output: str | Path,
+    device: str,
+    precision: str,
+    config: Mapping[str, Any],
+) -> Predictor:
+    """Load a predictor for a task: ``--checkpoint``, else one trained here on this task, else the published default.
+
+    Published weights get the settings that suit the task (``Predictor.task_config``) unless ``config`` has them.
+
+    Raises:
+        CheckpointError: If there is none of these; the message names ``--train``.
+    """
+    from . import PREDICTORS, load_predictor
+
+    local = checkpoint_folder(output, task, name)
+    if checkpoint is None and (local / "config.json").is_file():
+        checkpoint = str(local)
+    cls = PREDICTORS[name]
+    if checkpoint is None or not (Path(checkpoint) / "config.json").is_file():
+        config = {**cls.task_config(task), **config}
+    if checkpoint is None and cls.default_weights(config) is None and cls.local_weights(config) is None:
+        command = f"mosharness run --task {task} --predictor {name} --train"
+        raise CheckpointError(
+            f"predictor {name} has no weights for task {task}: none were trained here ({local} does not exist) and "
+            f"none are published. Train it ({command}) or pass --checkpoint."
+        )
+    return load_predictor(name, checkpoint, device, precision=precision, **config)
