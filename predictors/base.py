@@ -23,7 +23,7 @@ from ..harness.core.files import digest, file_sha256, read_json, write_json
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..harness.audio.read import AudioLimits, Clip, Finding
+    from ..harness.audio.read import AudioLimits, Finding, Waveform
     from ..harness.engine.pipeline import Source
     from ..harness.hub.hub import Download
     from ..tasks.base import TaskSplit
@@ -144,7 +144,7 @@ class Predictor:
     def build(self) -> None:
         """Create the modules for ``self.config`` with fresh weights, on ``self.device``. Default: nothing to do."""
 
-    def prepare(self, clip: Clip) -> Any:
+    def prepare(self, clip: Waveform) -> Any:
         """Turn one clip, already at an accepted sampling rate, into model input. Called from several threads.
 
         Raises:
@@ -156,7 +156,7 @@ class Predictor:
         """Score prepared clips: float array ``(len(batch), len(self.dimensions))``; no score depends on the others."""
         raise PredictionError(f"predictor {self.card.name} does not implement score ({len(batch)} clips)")
 
-    def findings(self, clip: Clip) -> Sequence[Finding]:
+    def findings(self, clip: Waveform) -> Sequence[Finding]:
         """What this predictor notices about a clip that it scores: warnings beside those of the reader."""
         return ()
 
@@ -231,7 +231,7 @@ class Predictor:
             f"splits, progress {show})"
         )
 
-    def inspect(self, clip: Clip) -> Inspection:
+    def inspect(self, clip: Waveform) -> Inspection:
         """What the predictor sees and does on one clip, for ``mosharness inspect``. Optional.
 
         Args:
@@ -251,7 +251,7 @@ class Predictor:
 
         return AudioLimits(max_seconds=self.card.max_seconds or LONGEST_S)
 
-    def prepare_clip(self, clip: Clip) -> Any:
+    def prepare_clip(self, clip: Waveform) -> Any:
         """Check the length, resample if the card asks for it, then :meth:`prepare`."""
         from dataclasses import replace
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ..harness.audio.read import AudioLimits, Clip
+    from ..harness.audio.read import AudioLimits, Waveform
     from ..harness.recipes.recipe import Stage
 else:
     np = LazyModule("numpy")
@@ -118,7 +118,7 @@ class Trainable(Predictor):
         """An optimiser of the predictor's own for ``stage.optimizer``, or ``None`` for the engine's."""
         return None
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Any:
         """Like :meth:`prepare_clip`, with augmentation. Called from several threads.
 
         Args:
@@ -128,7 +128,7 @@ class Trainable(Predictor):
         """
         return self.prepare_clip(clip)
 
-    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
+    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Any:
         """A dev clip for a loss of the predictor's own; by default as :meth:`prepare_training` makes it."""
         return self.prepare_training(clip, stage, generator)
 
@@ -143,7 +143,7 @@ class Trainable(Predictor):
         default does nothing.
         """
 
-    def resampled(self, clip: Clip) -> Clip:
+    def resampled(self, clip: Waveform) -> Waveform:
         """``clip`` at an accepted rate, for augmentation before :meth:`prepare`; its length is checked first.
 
         Raises:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..harness.audio.read import Clip
+from ..harness.audio.read import Waveform
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingClip(Clip):
+class TrainingClip(Waveform):
     """A clip with what training knows of it.
 
     Attributes:
@@ -27,6 +27,6 @@ class TrainingClip(Clip):
     listeners: tuple[str, ...] = ()
 
 
-def training_clip(clip: Clip, **known: Any) -> TrainingClip:
+def training_clip(clip: Waveform, **known: Any) -> TrainingClip:
     """``clip`` as a :class:`TrainingClip` with the given fields."""
     return TrainingClip(clip.samples, clip.sample_rate, clip.path, clip.findings, **known)

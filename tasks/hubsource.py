@@ -15,7 +15,7 @@ from ..harness.core.errors import DataError
 from ..harness.core.files import digest
 from ..harness.core.paths import cache_root
 from .lists import contents
-from .unpack import Clip, unpack
+from .unpack import Waveform, unpack
 
 REPOSITORY = "BAAI/MusicEval"
 SPLIT_NAMES = {"train": "train", "dev": "validation", "test": "test"}
@@ -131,7 +131,7 @@ def _rows(files: list[Path]) -> Iterator[dict[str, Any]]:
         raise DataError(f"{files[0].parent}: {files[0].name} ... cannot be read as parquet ({error})") from error
 
 
-def _audio(files: list[Path]) -> Iterator[Clip]:
+def _audio(files: list[Path]) -> Iterator[Waveform]:
     for index, row in enumerate(_rows(files)):
         data = (row["audio"] or {}).get("bytes")
         if not data:

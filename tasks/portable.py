@@ -17,7 +17,7 @@ from ..harness.core.errors import DataError
 from ..harness.core.files import digest, file_sha256, read_json
 from ..harness.core.paths import cache_root
 from .base import Row, TaskCard, TaskFinding, columns
-from .unpack import Clip, unpack
+from .unpack import Waveform, unpack
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -254,7 +254,7 @@ def _read_labels(card: TaskCard, path: Path) -> list[Row]:
     return rows
 
 
-def _clips(root: Path, split: str, entry: Mapping[str, Any]) -> Iterator[Clip]:
+def _clips(root: Path, split: str, entry: Mapping[str, Any]) -> Iterator[Waveform]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 from ..harness.core.errors import DataError
 from ..harness.core.files import read_json, write_json
 
-Clip = tuple[str, str, bytes]
+Waveform = tuple[str, str, bytes]
 """Utterance id, the file name the table gives (only its suffix is used), and the encoded bytes."""
 
 INDEX = "index.json"
@@ -38,7 +38,7 @@ def clip_name(utterance_id: str, path: str = "") -> str:
     return f"{readable}-{key}{suffix if _SUFFIX.fullmatch(suffix) else '.audio'}"
 
 
-def unpack(folder: Path, clips: Callable[[], Iterable[Clip]]) -> dict[str, str]:
+def unpack(folder: Path, clips: Callable[[], Iterable[Waveform]]) -> dict[str, str]:
     """Absolute file path by utterance id; writes the files on first use.
 
     A later call checks that every file is there with its size and then reads nothing. The folder appears under its
@@ -63,7 +63,7 @@ def unpack(folder: Path, clips: Callable[[], Iterable[Clip]]) -> dict[str, str]:
         ) from error
 
 
-def _write(folder: Path, clips: Callable[[], Iterable[Clip]]) -> dict[str, str]:
+def _write(folder: Path, clips: Callable[[], Iterable[Waveform]]) -> dict[str, str]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     try:

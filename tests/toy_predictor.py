@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from mosharness.harness.audio.read import Clip
+from mosharness.harness.audio.read import Waveform
 from mosharness.harness.core.errors import AudioError
 from mosharness.predictors.base import Predictor, PredictorCard, check_tensors
 
@@ -48,7 +48,7 @@ class Toy(Predictor):
     def build(self) -> None:
         self.weights = np.array([1.0, 0.5, 0.25], np.float32)
 
-    def prepare(self, clip: Clip) -> np.ndarray:
+    def prepare(self, clip: Waveform) -> np.ndarray:
         if clip.duration_s > self.config.fail_above_s:
             raise AudioError("too_long", "the toy does not like it", clip.path)
         x = clip.samples.astype(np.float32)

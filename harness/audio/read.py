@@ -26,9 +26,9 @@ from .decode import Decoder, OpenSource, open_decoder, open_source
 __all__ = [
     "AudioError",
     "AudioLimits",
-    "Clip",
     "Finding",
     "Header",
+    "Waveform",
     "check_samples",
     "clip_from_array",
     "printable",
@@ -64,7 +64,7 @@ class Header:
 
 
 @dataclass(frozen=True, eq=False)
-class Clip:
+class Waveform:
     """One decoded and checked clip.
 
     Attributes:
@@ -128,7 +128,7 @@ def read_header(path: str | Path | bytes) -> Header:
         return Header(frames, decoder.sample_rate, decoder.channels, decoder.container, decoder.subtype)
 
 
-def read_audio(source: str | Path | bytes, limits: AudioLimits = DEFAULT_LIMITS) -> Clip:
+def read_audio(source: str | Path | bytes, limits: AudioLimits = DEFAULT_LIMITS) -> Waveform:
     """Decode, mix to mono and check one clip.
 
     The content decides the format, not the suffix. Clips longer than the limit are refused from the header.
@@ -156,7 +156,7 @@ def read_audio(source: str | Path | bytes, limits: AudioLimits = DEFAULT_LIMITS)
         findings = check_samples(samples, decoder.sample_rate, limits, path=opened.label, channels=channels)
         findings += _file_findings(opened, decoder, samples.size, declared)
         path = "" if opened.descriptor is None else str(source)
-        return Clip(samples, decoder.sample_rate, path, findings)
+        return Waveform(samples, decoder.sample_rate, path, findings)
 
 
 def _mix_to_mono(decoder: Decoder, limits: AudioLimits, label: str) -> tuple[NDArray[np.float32], ChannelStatistics]:
@@ -221,7 +221,7 @@ def _truncation(source: OpenSource, decoder: Decoder, frames: int, declared: tup
     return ""
 
 
-def clip_from_array(samples: Any, sample_rate: int, name: str = "", limits: AudioLimits = DEFAULT_LIMITS) -> Clip:
+def clip_from_array(samples: Any, sample_rate: int, name: str = "", limits: AudioLimits = DEFAULT_LIMITS) -> Waveform:
     """Make a checked clip from samples in memory.
 
     Args:
@@ -270,7 +270,7 @@ def clip_from_array(samples: Any, sample_rate: int, name: str = "", limits: Audi
             statistics.update(block)
             parts.append(mono(block))
     mixed = np.concatenate(parts)
-    return Clip(mixed, rate, name, check_samples(mixed, rate, limits, path=label, channels=statistics))
+    return Waveform(mixed, rate, name, check_samples(mixed, rate, limits, path=label, channels=statistics))
 
 
 def _whole_rate(sample_rate: Any, label: str) -> int:

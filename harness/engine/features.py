@@ -18,7 +18,7 @@ from ..core.files import atomic_write, digest
 from ..core.paths import cache_root
 
 if TYPE_CHECKING:
-    from ..audio.read import Clip
+    from ..audio.read import Waveform
 
 Features = np.ndarray | Mapping[str, np.ndarray]
 ALONE = "features"
@@ -50,7 +50,7 @@ class FeatureCache:
         self.hits = 0
         self.misses = 0
 
-    def get_or_compute(self, clip: Clip, compute: Callable[[], Features]) -> Any:
+    def get_or_compute(self, clip: Waveform, compute: Callable[[], Features]) -> Any:
         """The features of ``clip``, from disk or from ``compute``, bit for bit the same either way.
 
         Safe in several threads and processes: files appear whole, and two that write the same one write the same.
@@ -73,7 +73,7 @@ class FeatureCache:
         self._write(path, {name: np.ascontiguousarray(array) for name, array in arrays.items()})
         return arrays[ALONE] if list(arrays) == [ALONE] else arrays
 
-    def path(self, clip: Clip) -> Path:
+    def path(self, clip: Waveform) -> Path:
         """Where the features of a clip lie."""
         return self.folder / clip.content_sha256[:2] / f"{clip.content_sha256}.safetensors"
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..audio.read import AudioLimits, Clip, clip_from_array, read_audio, read_header
+from ..audio.read import AudioLimits, Waveform, clip_from_array, read_audio, read_header
 from ..core.errors import AudioError, MosharnessError
 
 Source = str | Path | bytes | tuple[np.ndarray, int]
@@ -65,7 +65,7 @@ class Scorer(Protocol):
     dimensions: tuple[str, ...]
 
     def limits(self) -> AudioLimits: ...
-    def prepare_clip(self, clip: Clip) -> Any: ...
+    def prepare_clip(self, clip: Waveform) -> Any: ...
     def score(self, batch: Sequence[Any]) -> np.ndarray: ...
 
 
@@ -129,7 +129,7 @@ def default_workers() -> int:
 
 @dataclass(frozen=True)
 class _Loaded:
-    clip: Clip | None
+    clip: Waveform | None
     prepared: Any = None
     cached: tuple[float, ...] | None = None
     failure: str = ""
@@ -252,7 +252,7 @@ def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded
     return rows
 
 
-def _with_findings(row: ClipScore, scorer: Scorer, clip: Clip | None) -> ClipScore:
+def _with_findings(row: ClipScore, scorer: Scorer, clip: Waveform | None) -> ClipScore:
     """What the predictor itself notices about a clip that it scored, as a warning."""
     find = getattr(scorer, "findings", None)
     found = find(clip) if find is not None and clip is not None and row.status != "failed" else ()

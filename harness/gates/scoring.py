@@ -14,7 +14,7 @@ from .hearing import Heard
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
-    from ..audio.read import Clip
+    from ..audio.read import Waveform
 
 FAULTS = ("predictor_error", "not_finite", "out_of_memory")
 """Failures that are the predictor's, not the file's."""
@@ -38,7 +38,7 @@ class AtRate:
         """The predictor's, and the rate."""
         return {**self._predictor.fingerprint(), "gate_sample_rate": self._sample_rate}
 
-    def prepare_clip(self, clip: Clip) -> Any:
+    def prepare_clip(self, clip: Waveform) -> Any:
         """Resample where needed, then as the predictor does."""
         if clip.sample_rate != self._sample_rate:
             samples = resample(clip.samples, clip.sample_rate, self._sample_rate, "soxr_hq").samples

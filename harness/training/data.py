@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audio.read import Clip, Header, clip_from_array, read_audio, read_header
+from ..audio.read import Header, Waveform, clip_from_array, read_audio, read_header
 from ..audio.unlabelled import unlabelled_clips
 from ..core.errors import AudioError, DataError, UsageError
 from ..core.files import digest
@@ -85,7 +85,7 @@ class Example:
         from ...predictors.training_clip import training_clip
 
         source = self.audio()
-        clip: Clip
+        clip: Waveform
         if isinstance(source, tuple):
             clip = clip_from_array(source[0], source[1], name=self.utterance_id, limits=limits)
         else:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.audio.read import AudioLimits, Clip, Finding
+    from ...harness.audio.read import AudioLimits, Finding, Waveform
     from ...harness.engine.pipeline import Source
     from ..inspection import Inspection
     from .auditory.front_end import FrontEnd
@@ -124,7 +124,7 @@ class Apgmos(StagedTraining):
 
         return replace(super().limits(), allow_silent=True)
 
-    def findings(self, clip: Clip) -> Sequence[Finding]:
+    def findings(self, clip: Waveform) -> Sequence[Finding]:
         """``repeated`` where a clip is under 1 s."""
         from ...harness.audio.read import Finding
 
@@ -132,7 +132,7 @@ class Apgmos(StagedTraining):
             return ()
         return (Finding("repeated", f"{clip.duration_s:.3f} s: repeated to 1 s before scoring"),)
 
-    def prepare(self, clip: Clip) -> Chunks:
+    def prepare(self, clip: Waveform) -> Chunks:
         """The wave at 16 kHz in chunks; see :func:`~.items.cut`."""
         return cut(clip.samples, self.config.chunk_seconds, clip.path)
 
@@ -230,7 +230,7 @@ class Apgmos(StagedTraining):
         found = _AllQueries(self).predict(inputs, sample_rates, workers=workers)
         return QueryScores(found[:, 0], found[:, 1], found[:, 2], config.N_a, found[:, 3].astype(np.int64))
 
-    def inspect(self, clip: Clip) -> Inspection:
+    def inspect(self, clip: Waveform) -> Inspection:
         """Figure 5 of the paper for one clip: mel spectrogram, cochleagram, attention of the first and last layer."""
         from .views import inspect_clip
 

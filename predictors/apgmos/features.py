@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...harness.audio.read import Clip
+from ...harness.audio.read import Waveform
 from .auditory.front_end import FrontEnd
 from .semantic.distortion import SemanticDistortion
 
@@ -65,7 +65,7 @@ class FrozenFeatures:
             "frames": self._frames,
         }
 
-    def get(self, name: str, clip: Clip) -> NDArray[Any]:
+    def get(self, name: str, clip: Waveform) -> NDArray[Any]:
         """One kind of features: ``cochleagram`` ``(frames, D_f)``, ``embedding`` ``(D_a,)``, ``semantic``
         ``(N_s, width)`` or ``frames`` (of wav2vec 2.0) ``(N_w, width)``.
 
@@ -75,7 +75,7 @@ class FrozenFeatures:
             return self._compute(name, clip)
         return self._cache(name).get_or_compute(clip, lambda: self._compute(name, clip))  # type: ignore[no-any-return]
 
-    def _compute(self, name: str, clip: Clip) -> NDArray[Any]:
+    def _compute(self, name: str, clip: Waveform) -> NDArray[Any]:
         with self._lock, torch.no_grad():
             wave = torch.from_numpy(np.array(clip.samples, np.float32)).to(self.device)[None]
             found = self._makers[name](wave)[0].float().cpu().numpy()

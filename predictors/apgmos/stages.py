@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.audio.read import Clip
+    from ...harness.audio.read import Waveform
     from ...harness.recipes.recipe import Stage
     from .auditory.front_end import FrontEnd
     from .features import FrozenFeatures
@@ -227,12 +227,12 @@ class StagedTraining(Trainable):
             cached=settings.cache,
         )
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Chunks | Features:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Chunks | Features:
         """A chunk of the wave for stage ``w2v``, features of the frozen parts for the others.
 
         Of a clip that is cut into chunks, each epoch draws one.
         """
-        from ...harness.audio.read import Clip as PlainClip
+        from ...harness.audio.read import Waveform as PlainClip
 
         part, settings = self.stage_settings(stage)
         if self._frozen is None:

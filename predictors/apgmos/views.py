@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...harness.audio.read import Clip
+from ...harness.audio.read import Waveform
 from ...harness.core.errors import UsageError
 from ..inspection import Inspection, Panel, time_extent
 from ..layers.ssl.shapes import HOP, SHORTEST
@@ -26,7 +26,7 @@ FRAME_START_S = (SHORTEST - HOP) / 2 / SAMPLE_RATE
 """Where the first wav2vec 2.0 frame begins, if each stands for one hop around the middle of its 25 ms."""
 
 
-def inspect_clip(model: Apgmos, clip: Clip) -> Inspection:
+def inspect_clip(model: Apgmos, clip: Waveform) -> Inspection:
     """Pictures and numbers of the first chunk of a clip.
 
     Args:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.audio.read import Clip
+    from ...harness.audio.read import Waveform
     from ...harness.hub.hub import Download
     from ...harness.recipes.recipe import Stage
     from .networks import AudioboxNetwork
@@ -73,7 +73,7 @@ class Audiobox(Trainable):
     def make_network(self) -> AudioboxNetwork:
         return network_for(self.config, self.dimensions)
 
-    def prepare(self, clip: Clip) -> Chunks:
+    def prepare(self, clip: Waveform) -> Chunks:
         """Chunks of the clip at 16 kHz."""
         return prepared(clip, self.config.rms_normalize)
 
@@ -141,12 +141,12 @@ class Audiobox(Trainable):
         self.network.train()
         eval_where_frozen(self.network)
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Chunks:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Chunks:
         """One crop of at most 10 s, random where the stage says so."""
         clip = self.resampled(clip)
         return training_crop(clip, generator, self._settings(stage).crop, self.config.rms_normalize)
 
-    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Chunks:
+    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Chunks:
         """The first 10 s."""
         return training_crop(self.resampled(clip), generator, False, self.config.rms_normalize)
 
@@ -184,7 +184,7 @@ def network_for(config: AudioboxConfig, dimensions: Sequence[str]) -> AudioboxNe
     )
 
 
-def prepared(clip: Clip, rms_normalize: bool) -> Chunks:
+def prepared(clip: Waveform, rms_normalize: bool) -> Chunks:
     """Chunks of a clip at 16 kHz.
 
     Raises:
@@ -195,7 +195,7 @@ def prepared(clip: Clip, rms_normalize: bool) -> Chunks:
     return split(clip.samples.astype(np.float32, copy=False), rms_normalize)
 
 
-def training_crop(clip: Clip, generator: np.random.Generator, crop: bool, rms_normalize: bool) -> Chunks:
+def training_crop(clip: Waveform, generator: np.random.Generator, crop: bool, rms_normalize: bool) -> Chunks:
     """One chunk of a clip at 16 kHz: at a random place of a longer clip if ``crop``, else its first 10 s."""
     from dataclasses import replace
 

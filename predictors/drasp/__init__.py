@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from ...harness.audio.read import Clip, Finding
+    from ...harness.audio.read import Finding, Waveform
     from ...harness.recipes.recipe import Stage
 else:
     np = LazyModule("numpy")
@@ -105,14 +105,14 @@ class Drasp(Trainable):
                 self.inner.build()
         return self.inner.network
 
-    def prepare_clip(self, clip: Clip) -> Any:
+    def prepare_clip(self, clip: Waveform) -> Any:
         """As the backbone's model does it, resampling included."""
         return self.inner.prepare_clip(clip)
 
     def plan(self, items: Sequence[Any], durations: Sequence[float] | None = None) -> list[tuple[int, ...]]:
         return self.inner.plan(items, durations)
 
-    def findings(self, clip: Clip) -> Sequence[Finding]:
+    def findings(self, clip: Waveform) -> Sequence[Finding]:
         return self.inner.findings(clip)
 
     def collate(self, items: Sequence[Any]) -> Any:
@@ -268,10 +268,10 @@ class Drasp(Trainable):
     def train_mode(self, stage: Stage) -> None:
         self.inner.train_mode(stage)
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Any:
         return self.inner.prepare_training(clip, stage, generator)
 
-    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Any:
+    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Any:
         return self.inner.prepare_dev(clip, stage, generator)
 
     def training_forward(self, batch: Any, stage: Stage) -> Tensor | dict[str, Tensor]:

@@ -11,7 +11,7 @@ from ..base import Predictor, PredictorCard, check_tensors
 if TYPE_CHECKING:
     import numpy as np
 
-    from ...harness.audio.read import AudioLimits, Clip
+    from ...harness.audio.read import AudioLimits, Waveform
     from ...tasks.base import TaskSplit
     from .ridge import Ridge
 
@@ -39,7 +39,7 @@ class Dsp(Predictor):
     needs_torch = False
     ridge: Ridge | None = None
 
-    def prepare(self, clip: Clip) -> np.ndarray:
+    def prepare(self, clip: Waveform) -> np.ndarray:
         """The features of the clip, float64 ``(features,)``."""
         import numpy as np
 
@@ -169,7 +169,7 @@ class _Extractor:
     def limits(self) -> AudioLimits:
         return self.predictor.limits()
 
-    def prepare_clip(self, clip: Clip) -> Any:
+    def prepare_clip(self, clip: Waveform) -> Any:
         return self.predictor.prepare_clip(clip)
 
     def score(self, batch: Sequence[Any]) -> np.ndarray:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.audio.read import AudioLimits, Clip
+    from ...harness.audio.read import AudioLimits, Waveform
     from ...harness.recipes.recipe import Stage
     from .network import JsqaNetwork
     from .noise import Noises
@@ -69,7 +69,7 @@ class Jsqa(Trainable):
 
         return JsqaNetwork(self.config, len(self.dimensions))
 
-    def prepare(self, clip: Clip) -> np.ndarray:
+    def prepare(self, clip: Waveform) -> np.ndarray:
         """The wave at 16 kHz, float32 ``(samples,)``, at its own level."""
         return clip.samples.astype(np.float32)
 
@@ -153,7 +153,7 @@ class Jsqa(Trainable):
         groups: list[dict[str, Any]] = [{"params": encoder, "lr": stage.optimizer.lr * scale}, {"params": others}]
         return [group for group in groups if group["params"]]
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> np.ndarray | Draw:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> np.ndarray | Draw:
         """A draw of a pair while pretraining, else a random crop."""
         ready = self.resampled(clip)
         settings = self._settings(stage)

@@ -19,7 +19,7 @@ from .config import DIMENSIONS, NisqaConfig
 if TYPE_CHECKING:
     import numpy as np
 
-    from ...harness.audio.read import AudioLimits, Clip
+    from ...harness.audio.read import AudioLimits, Waveform
     from ...harness.hub.hub import Download
     from ..inspection import Inspection
     from .networks import Network
@@ -80,7 +80,7 @@ class Nisqa(Predictor):
         limits = super().limits()
         return limits if most is None else replace(limits, max_seconds=most * self.config.hop_s)
 
-    def prepare(self, clip: Clip) -> np.ndarray:
+    def prepare(self, clip: Waveform) -> np.ndarray:
         """The mel picture ``(frames, n_mels)`` in dB."""
         from ...harness.audio.read import printable
         from .frontend import mel_picture
@@ -93,7 +93,7 @@ class Nisqa(Predictor):
             samples = resample(samples, clip.sample_rate, rate, self.card.resampler).samples
         return mel_picture(samples, rate, self.config, printable(clip.path))
 
-    def inspect(self, clip: Clip) -> Inspection:
+    def inspect(self, clip: Waveform) -> Inspection:
         """The mel picture that the network sees, and the scores."""
         import numpy as np
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.audio.read import Clip, Finding
+    from ...harness.audio.read import Finding, Waveform
     from .networks import SfiSslNetwork
 else:
     np = LazyModule("numpy")
@@ -65,7 +65,7 @@ class SfiSsl(StagedTraining):
 
         return SfiSslNetwork(self.config)
 
-    def prepare(self, clip: Clip) -> Prepared:
+    def prepare(self, clip: Waveform) -> Prepared:
         """The wave at its own rate; at 16 kHz without the SFI layer, at the nearest supported rate where there is none.
 
         Supported are rates from 8 to 96 kHz that need at most 128 different kernels; :meth:`findings` tells of others.
@@ -82,7 +82,7 @@ class SfiSsl(StagedTraining):
         wave = normalise(samples) if self.config.normalizes else samples.astype(np.float32)
         return Prepared(wave, rate, native)
 
-    def findings(self, clip: Clip) -> Sequence[Finding]:
+    def findings(self, clip: Waveform) -> Sequence[Finding]:
         """``resampled`` where the first layer does not take the clip's rate."""
         from ...harness.audio.read import Finding
 

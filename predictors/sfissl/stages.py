@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from ...harness.audio.read import AudioLimits, Clip
+    from ...harness.audio.read import AudioLimits, Waveform
     from ...harness.recipes.recipe import Stage
     from ..layers.sfi.fit import FitReport
     from ..layers.ssl.backbone import SslBackbone
@@ -146,7 +146,7 @@ class StagedTraining(Trainable):
         limits = self.limits()
         return limits if self._teacher is None else replace(limits, max_seconds=LONGEST_S)
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Prepared:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Prepared:
         """The wave, cut at random for a distillation; otherwise with its ratings."""
         if self._teacher is not None:
             return self._cut(clip, stage, generator)
@@ -158,7 +158,7 @@ class StagedTraining(Trainable):
             rows, ratings = rows[chosen : chosen + 1], ratings[chosen : chosen + 1]
         return replace(item, rows=rows, ratings=ratings)
 
-    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Prepared:
+    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Prepared:
         """With all ratings, whatever ``ratings`` says: a dev loss of one drawn rating per clip would be noise.
 
         Row 0 may never have been trained. Ratings by someone without a row, and means of clips without single ratings,
@@ -170,7 +170,7 @@ class StagedTraining(Trainable):
         ratings: tuple[float, ...] = getattr(clip, "ratings", ())
         return replace(item, rows=self._rows(clip, len(ratings), SCORE), ratings=ratings, otherwise=SCORE)
 
-    def _cut(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Prepared:
+    def _cut(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Prepared:
         longest = int(self._settings(stage).crop_seconds * clip.sample_rate)
         if len(clip.samples) > longest:
             start = int(generator.integers(0, len(clip.samples) - longest + 1))
@@ -178,7 +178,7 @@ class StagedTraining(Trainable):
         item: Prepared = self.prepare_clip(clip)
         return item
 
-    def _rows(self, clip: Clip, count: int, otherwise: int) -> tuple[int, ...]:
+    def _rows(self, clip: Waveform, count: int, otherwise: int) -> tuple[int, ...]:
         """Rows of a clip's listeners; ``otherwise`` for those that are not known."""
         names: tuple[str, ...] = getattr(clip, "listeners", ())
         if len(names) != count:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ...harness.audio.read import Clip
+    from ...harness.audio.read import Waveform
     from ...harness.recipes.recipe import Stage
     from .networks import SslMosNetwork
 else:
@@ -70,7 +70,7 @@ class SslMos(Trainable):
 
         return SslMosNetwork(self.config, len(self.dimensions))
 
-    def prepare(self, clip: Clip) -> np.ndarray:
+    def prepare(self, clip: Waveform) -> np.ndarray:
         """The wave at 16 kHz, float32 ``(samples,)``, normalised if the configuration says so."""
         if len(clip.samples) < SHORTEST:
             raise AudioError(

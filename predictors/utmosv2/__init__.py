@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from ...harness.audio.read import Clip
+    from ...harness.audio.read import Waveform
     from ...harness.engine.pipeline import Source
     from ...harness.hub.hub import Download
     from .network import Scorer
@@ -123,7 +123,7 @@ class Utmosv2(StagedTraining):
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
-    def prepare_clip(self, clip: Clip) -> Prepared:
+    def prepare_clip(self, clip: Waveform) -> Prepared:
         """Resample, cut silence if asked to, and draw the crops."""
         config = self.config
         samples = self._samples(clip)
@@ -133,7 +133,7 @@ class Utmosv2(StagedTraining):
         draws = [(fold, repetition) for fold in config.fold_numbers for repetition in range(config.repetitions)]
         return Prepared([self._crops(samples, content_generator(config.seed, content, *one)) for one in draws])
 
-    def _samples(self, clip: Clip) -> NDArray[np.float32]:
+    def _samples(self, clip: Waveform) -> NDArray[np.float32]:
         """The clip at 16 kHz, its length rounded up, as librosa leaves it."""
         from ...harness.audio.read import printable
         from ...harness.audio.resample import resample

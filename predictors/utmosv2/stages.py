@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ...harness.audio.read import Clip
+    from ...harness.audio.read import Waveform
     from ...harness.recipes.recipe import Stage
     from .draws import Crops
     from .network import Scorer
@@ -40,7 +40,7 @@ class StagedTraining(Trainable):
         """One network per fold."""
 
     @abstractmethod
-    def _samples(self, clip: Clip) -> NDArray[np.float32]: ...
+    def _samples(self, clip: Waveform) -> NDArray[np.float32]: ...
 
     @abstractmethod
     def _crops(self, samples: NDArray[np.float32], random: np.random.RandomState) -> Crops: ...
@@ -81,7 +81,7 @@ class StagedTraining(Trainable):
         self.weights_changed()
         super().train_mode(stage)
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> Prepared:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Prepared:
         """Crops, blank stripes, masked frames and the domain of a clip."""
         from .augment import draw_frames, draw_masks
 
@@ -96,7 +96,7 @@ class StagedTraining(Trainable):
             item.extra["masked"] = draw_frames(random, self._ssl_frames)
         return item
 
-    def _domain(self, clip: Clip) -> str:
+    def _domain(self, clip: Waveform) -> str:
         """The domain of a clip: that of its source, and ``predict_dataset`` where the network has none of that name."""
         name = getattr(clip, "domain", "")  # of a TrainingClip
         name = TASK_DOMAINS.get(name, name)

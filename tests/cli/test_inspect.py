@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from mosharness.harness.audio.read import Clip
+from mosharness.harness.audio.read import Waveform
 from mosharness.harness.core.errors import AudioError, UsageError
 from mosharness.harness.inspection.draw import colour_ranges, draw
 from mosharness.harness.inspection.panels import mel_panel
@@ -27,7 +27,7 @@ class Shower(Predictor):
 
     card: ClassVar[PredictorCard] = PredictorCard("shower", "shows", ("mos",), (1.0, 5.0), "none")
 
-    def inspect(self, clip: Clip) -> Inspection:
+    def inspect(self, clip: Waveform) -> Inspection:
         if clip.duration_s < 0.1:
             raise AudioError("too_short", "under 0.1 s", clip.path)
         arrays, mel = mel_panel(clip.samples, clip.sample_rate)

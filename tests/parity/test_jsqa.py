@@ -227,14 +227,19 @@ def test_jsqa_projection_head_has_the_check_values(golden: Golden) -> None:
 
 
 def test_jsqa_encoder_in_training_has_the_check_values(golden: Golden) -> None:
-    """First outputs of CDPAM's encoder for a batch of three in training mode, filled by the plain rule."""
-    network = Encoder(16, 16)
+    """First outputs of CDPAM's encoder for a batch of three in training mode, filled by the plain rule.
+
+    The reference computed them in float32. Batch norms over nearly equal activations magnify its rounding: its figures, ours with oneDNN and ours without
+    differ from float64 by up to 0.28, 0.43 and 0.09 %. So ours is computed in float64, which is the
+    same everywhere, and held to twice that.
+    """
+    network = Encoder(16, 16).double()
     network.load_state_dict(golden.rules.sinfill_(network.state_dict()))
     network.train()
     waves = torch.from_numpy(np.stack([golden.rules.waveform(4_001, 16_000, seed) for seed in range(3)]))
     with torch.no_grad():
-        whole = pooled(*network(waves))
-    assert whole[:, 0].tolist() == pytest.approx([0.319837, 0.296155, 0.270952], rel=1e-4)
+        whole = pooled(*network(waves.double()))
+    assert whole[:, 0].tolist() == pytest.approx([0.319837, 0.296155, 0.270952], rel=7e-3)
 
 
 def test_jsqa_ntxent_at_chance_and_at_its_optimum(golden: Golden) -> None:

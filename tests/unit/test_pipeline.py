@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mosharness.harness.audio.read import AudioLimits, Clip
+from mosharness.harness.audio.read import AudioLimits, Waveform
 from mosharness.harness.core.errors import AudioError, CheckpointError
 from mosharness.harness.engine.pipeline import ClipScore, Item, plan_batches, score_batches, source_duration
 
@@ -35,7 +35,7 @@ class Peak:
     def limits(self) -> AudioLimits:
         return AudioLimits(max_seconds=5.0)
 
-    def prepare_clip(self, clip: Clip) -> Any:
+    def prepare_clip(self, clip: Waveform) -> Any:
         return float(np.abs(clip.samples).max())
 
     def score(self, batch: Sequence[Any]) -> np.ndarray:
@@ -78,7 +78,7 @@ def test_a_finding_makes_a_warning_with_its_reason() -> None:
 
 
 class RefusesLoud(Peak):
-    def prepare_clip(self, clip: Clip) -> Any:
+    def prepare_clip(self, clip: Waveform) -> Any:
         if np.abs(clip.samples).max() > 0.5:
             raise AudioError("too_loud", "louder than this model takes", clip.path)
         if np.abs(clip.samples).max() < 0.1:
@@ -199,7 +199,7 @@ def test_torch_runs_single_threaded_in_the_threads_and_as_before_afterwards() ->
     import torch
 
     class Counts(Peak):
-        def prepare_clip(self, clip: Clip) -> Any:
+        def prepare_clip(self, clip: Waveform) -> Any:
             return float(torch.get_num_threads())
 
     before = torch.get_num_threads()

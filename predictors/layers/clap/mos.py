@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ....harness.audio.read import Clip, Finding
+    from ....harness.audio.read import Finding, Waveform
     from ....harness.recipes.recipe import Stage
     from .networks import ClapMosNetwork
     from .tokenizer import PromptTokenizer
@@ -125,7 +125,7 @@ class ClapMos(Trainable):
         """What clips are brought to, in Hz."""
         return AS_IS_RATE if self.config.clap_input == "as_is" else SAMPLE_RATE
 
-    def prepare(self, clip: Clip) -> ClapItem:
+    def prepare(self, clip: Waveform) -> ClapItem:
         """The first window of a clip as mel frames, and its prompt as tokens.
 
         Raises:
@@ -136,7 +136,7 @@ class ClapMos(Trainable):
         ids = self._tokens(clip)
         return ClapItem(None, log_mel(fill_window(self._samples(clip)[:WINDOW])), ids)
 
-    def findings(self, clip: Clip) -> Sequence[Finding]:
+    def findings(self, clip: Waveform) -> Sequence[Finding]:
         """Says what of a long clip is not heard."""
         from ....harness.audio.checks import Finding
 
@@ -181,7 +181,7 @@ class ClapMos(Trainable):
         super().weights_changed()
         self._texts.clear()
 
-    def _samples(self, clip: Clip) -> np.ndarray:
+    def _samples(self, clip: Waveform) -> np.ndarray:
         from ....harness.audio.resample import resample
 
         samples = resample(clip.samples, clip.sample_rate, self.rate, self.card.resampler).samples
@@ -189,7 +189,7 @@ class ClapMos(Trainable):
             raise AudioError("empty", f"no sample is left at {self.rate} Hz", clip.path)
         return samples
 
-    def _tokens(self, clip: Clip) -> tuple[int, ...]:
+    def _tokens(self, clip: Waveform) -> tuple[int, ...]:
         if not self.network.reads_text:
             return ()
         if not clip.text.strip():
@@ -272,16 +272,16 @@ class ClapMos(Trainable):
         self.network.backbone.eval()
         eval_where_frozen(self.network)
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> ClapItem:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> ClapItem:
         """As :meth:`prepare`, with a random crop where the stage says so."""
         randomly = self._settings(stage).crop == "random" and self.config.clap_input == "resample"
         return self._training_item(clip, stage, generator if randomly else None)
 
-    def prepare_dev(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> ClapItem:
+    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> ClapItem:
         """The first window, which is what scoring hears of a clip too."""
         return self._training_item(clip, stage, None)
 
-    def _training_item(self, clip: Clip, stage: Stage, generator: np.random.Generator | None) -> ClapItem:
+    def _training_item(self, clip: Waveform, stage: Stage, generator: np.random.Generator | None) -> ClapItem:
         """A window of a clip: at a random place if there is a generator, else the first."""
         from .mel import fill_window, log_mel
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from mosharness.harness.audio.checks import ERROR_CODES, WARNING_CODES, active_share, check_samples
-from mosharness.harness.audio.read import AudioError, AudioLimits, Clip, Finding, clip_from_array, mono, read_audio
+from mosharness.harness.audio.read import AudioError, AudioLimits, Finding, Waveform, clip_from_array, mono, read_audio
 from mosharness.harness.core.errors import UsageError
 
 RATE = 16_000
@@ -286,14 +286,14 @@ def test_mono_of_equal_channels_is_the_channel(wave):
 @given(waves, st.integers(4000, 384_000), st.data())
 def test_the_digest_changes_with_any_sample_or_the_rate(wave, rate, data):
     samples = mono(wave)
-    clip = Clip(samples, rate)
-    assert Clip(samples.copy(), rate, "other name").content_sha256 == clip.content_sha256
-    assert Clip(samples, rate + 1).content_sha256 != clip.content_sha256
+    clip = Waveform(samples, rate)
+    assert Waveform(samples.copy(), rate, "other name").content_sha256 == clip.content_sha256
+    assert Waveform(samples, rate + 1).content_sha256 != clip.content_sha256
     changed = samples.copy()
     place = data.draw(st.integers(0, samples.size - 1))
     changed[place] = np.nextafter(changed[place], np.float32(2))
-    assert Clip(changed, rate).content_sha256 != clip.content_sha256
-    assert Clip(np.append(samples, np.float32(0)), rate).content_sha256 != clip.content_sha256
+    assert Waveform(changed, rate).content_sha256 != clip.content_sha256
+    assert Waveform(np.append(samples, np.float32(0)), rate).content_sha256 != clip.content_sha256
 
 
 def test_a_file_and_its_array_give_the_same_clip(encoded):

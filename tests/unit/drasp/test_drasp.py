@@ -14,7 +14,7 @@ import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "clap"))
 from laion_names import to_laion
-from mosharness.harness.audio.read import AudioLimits, Clip, clip_from_array
+from mosharness.harness.audio.read import AudioLimits, Waveform, clip_from_array
 from mosharness.harness.audio.resample import resample
 from mosharness.harness.core.errors import AudioError, CheckpointError, PredictionError, UnknownName, UsageError
 from mosharness.harness.engine.pipeline import Item, score_batches
@@ -49,7 +49,7 @@ def make(dimensions: tuple[str, ...] = (), **config: Any) -> Drasp:
     return predictor
 
 
-def as_clip(seconds: float = 0.5, rate: int = RATE, text: str = "") -> Clip:
+def as_clip(seconds: float = 0.5, rate: int = RATE, text: str = "") -> Waveform:
     return replace(clip_from_array(speech_like(seconds, rate, 1), rate), text=text)
 
 
@@ -155,7 +155,7 @@ def test_texts_count_in_the_cache_only_where_they_are_read(tmp_path: Path, write
         def limits(self) -> AudioLimits:
             return AudioLimits()
 
-        def prepare_clip(self, clip: Clip) -> float:
+        def prepare_clip(self, clip: Waveform) -> float:
             return float(len(clip.text))
 
         def score(self, batch: Any) -> np.ndarray:

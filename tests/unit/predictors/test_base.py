@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.audio.read import Clip
+from mosharness.harness.audio.read import Waveform
 from mosharness.harness.core.errors import (
     AudioError,
     CheckpointError,
@@ -42,7 +42,7 @@ class Level(Predictor):
         self.weight = np.array([1.0, 2.0], np.float32)
         self.seen: list[tuple[int, int]] = []
 
-    def prepare(self, clip: Clip) -> Any:
+    def prepare(self, clip: Waveform) -> Any:
         self.seen.append((clip.sample_rate, clip.samples.size))
         return float(np.abs(clip.samples).max()) * self.config.gain
 
@@ -281,7 +281,7 @@ def test_devices_are_resolved_and_checked() -> None:
 
 def test_an_audio_error_of_prepare_keeps_its_reason() -> None:
     class Picky(Level):
-        def prepare(self, clip: Clip) -> Any:
+        def prepare(self, clip: Waveform) -> Any:
             raise AudioError("odd", "not to my taste", clip.path)
 
     with pytest.raises(PredictionError, match="odd: not to my taste"):

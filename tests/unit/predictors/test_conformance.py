@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.audio.read import Clip
+from mosharness.harness.audio.read import Waveform
 from mosharness.harness.core.errors import AudioError
 from mosharness.predictors import Predictor, PredictorCard, load_predictor
 from mosharness.predictors.conformance import CHECKS, check_predictor, speech_like
@@ -24,7 +24,7 @@ class Loudness(Predictor):
     def build(self) -> None:
         self.weight = np.array([10.0], np.float32)
 
-    def prepare(self, clip: Clip) -> Any:
+    def prepare(self, clip: Waveform) -> Any:
         return clip.samples
 
     def score(self, batch: Sequence[Any]) -> np.ndarray:
@@ -99,27 +99,27 @@ class NotFinite(Loudness):
 
 
 class CrashesOnShort(Loudness):
-    def prepare(self, clip: Clip) -> Any:
+    def prepare(self, clip: Waveform) -> Any:
         if clip.samples.size < 400:
             raise RuntimeError("kernel size can't be greater than actual input size")
         return clip.samples
 
 
 class CrashesAt44k(Loudness):
-    def prepare(self, clip: Clip) -> Any:
+    def prepare(self, clip: Waveform) -> Any:
         assert clip.sample_rate % 1000 == 0
         return clip.samples
 
 
 class Only16k(Loudness):
-    def prepare(self, clip: Clip) -> Any:
+    def prepare(self, clip: Waveform) -> Any:
         if clip.sample_rate != 16_000:
             raise AudioError("rate", "16 kHz only", clip.path)
         return clip.samples
 
 
 class Normalises(Loudness):
-    def prepare(self, clip: Clip) -> Any:
+    def prepare(self, clip: Waveform) -> Any:
         samples = clip.samples
         samples /= np.abs(samples).max() * 2
         return samples

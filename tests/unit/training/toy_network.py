@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from mosharness.harness.audio.read import Clip
+from mosharness.harness.audio.read import Waveform
 from mosharness.harness.core.errors import AudioError
 from mosharness.harness.recipes.recipe import Stage
 from mosharness.predictors.base import PredictorCard
@@ -57,7 +57,7 @@ class ToyNet(Trainable):
         body = torch.nn.Sequential(torch.nn.Linear(4, width), torch.nn.Tanh(), torch.nn.Dropout(self.config.dropout))
         return torch.nn.ModuleDict({"body": body, "head": torch.nn.Linear(width, len(self.dimensions))})
 
-    def prepare(self, clip: Clip) -> np.ndarray:
+    def prepare(self, clip: Waveform) -> np.ndarray:
         if clip.duration_s > self.config.fail_above_s:
             raise AudioError("too_long", "the toy does not like it", clip.path)
         count = max(1, len(clip.samples) // FRAME)
@@ -65,7 +65,7 @@ class ToyNet(Trainable):
         parts = np.log(np.square(frames).reshape(count, 4, FRAME // 4).mean(axis=2) + 1e-8)
         return (parts.astype(np.float32) + 6) / 4
 
-    def prepare_training(self, clip: Clip, stage: Stage, generator: np.random.Generator) -> np.ndarray:
+    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> np.ndarray:
         time.sleep(DELAY)
         frames = self.prepare(clip)
         start = int(generator.integers(0, max(1, len(frames) - 20)))

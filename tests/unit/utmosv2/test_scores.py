@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from mosharness.harness.audio.read import Clip, clip_from_array
+from mosharness.harness.audio.read import Waveform, clip_from_array
 from mosharness.harness.core.errors import AudioError, MosharnessError, PredictionError, UnknownName, UsageError
 from mosharness.harness.engine.pipeline import Item, score_batches
 from mosharness.predictors.conformance import check_predictor
@@ -113,7 +113,7 @@ def test_any_length_scores(make_tiny: Make, length: int) -> None:
 
 def test_one_sample_which_the_reader_calls_silent_would_score(make_tiny: Make) -> None:
     predictor = make_tiny()
-    clip = Clip(np.full(1, 0.5, np.float32), 16_000)
+    clip = Waveform(np.full(1, 0.5, np.float32), 16_000)
     assert np.isfinite(predictor.score([predictor.prepare_clip(clip)])).all()
 
 
