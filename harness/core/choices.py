@@ -1,0 +1,30 @@
+"""Every choice that an option, a setting or a file offers, in one place.
+
+The command line takes these types as they are, so that ``--help`` lists the values and a wrong one ends with exit
+code 2 and the list.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+Precision = Literal["float32", "bfloat16", "float16"]
+"""Arithmetic of a network; ``float32`` is the reference."""
+Interval = Literal["systems", "two-level", "utterances"]
+"""What the bootstrap of an interval resamples."""
+Level = Literal["utterance", "system"]
+"""What a metric is computed over."""
+Method = Literal["paired-t", "bootstrap", "wilcoxon", "unpaired"]
+"""How a gate compares two sides; ``harness/gates/methods.py`` has the function of each."""
+OnError = Literal["fail", "skip"]
+"""What a gate does about a file that cannot be used: fail, or leave its text out."""
+
+
+def choices(kind: Any) -> tuple[str, ...]:
+    """The values of one of these types, in their order.
+
+    Example:
+        >>> choices(OnError)
+        ('fail', 'skip')
+    """
+    return get_args(kind)
