@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -114,13 +115,16 @@ def show_result(result: dict[str, Any]) -> None:
         print(f"  scored with: {result['predictor']['stated']}")
     for found in result["findings"]:
         say(f"  note: {found['message']}")
+    from ..stats.metrics import shown_metrics
+
     rows = []
+    columns = shown_metrics()
     for level in ("system", "utterance"):
         for dimension, metrics in result["metrics"][level].items():
             ceiling = result["ceiling"][level].get(dimension, {}).get("value")
-            values = [with_interval(metrics[name]) for name in ("srcc", "lcc", "ktau", "mse", "rmse", "mae")]
+            values = [with_interval(metrics.get(metric.name, {}), metric.digits) for metric in columns]
             rows.append([level, dimension, *values, number(ceiling)])
-    print_table(["level", "dimension", "SRCC", "LCC", "KTAU", "MSE", "RMSE", "MAE", "ceiling"], rows, right=2)
+    print_table(["level", "dimension", *(metric.label for metric in columns), "ceiling"], rows, right=2)
     reasons = {
         f"  {level} {dimension}: {entry['reason']}"
         for level, dimensions in result["metrics"].items()
@@ -139,26 +143,47 @@ def show_result(result: dict[str, Any]) -> None:
 
 
 def show_summary(results: Sequence[dict[str, Any]]) -> None:
-    """The primary figure of several results, one line each, best first within a task."""
+    """A few figures of several results, one line each, best first within a task; a table for each primary figure."""
+    by_primary: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for result in results:
+        task = result["task"]
+        by_primary.setdefault((task["primary_level"], task["primary_metric"]), []).append(result)
+    for (level, metric), group in by_primary.items():
+        _show_summary(group, level, metric)
+
+
+def _show_summary(results: Sequence[dict[str, Any]], primary_level: str, primary: str) -> None:
+    from ..stats.metrics import LEVELS, METRICS, shown_metrics
+
+    sign = -1.0 if METRICS[primary].higher_is_better else 1.0
 
     def key(result: dict[str, Any]) -> tuple[str, str, float, str]:
-        entry = primary_entry(result)
-        value = entry.get("value")
-        return result["task"]["name"], result["task"]["split"], -(value if value is not None else -2.0), result["name"]
+        value, task = primary_entry(result).get("value"), result["task"]
+        return task["name"], task["split"], math.inf if value is None else sign * value, result["name"]
 
+    levels = sorted(LEVELS, key=lambda level: level != primary_level)
+    columns = [
+        (level, metric)
+        for metric in shown_metrics(primary=primary, detail="summary")
+        for level in (levels if metric.name == primary else levels[:1])
+        if level in metric.levels
+    ]
     rows = [
         [
             f"{result['task']['name']}/{result['task']['split']}",
             result["name"],
-            with_interval(primary_entry(result)),
-            with_interval(result["metrics"]["utterance"][result["task"]["dimensions"][0]]["srcc"]),
-            with_interval(result["metrics"]["system"][result["task"]["dimensions"][0]]["mse"]),
+            *(
+                with_interval(
+                    result["metrics"][level][result["task"]["dimensions"][0]].get(metric.name, {}), metric.digits
+                )
+                for level, metric in columns
+            ),
             result["counts"]["scored"],
             result["counts"]["failed"] + result["counts"]["missing"],
         ]
         for result in sorted(results, key=key)
     ]
-    header = ["task/split", "name", "system SRCC", "utterance SRCC", "system MSE", "scored", "not scored"]
+    header = ["task/split", "name", *(f"{level} {metric.label}" for level, metric in columns), "scored", "not scored"]
     print_table(header, rows, title="summary", right=2)
 
 

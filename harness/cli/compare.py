@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def compare(
     results: Annotated[list[Path], typer.Argument(help="Two or more result folders or result.json files.")],
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="mse, lcc, srcc, ktau, rmse, mae or all; may repeat.")
+        list[str] | None, typer.Option("--metric", help="A metric by its name, such as srcc, or all; may repeat.")
     ] = None,
     level: Annotated[str, typer.Option("--level", help="system or utterance.")] = "system",
     dimension: Annotated[
@@ -80,7 +80,7 @@ def show_comparison(found: Comparison) -> None:
     header += ["difference", "p", "p (Holm)", *(["Williams p"] if with_williams else []), "better"]
     rows = []
     for pair in found.pairs:
-        row = [*([pair.dimension] if dimensions else []), pair.metric.upper(), pair.a, pair.b]
+        row = [*([pair.dimension] if dimensions else []), _label(pair.metric), pair.a, pair.b]
         row += [number(pair.value_a), number(pair.value_b), _difference(pair), _p(pair.p), _p(pair.p_holm)]
         if with_williams:
             row.append(_p(pair.williams["p"] if pair.williams else None))
@@ -102,12 +102,18 @@ def _show_ranks(found: Comparison, dimensions: bool) -> None:
     for ranking in found.rankings:
         for member in ranking.members:
             label = "-" if member.rank is None else Place(member.rank, member.tied).label
-            what = [*([ranking.dimension] if dimensions else []), ranking.metric.upper()]
+            what = [*([ranking.dimension] if dimensions else []), _label(ranking.metric)]
             tie = f"{member.against} (p {_p(member.p)})" if member.against else ""
             rows.append([*what, label, member.label, tie, number(member.value)])
     header = [*(["dimension"] if dimensions else []), "metric", "rank", "name", "tied with", "value"]
     print()
     print_table(header, rows, right=len(header) - 1)
+
+
+def _label(metric: str) -> str:
+    from ..stats.metrics import METRICS
+
+    return METRICS[metric].label
 
 
 def _difference(pair: Pair) -> str:

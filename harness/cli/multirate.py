@@ -6,21 +6,21 @@ from typing import Any
 
 from .show import number, print_table, with_interval
 
-METRICS = ("srcc", "lcc", "mse")
-
 
 def show_rates(report: dict[str, Any]) -> None:
     """Metrics by sampling rate, and the drift of one recording over rates, on stdout."""
+    from ..stats.metrics import shown_metrics
+
     rows = []
+    columns = shown_metrics(detail="compact")
     for one in report["rates"]:
         for level in ("system", "utterance"):
             for dimension, metrics in one["metrics"][level].items():
-                values = [with_interval(metrics[name]) for name in METRICS]
+                values = [with_interval(metrics.get(metric.name, {}), metric.digits) for metric in columns]
                 counts = one["n_systems"] if level == "system" else one["n_utterances"]
                 rows.append([one["sample_rate"], level, dimension, counts, *values, number(one["bias"][dimension])])
-    print_table(
-        ["Hz", "level", "dimension", "n", "SRCC", "LCC", "MSE", "bias"], rows, title="by sampling rate", right=3
-    )
+    header = ["Hz", "level", "dimension", "n", *(metric.label for metric in columns), "bias"]
+    print_table(header, rows, title="by sampling rate", right=3)
     for dimension, drift in report["drift"].items():
         if not drift["recordings"]:
             continue

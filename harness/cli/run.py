@@ -267,13 +267,16 @@ def seed_spread(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _show_spread(spread: list[dict[str, Any]]) -> None:
+    from ..stats.metrics import METRICS
+
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in spread:
         shown = f"{number(row['mean'])} ± {number(row['sd'])}"
         cells.setdefault((row["split"], row["level"], row["dimension"]), {})[row["metric"]] = shown
-    metrics = list(dict.fromkeys(row["metric"] for row in spread))
-    rows = [[*key, *(values.get(metric, "-") for metric in metrics)] for key, values in cells.items()]
-    header = ["task/split", "level", "dimension", *(metric.upper() for metric in metrics)]
+    given = {row["metric"] for row in spread}
+    metrics = [metric for name, metric in METRICS.items() if name in given]
+    rows = [[*key, *(values.get(metric.name, "-") for metric in metrics)] for key, values in cells.items()]
+    header = ["task/split", "level", "dimension", *(metric.label for metric in metrics)]
     count = len(spread[0]["rows"])
     print_table(header, rows, title=f"mean ± standard deviation over {count} seeds", right=3)
 

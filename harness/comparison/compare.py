@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import DataError, UnknownName, UsageError
-from ..results.store import LEVELS
 from ..stats.bootstrap import check_options, percentile_interval, replicates
-from ..stats.metrics import FEWEST, METRICS, RANK_DECIMALS, Value, lcc, measure
+from ..stats.metrics import FEWEST, LEVELS, METRICS, RANK_DECIMALS, Level, Value, lcc, measure, metric_names
 from ..stats.paired import RESAMPLES, PairedTest, exchangeable, holm, system_swap_permutation
 from ..stats.parametric import williams
 from ..stats.sample import Sample, make_samples
@@ -63,9 +62,10 @@ def compare_results(
         UnknownName: For an unknown metric, dimension or name.
         DataError: If the results cannot be read or compared (see ``paired_results.pair_results``).
     """
-    names = _metric_names(metrics)
-    if level not in LEVELS:
+    at = next((known for known in LEVELS if known == level), None)
+    if at is None:
         raise UsageError(f"--level {level}: use one of {', '.join(LEVELS)}")
+    names = _metric_names(metrics, at)
     check_options("systems", names, resamples, COVERAGE)
     paired = pair_results(paths, dimensions=dimensions, intersection=intersection)
     reference = _reference(paired, against)
@@ -77,7 +77,7 @@ def compare_results(
     fields: list[_Field] = []
     for dimension in paired.dimensions:
         scores = paired.scores(dimension)
-        fields.append(_Field(dimension, scores, level, names, resamples, seed))
+        fields.append(_Field(dimension, scores, at, names, resamples, seed))
     pairs = [
         one.pair(metric, *sides)
         for one in fields
@@ -125,7 +125,7 @@ class _Field:
     """All contenders in one dimension: values, replicates, and tests on demand, each made once."""
 
     def __init__(
-        self, dimension: str, scores: PairedScores, level: str, metrics: Sequence[str], resamples: int, seed: int
+        self, dimension: str, scores: PairedScores, level: Level, metrics: Sequence[str], resamples: int, seed: int
     ) -> None:
         self.dimension, self.level, self.resamples, self.seed = dimension, level, resamples, seed
         self.spread = scores.spread
@@ -147,6 +147,7 @@ class _Field:
                 *self.sides_of(label),
                 rank_decimals=RANK_DECIMALS if level == "system" else None,
                 unit=f"{level}s",
+                metrics=metrics,
             )
             for label in labels
         }
@@ -271,12 +272,14 @@ class _Field:
         return Ranking(self.dimension, metric, tuple(members))
 
 
-def _metric_names(metrics: Sequence[str]) -> list[str]:
+def _metric_names(metrics: Sequence[str], level: Level) -> list[str]:
     if "all" in metrics:
-        return list(METRICS)
+        return list(metric_names(level))
     for name in metrics:
         if name not in METRICS:
             raise UnknownName("metric", name, [*METRICS, "all"])
+        if level not in METRICS[name].levels:
+            raise UsageError(f"--metric {name} is not defined at the {level} level")
     if not metrics:
         raise UsageError(f"no metric: name one or more of {', '.join(METRICS)}, or all")
     return list(dict.fromkeys(metrics))

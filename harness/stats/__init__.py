@@ -1,15 +1,23 @@
 """Statistics: pure functions on arrays, from single metrics to intervals. See ``docs/statistics.md``."""
 
 from .anatomy import Anatomy, anatomy
-from .bootstrap import (
-    Interval,
-    bootstrap_difference,
-    bootstrap_systems,
-    bootstrap_two_level,
-    bootstrap_utterances,
-)
+from .bootstrap import Interval, intervals
 from .ceiling import ceiling_from_summary, noise_ceiling, split_half
-from .metrics import METRICS, Metric, Value, ktau, lcc, mae, measure, mse, rmse, srcc
+from .metrics import (
+    METRICS,
+    Metric,
+    Value,
+    ktau,
+    lcc,
+    mae,
+    measure,
+    metric_names,
+    mse,
+    register_metric,
+    rmse,
+    shown_metrics,
+    srcc,
+)
 from .summary import describe, extras
 from .systems import Grouping, group, running_means, system_means
 
@@ -21,22 +29,22 @@ __all__ = [
     "Metric",
     "Value",
     "anatomy",
-    "bootstrap_difference",
-    "bootstrap_systems",
-    "bootstrap_two_level",
-    "bootstrap_utterances",
     "ceiling_from_summary",
     "describe",
     "extras",
     "group",
+    "intervals",
     "ktau",
     "lcc",
     "mae",
     "measure",
+    "metric_names",
     "mse",
     "noise_ceiling",
+    "register_metric",
     "rmse",
     "running_means",
+    "shown_metrics",
     "split_half",
     "srcc",
     "system_means",

@@ -1,8 +1,8 @@
-"""The six metrics, and the one table that everything else reads them from.
+"""The metrics of the project, and the one table that everything else reads them from.
 
 A new metric is one function ``(predicted, human) -> float`` and one line of :data:`METRICS`. Values, intervals, the
-``evaluate`` module and every table of the project follow; the bootstrap then calls the function once per replicate
-until somebody adds a count form to ``count_forms.COUNT_FORMS``.
+``evaluate`` module, stop rules of training and every table of the project follow; the bootstrap then calls the function
+once per replicate until somebody adds a count form to ``count_forms.COUNT_FORMS``.
 
 The conventions are those of SHEET, UTMOSv2 and mos-finetune-ssl, which agree: plain means, Pearson, Spearman with
 average ranks, Kendall tau-b.
@@ -11,14 +11,20 @@ average ranks, Kendall tau-b.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import DataError
+from .metric_table import DETAILS, LEVELS, Detail, Level, Metric, MetricTable
+
+__all__ = [
+    "FEWEST", "LEVELS", "METRICS", "RANK_DECIMALS", "Detail", "Level", "Metric", "Value", "ktau", "lcc", "mae",
+    "measure", "metric_names", "mse", "paired", "register_metric", "rmse", "shown_metrics", "srcc",
+    "why_undefined",
+]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
 
@@ -139,38 +145,53 @@ def why_undefined(predicted: FloatArray, human: FloatArray, unit: str = "items")
     return None
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One line of :data:`METRICS`.
-
-    Attributes:
-        name: Key in results and on the command line.
-        function: ``(predicted, human) -> float``; the order of the items must not matter.
-        higher_is_better: Direction of "better".
-        is_correlation: Whether it needs 3 items and two sides that vary.
-        uses_ranks: Whether only the order counts; system means are then rounded first (:data:`RANK_DECIMALS`).
-    """
-
-    name: str
-    function: Callable[[FloatArray, FloatArray], float]
-    higher_is_better: bool
-    is_correlation: bool = False
-    uses_ranks: bool = False
-
-
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
-        metric.name: metric
-        for metric in (
-            Metric("mse", mse, higher_is_better=False),
-            Metric("lcc", lcc, higher_is_better=True, is_correlation=True),
-            Metric("srcc", srcc, higher_is_better=True, is_correlation=True, uses_ranks=True),
-            Metric("ktau", ktau, higher_is_better=True, is_correlation=True, uses_ranks=True),
-            Metric("rmse", rmse, higher_is_better=False),
-            Metric("mae", mae, higher_is_better=False),
-        )
-    }
+METRICS = MetricTable(
+    Metric("mse", mse, False, title="mean squared error", unit="points²", shown="summary"),
+    Metric("lcc", lcc, True, is_correlation=True, title="Pearson", shown="compact"),
+    Metric("srcc", srcc, True, is_correlation=True, uses_ranks=True, title="Spearman, average ranks", shown="summary"),
+    Metric("ktau", ktau, True, is_correlation=True, uses_ranks=True, title="Kendall tau-b"),
+    Metric("rmse", rmse, False, title="root of the mean squared error", unit="points", shown="full"),
+    Metric("mae", mae, False, title="mean absolute error", unit="points", shown="full"),
 )
+"""Every metric, in the order of results. Tables for people are made with :func:`shown_metrics`."""
+
+
+def register_metric(metric: Metric) -> None:
+    """Add a metric for this process. Packages add theirs with an entry point of the group ``mosharness.metrics``.
+
+    Raises:
+        UsageError: If the name or the label is taken.
+    """
+    METRICS.add(metric)
+
+
+def metric_names(level: Level | None = None) -> tuple[str, ...]:
+    """Names of the metrics that are defined at ``level`` (of all by default), in the order of results."""
+    return tuple(name for name, metric in METRICS.items() if level is None or level in metric.levels)
+
+
+def shown_metrics(level: Level | None = None, *, primary: str = "", detail: Detail = "full") -> tuple[Metric, ...]:
+    """The columns of a table for people: what is better high first, then by the shortest table that shows it.
+
+    Args:
+        level: Only metrics that are defined there; those of any level by default.
+        primary: Name of a metric that comes first, whatever the table.
+        detail: The kind of table.
+
+    Example:
+        >>> [metric.label for metric in shown_metrics(primary="mse", detail="main")]
+        ['MSE', 'SRCC', 'LCC', 'KTAU']
+    """
+    widest = DETAILS.index(detail)
+    chosen = [
+        metric
+        for metric in METRICS.values()
+        if metric.name == primary
+        or (DETAILS.index(metric.shown) <= widest and (level is None or level in metric.levels))
+    ]
+    return tuple(
+        sorted(chosen, key=lambda one: (one.name != primary, not one.higher_is_better, DETAILS.index(one.shown)))
+    )
 
 
 @dataclass(frozen=True)
@@ -182,15 +203,21 @@ class Value:
 
 
 def measure(
-    predicted: ArrayLike, human: ArrayLike, *, rank_decimals: int | None = None, unit: str = "items"
+    predicted: ArrayLike,
+    human: ArrayLike,
+    *,
+    rank_decimals: int | None = None,
+    unit: str = "items",
+    metrics: Sequence[str] | None = None,
 ) -> dict[str, Value]:
-    """Every metric of :data:`METRICS`, in its order.
+    """Metrics of :data:`METRICS` by name, in its order.
 
     Args:
         predicted: Scores to judge, shape ``(n,)``.
         human: Human scores, shape ``(n,)``.
         rank_decimals: Round both sides to so many decimals for the metrics that use ranks; for system means.
         unit: What an item is, for the reasons (``"systems"``).
+        metrics: Names; every metric by default.
 
     Raises:
         DataError: As :func:`paired`.
@@ -202,11 +229,12 @@ def measure(
     x, y = paired(predicted, human)
     rounded = (x, y) if rank_decimals is None else (np.round(x, rank_decimals), np.round(y, rank_decimals))
     reason = why_undefined(*rounded, unit=unit)
-    found = {}
-    for name, metric in METRICS.items():
+    values = {}
+    for name in METRICS if metrics is None else metrics:
+        metric = METRICS[name]
         if metric.is_correlation and reason:
-            found[name] = Value(math.nan, reason)
+            values[name] = Value(math.nan, reason)
             continue
         value = float(metric.function(*(rounded if metric.uses_ranks else (x, y))))
-        found[name] = Value(value, None if math.isfinite(value) else f"{name} of these scores is not a finite number")
-    return found
+        values[name] = Value(value, None if math.isfinite(value) else f"{name} of these scores is not a finite number")
+    return values

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from .anatomy import anatomy
 from .bootstrap import RESAMPLES, Interval, check_options, intervals
-from .metrics import METRICS, RANK_DECIMALS, Value, measure
+from .metrics import RANK_DECIMALS, Value, measure, metric_names
 from .p1401 import MAPPINGS, TooFewPredictions, mapped_error, outlier_ratio
 from .sample import make_samples
 from .systems import group, running_means
@@ -30,7 +30,7 @@ def describe(
     level: float = 0.95,
     ties: Literal["rounded", "published"] = "rounded",
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """The six metrics at both levels, with intervals.
+    """Every metric at both levels, with intervals.
 
     Args:
         predicted: Scores to judge, shape ``(n,)``, finite.
@@ -64,7 +64,8 @@ def describe(
     if resamples < 0:
         check_options(interval, (), resamples, level)
     sample = make_samples([predicted], human, systems, system_truth)[0]
-    values = {"utterance": measure(sample.predicted, sample.human, unit="utterances"), "system": {}}
+    at_utterances = measure(sample.predicted, sample.human, unit="utterances", metrics=metric_names("utterance"))
+    values = {"utterance": at_utterances, "system": {}}
     if sample.grouping is not None and systems is not None:
         decimals: int | None = RANK_DECIMALS
         sides = sample.system_predicted, sample.system_human
@@ -72,11 +73,11 @@ def describe(
             decimals, grouping = None, group(systems)
             above = sample.system_human if system_truth is not None else running_means(human, grouping)
             sides = running_means(predicted, grouping), above
-        values["system"] = measure(*sides, rank_decimals=decimals, unit="systems")
+        values["system"] = measure(*sides, rank_decimals=decimals, unit="systems", metrics=metric_names("system"))
     if resamples == 0:
         scheme = interval if sample.grouping is not None else "utterances"
         none = Interval(None, None, f"bootstrap/{scheme}", 0, seed, level, 0, "no resamples were asked for")
-        found = {where: dict.fromkeys(METRICS, none) for where in values if values[where]}
+        found = {where: dict.fromkeys(values[where], none) for where in values}
     else:
         options: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
         found = intervals([predicted], human, systems, interval, system_truth=system_truth, **options)
@@ -116,7 +117,7 @@ def extras(
     half_widths: ArrayLike | None = None,
     degrees: str = "fitted",
 ) -> dict[str, dict[str, Any]]:
-    """What stands beside the six metrics: the parts of the MSE, and the RMSE after mapping.
+    """What stands beside the metrics: the parts of the MSE, and the RMSE after mapping.
 
     Args:
         predicted: Scores to judge, shape ``(n,)``.

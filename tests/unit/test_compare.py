@@ -21,7 +21,7 @@ from mosharness.harness.results.make import RunOptions
 from mosharness.harness.results.measure import MeasureOptions
 from mosharness.harness.results.predictions import Scored, read_outside, read_truth, write_predictions
 from mosharness.harness.results.store import write_result
-from mosharness.harness.stats import METRICS, bootstrap_difference, system_means
+from mosharness.harness.stats import METRICS, intervals, system_means
 from mosharness.harness.stats.paired import holm
 from mosharness.harness.stats.systems import group
 
@@ -142,7 +142,7 @@ def test_difference_p_and_interval_agree_with_brute_force(make: Make, level: str
     a, b = scores(1), scores(2, error=1.0)
     found = compare_results([make("a", a), make("b", b)], metrics=["all"], level=level, resamples=300)
     _, systems, human = labels()
-    expected = bootstrap_difference(a, b, human, systems, resamples=300)[level]
+    expected = intervals([a, b], human, systems, "systems", resamples=300)[level]
     assert [pair.metric for pair in found.pairs] == list(METRICS)
     for pair in found.pairs:
         difference, p = brute_force(pair.metric, a, b, level)

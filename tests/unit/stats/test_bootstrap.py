@@ -8,17 +8,11 @@ from mosharness.harness.core.errors import DataError, UsageError
 from mosharness.harness.stats import (
     METRICS,
     Metric,
-    bootstrap_difference,
-    bootstrap_systems,
-    bootstrap_two_level,
-    bootstrap_utterances,
     count_forms,
     draws,
     value_forms,
 )
-from mosharness.harness.stats import bootstrap as module
-from mosharness.harness.stats import metrics as metrics_module
-from mosharness.harness.stats.bootstrap import SCHEMES, replicates
+from mosharness.harness.stats.bootstrap import SCHEMES, intervals, replicates
 from mosharness.harness.stats.draws import draw_systems, draw_utterances
 from mosharness.harness.stats.sample import make_samples
 from scipy import stats
@@ -167,15 +161,13 @@ def test_kendall_of_large_systems_leaves_float32_before_it_loses_pairs():
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_metric_without_a_count_form_gets_its_interval_all_the_same(scheme, monkeypatch):
+def test_a_metric_without_a_count_form_gets_its_interval_all_the_same(scheme):
     def worst(predicted: np.ndarray, human: np.ndarray) -> float:
         return float(np.max(np.abs(predicted - human)))
 
-    table = {**METRICS, "worst": Metric("worst", worst, higher_is_better=False)}
-    for place in (metrics_module, module, count_forms, value_forms):
-        monkeypatch.setattr(place, "METRICS", table)
     x, y, systems = data([3, 4, 5, 6])
-    found = module.intervals([x], y, systems, scheme, metrics=("worst", "mse"), resamples=200)
+    with METRICS.added(Metric("worst", worst, higher_is_better=False)):
+        found = intervals([x], y, systems, scheme, metrics=("worst", "mse"), resamples=200)
     for level in ("utterance", "system"):
         assert found[level]["worst"].low <= found[level]["worst"].high
         assert found[level]["worst"].high >= np.sqrt(found[level]["mse"].high)
@@ -196,7 +188,7 @@ def test_draws_are_uniform_and_keep_their_sums():
 
 def test_the_interval_is_the_percentiles_and_says_how_it_was_made():
     x, y, systems = data([5] * 12)
-    found = bootstrap_systems(x, y, systems, resamples=500, seed=4, level=0.9)
+    found = intervals([x], y, systems, "systems", resamples=500, seed=4, level=0.9)
     values = replicates(make_samples([x], y, systems)[0], "systems", resamples=500, seed=4)
     for level in ("utterance", "system"):
         assert list(found[level]) == list(NAMES)
@@ -205,23 +197,23 @@ def test_the_interval_is_the_percentiles_and_says_how_it_was_made():
             assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-12)
             assert (interval.method, interval.resamples, interval.seed) == ("bootstrap/systems", 500, 4)
             assert (interval.level, interval.undefined, interval.reason) == (0.9, 0, None)
-    assert bootstrap_two_level(x, y, systems, resamples=9)["system"]["mse"].method == "bootstrap/two-level"
-    assert bootstrap_utterances(x, y, systems, resamples=9)["system"]["mse"].method == "bootstrap/utterances"
+    assert intervals([x], y, systems, "two-level", resamples=9)["system"]["mse"].method == "bootstrap/two-level"
+    assert intervals([x], y, systems, "utterances", resamples=9)["system"]["mse"].method == "bootstrap/utterances"
 
 
 def test_the_seed_decides_and_the_order_of_rows_does_not():
     x, y, systems = data([5, 3, 8, 6, 2])
     order = np.random.default_rng(1).permutation(x.size)
     shuffled = x[order], y[order], [systems[place] for place in order]
-    for function in (bootstrap_systems, bootstrap_two_level, bootstrap_utterances):
-        first = function(x, y, systems, resamples=50)
-        assert function(*shuffled, resamples=50) == first
-        assert function(x, y, systems, resamples=50, seed=1) != first
+    for scheme in SCHEMES:
+        first = intervals([x], y, systems, scheme, resamples=50)
+        assert intervals([shuffled[0]], *shuffled[1:], scheme, resamples=50) == first
+        assert intervals([x], y, systems, scheme, resamples=50, seed=1) != first
 
 
 def test_undefined_replicates_are_counted_and_left_out():
     x, y, systems = [1.0, 2.0, 3.0], [1.0, 3.0, 2.0], ["a", "b", "c"]
-    found = bootstrap_systems(x, y, systems, resamples=2000)["system"]
+    found = intervals([x], y, systems, "systems", resamples=2000)["system"]
     weights = np.concatenate(list(draw_systems(3, 2000, 0, 3)), axis=1)
     assert found["srcc"].undefined == int((weights.max(axis=0) == 3).sum()) > 100
     assert found["lcc"].undefined == found["ktau"].undefined == found["srcc"].undefined
@@ -231,22 +223,23 @@ def test_undefined_replicates_are_counted_and_left_out():
 
 def test_an_interval_of_mostly_undefined_replicates_is_none():
     x = [1.0] + [2.0] * 9
-    interval = bootstrap_systems(x, np.arange(10.0), list("abcdefghij"), resamples=300)["system"]["lcc"]
+    interval = intervals([x], np.arange(10.0), list("abcdefghij"), "systems", resamples=300)["system"]["lcc"]
     assert interval.low is not None
     assert interval.undefined > 60
-    interval = bootstrap_systems([2.0] * 10, np.arange(10.0), list("abcdefghij"), resamples=300)["system"]["lcc"]
+    interval = intervals([[2.0] * 10], np.arange(10.0), list("abcdefghij"), "systems", resamples=300)["system"]["lcc"]
     assert interval.low is None
     assert interval.high is None
     assert "300 of 300 replicates have no value" in str(interval.reason)
 
 
 def test_two_systems_have_no_interval_but_a_reason():
-    found = bootstrap_systems([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0], list("aabb"), resamples=20)
+    found = intervals([[1.0, 2.0, 3.0, 4.0]], [1.0, 2.0, 3.0, 4.0], list("aabb"), "systems", resamples=20)
     for level in ("utterance", "system"):
         assert found[level]["mse"].low is None
         assert found[level]["mse"].reason == "resampling systems needs at least 3 of them, there are 2"
-    assert bootstrap_utterances([1.0, 2.0], [1.0, 2.0], None, resamples=20)["utterance"]["mse"].low is None
-    assert bootstrap_utterances([1.0, 2.0, 3.0], [1.0, 2.0, 2.0], list("aab"))["utterance"]["mse"].low is not None
+    assert intervals([[1.0, 2.0]], [1.0, 2.0], None, "utterances", resamples=20)["utterance"]["mse"].low is None
+    within = intervals([[1.0, 2.0, 3.0]], [1.0, 2.0, 2.0], list("aab"), "utterances")
+    assert within["utterance"]["mse"].low is not None
 
 
 def test_the_difference_uses_the_same_replicates_for_both():
@@ -256,12 +249,12 @@ def test_the_difference_uses_the_same_replicates_for_both():
     assert (samples[0].human == samples[1].human).all()
     for scheme in SCHEMES:
         both = [replicates(sample, scheme, resamples=200, seed=2) for sample in samples]
-        found = bootstrap_difference(x, other, y, systems, scheme=scheme, resamples=200, seed=2)
+        found = intervals([x, other], y, systems, scheme, resamples=200, seed=2)
         for level in ("utterance", "system"):
             for name in NAMES:
                 low, high = np.percentile(both[0][level][name] - both[1][level][name], [2.5, 97.5])
                 assert (found[level][name].low, found[level][name].high) == pytest.approx((low, high), abs=1e-12)
-    same = bootstrap_difference(x, x, y, systems, resamples=50)["system"]["srcc"]
+    same = intervals([x, x], y, systems, "systems", resamples=50)["system"]["srcc"]
     assert (same.low, same.high) == (0.0, 0.0)
 
 
@@ -275,20 +268,20 @@ def test_the_difference_uses_the_same_replicates_for_both():
 )
 def test_options_that_make_no_sense_are_usage_errors(options, words):
     with pytest.raises(UsageError, match=words):
-        bootstrap_systems([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], list("abc"), **options)
+        intervals([[1.0, 2.0, 3.0]], [1.0, 2.0, 3.0], list("abc"), "systems", **options)
     with pytest.raises(UsageError, match="choose one of systems, two-level, utterances"):
-        bootstrap_difference([1.0], [1.0], [1.0], ["a"], scheme="speakers")
+        intervals([[1.0], [1.0]], [1.0], ["a"], "speakers")
 
 
 def test_ids_must_be_paired_with_scores():
     with pytest.raises(DataError, match="3 scores but 2 system ids"):
-        bootstrap_systems([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], ["a", "b"])
+        intervals([[1.0, 2.0, 3.0]], [1.0, 2.0, 3.0], ["a", "b"], "systems")
 
 
 @pytest.mark.slow
 def test_a_replicate_agrees_with_scipys_own_bootstrap_distribution():
     x, y, systems = data([1] * 60, step=0.05)
-    own = bootstrap_systems(x, y, systems, resamples=20_000)["system"]["srcc"]
+    own = intervals([x], y, systems, "systems", resamples=20_000)["system"]["srcc"]
     theirs = stats.bootstrap(
         (x, y),
         lambda a, b: stats.spearmanr(a, b).statistic,

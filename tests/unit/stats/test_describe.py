@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mosharness.harness.core.errors import DataError, UsageError
 from mosharness.harness.core.files import dump_json
-from mosharness.harness.stats import METRICS, bootstrap_systems, describe, extras, mse
+from mosharness.harness.stats import METRICS, describe, extras, intervals, mse
 
 HUMAN = [1.0, 2.0, 2.5, 3.0, 4.0, 4.5, 5.0, 1.5]
 PREDICTED = [1.2, 2.2, 2.1, 3.3, 3.9, 4.9, 4.4, 1.0]
@@ -18,13 +18,13 @@ SYSTEMS = list("aabbccdd")
 
 def test_every_entry_carries_its_value_its_interval_and_how_it_was_made():
     found = describe(PREDICTED, HUMAN, SYSTEMS, resamples=300, seed=7)
-    intervals = bootstrap_systems(PREDICTED, HUMAN, SYSTEMS, resamples=300, seed=7)
+    expected = intervals([PREDICTED], HUMAN, SYSTEMS, "systems", resamples=300, seed=7)
     assert list(found) == ["utterance", "system"]
     for level, entries in found.items():
         assert list(entries) == list(METRICS)
         for name, entry in entries.items():
             assert (entry["method"], entry["resamples"], entry["seed"]) == ("bootstrap/systems", 300, 7)
-            assert entry["ci"] == [intervals[level][name].low, intervals[level][name].high]
+            assert entry["ci"] == [expected[level][name].low, expected[level][name].high]
             assert "reason" not in entry
     assert found["utterance"]["mse"]["value"] == pytest.approx(mse(PREDICTED, HUMAN))
     assert json.loads(dump_json(found)) == found

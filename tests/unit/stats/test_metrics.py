@@ -7,9 +7,23 @@ import re
 
 import numpy as np
 import pytest
-from mosharness.harness.core.errors import DataError
-from mosharness.harness.stats import METRICS, Metric, ktau, lcc, mae, measure, mse, rmse, srcc
-from mosharness.harness.stats import metrics as module
+from mosharness.harness.core.errors import DataError, MosharnessError, UsageError
+from mosharness.harness.stats import (
+    METRICS,
+    Metric,
+    describe,
+    ktau,
+    lcc,
+    mae,
+    measure,
+    metric_names,
+    metric_table,
+    mse,
+    register_metric,
+    rmse,
+    shown_metrics,
+    srcc,
+)
 from scipy import stats
 
 
@@ -90,12 +104,87 @@ def test_system_means_that_differ_by_rounding_noise_are_ties():
     assert measure(x, y)["ktau"].value != ktau([1, 2, 2, 4], y)
 
 
-def test_a_new_metric_is_one_function_and_one_line(monkeypatch):
+def test_a_new_metric_is_one_function_and_one_line():
     def worst(predicted: np.ndarray, human: np.ndarray) -> float:
         return float(np.max(np.abs(predicted - human)))
 
-    monkeypatch.setattr(module, "METRICS", {**METRICS, "worst": Metric("worst", worst, higher_is_better=False)})
-    assert measure([1.0, 2.0, 3.0], [1.0, 2.5, 5.0])["worst"].value == 2.0
+    with METRICS.added(Metric("worst", worst, higher_is_better=False)):
+        assert measure([1.0, 2.0, 3.0], [1.0, 2.5, 5.0])["worst"].value == 2.0
+    assert "worst" not in METRICS
+    assert "worst" not in measure([1.0, 2.0, 3.0], [1.0, 2.5, 5.0])
+
+
+def test_a_metric_has_the_levels_it_says_only():
+    systems = list("aabbcc")
+    spread = Metric("spread", lambda x, y: float(np.ptp(x)), higher_is_better=False, levels=("utterance",))
+    with METRICS.added(spread):
+        found = describe([1.0, 2.0, 3.0, 2.0, 4.0, 5.0], np.arange(6.0), systems, resamples=20)
+        assert metric_names("system") == metric_names("utterance")[:-1]
+        assert spread in shown_metrics("utterance")
+        assert spread not in shown_metrics("system")
+    assert list(found["utterance"]) == [*METRICS, "spread"]
+    assert list(found["system"]) == list(METRICS)
+    assert found["utterance"]["spread"]["ci"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"name": "srcc"}, "srcc .* has that name or label already"),
+        ({"name": "other", "label": "SRCC"}, "srcc .* has that name or label already"),
+        ({"name": "Bad name"}, "a name is a small letter"),
+        ({"name": "other", "label": "a|b"}, "label 'a|b'"),
+        ({"name": "other", "levels": ("clip",)}, "choose from utterance, system"),
+        ({"name": "other", "shown": "always"}, "choose one of summary, compact, main, full, hidden"),
+    ],
+)
+def test_a_metric_that_cannot_stand_in_the_table_is_refused(options, words):
+    with pytest.raises(UsageError, match=words):
+        register_metric(Metric(function=mse, higher_is_better=False, **options))
+    assert len(METRICS) == 6
+
+
+@pytest.mark.parametrize(
+    ("detail", "columns"),
+    [
+        ("summary", "SRCC MSE"),
+        ("compact", "SRCC LCC MSE"),
+        ("main", "SRCC LCC KTAU MSE"),
+        ("full", "SRCC LCC KTAU MSE RMSE MAE"),
+    ],
+)
+def test_tables_from_short_to_full(detail, columns):
+    assert " ".join(metric.label for metric in shown_metrics(detail=detail)) == columns
+    assert shown_metrics(primary="mae", detail=detail)[0].name == "mae"
+
+
+class Point:
+    """An entry point as ``importlib.metadata`` has it."""
+
+    def __init__(self, name: str, value: object) -> None:
+        self.name, self.value, self.dist = name, "their.module:attribute", None
+        self.loaded = value
+
+    def load(self) -> object:
+        if isinstance(self.loaded, Exception):
+            raise self.loaded
+        return self.loaded
+
+
+def test_packages_offer_metrics_by_entry_points(monkeypatch):
+    theirs = Metric("worst", mse, higher_is_better=False)
+    monkeypatch.setattr(metric_table, "entry_points", lambda group: [Point("worst", theirs)])
+    table = metric_table.MetricTable(METRICS["mse"])
+    assert table["mse"] is METRICS["mse"]
+    assert list(table) == ["mse", "worst"]
+    for broken, words in (
+        (ImportError("no"), "cannot be imported"),
+        (mse, "is no Metric"),
+        (METRICS["mse"], "that name or label already"),
+    ):
+        monkeypatch.setattr(metric_table, "entry_points", lambda group, it=broken: [Point("worst", it)])
+        with pytest.raises(MosharnessError, match=words):
+            list(metric_table.MetricTable(METRICS["mse"]))
 
 
 def test_equal_orders_correlate_with_exactly_one():
