@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import CheckFailed, UsageError
+from ..core.paths import published_figures
 from . import common
 from .show import print_json, say
 
@@ -27,7 +28,7 @@ def leaderboard(
     output: Annotated[Path, typer.Option("--output", help="Folder of the pages.")] = Path("leaderboards"),
     published: Annotated[
         Path | None,
-        typer.Option("--published", help="Folder of published figures; else `published` beside the results."),
+        typer.Option("--published", help="Folder of published figures; else `published` beside the results; else those of this package."),
     ] = None,
     task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may repeat.")] = None,
     format_: Annotated[
@@ -72,9 +73,11 @@ def leaderboard(
 
 
 def _published(results: Path, output: Path) -> Path | None:
-    """The folder of published figures: beside the results, else in the output folder, else none."""
+    """The folder of published figures: beside the results, else in the output folder, else those of this package."""
     for folder in (results.parent / "published", output / "published"):
         if folder.is_dir():
             return folder
-    say("no folder of published figures found; the pages show none (see --published)")
-    return None
+    packaged = published_figures()
+    if packaged is None:
+        say("no folder of published figures found; the pages show none (see --published)")
+    return packaged

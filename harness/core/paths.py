@@ -18,3 +18,12 @@ def data_root(task: str) -> Path | None:
     """``$MOSHARNESS_DATA/<task>`` if the variable is set, else ``None``."""
     chosen = os.environ.get("MOSHARNESS_DATA")
     return Path(chosen).expanduser() / task if chosen else None
+
+
+def published_figures() -> Path | None:
+    """The folder of papers' figures that came with this package: in the wheel, or in the checkout it runs from."""
+    above = Path(__file__).resolve().parents[2]
+    for folder in (above / "published", above / "leaderboards" / "published"):
+        if folder.is_dir():
+            return folder
+    return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..boards.published import COLUMNS, place
 from ..core.errors import DataError
 from ..core.files import read_csv
+from ..core.paths import published_figures
 from ..results.store import LEVELS
 from ..stats.metrics import METRICS
 from .model import Study, StudyRow
@@ -40,15 +41,13 @@ class Figures:
 
 
 def published_folder(given: Path | None) -> Path | None:
-    """``--published``, else ``leaderboards/published`` here, else that of the checkout this package runs from."""
+    """``--published``, else ``leaderboards/published`` here, else the figures that came with this package."""
     if given is not None:
         if not given.is_dir():
             raise DataError(f"--published {given}: no such folder")
         return given
-    for folder in (Path("leaderboards/published"), Path(__file__).resolve().parents[2] / "leaderboards/published"):
-        if folder.is_dir():
-            return folder
-    return None
+    here = Path("leaderboards/published")
+    return here if here.is_dir() else published_figures()
 
 
 def read_figures(study: Study, task: str, split: str, folder: Path | None, tasks: list[str]) -> Figures:

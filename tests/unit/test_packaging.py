@@ -6,7 +6,10 @@ import re
 import tomllib
 from pathlib import Path
 
+from mosharness.harness.core.paths import published_figures
+
 FOLDERS = {"harness": "mosharness.harness", "predictors": "mosharness.predictors", "tasks": "mosharness.tasks"}
+DATA_FOLDERS = {**FOLDERS, "leaderboards/published": "mosharness.published"}
 
 
 def test_every_folder_with_an_init_is_in_the_package_list(repository: Path) -> None:
@@ -17,13 +20,14 @@ def test_every_folder_with_an_init_is_in_the_package_list(repository: Path) -> N
             parts = init.parent.relative_to(repository / folder).parts
             if parts[:1] != ("_root",):
                 found.add(".".join((package, *parts)))
+    found.add("mosharness.published")  # data alone: the figures of papers, no __init__.py
     assert sorted(listed) == sorted(found)
 
 
 def test_every_data_file_is_matched_by_a_package_data_pattern(repository: Path) -> None:
     data = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     allowed = {".py", ".pyc"}
-    for folder, package in FOLDERS.items():
+    for folder, package in DATA_FOLDERS.items():
         for file in (repository / folder).rglob("*"):
             if not file.is_file() or file.suffix in allowed or file.name == "py.typed":
                 continue
@@ -53,6 +57,16 @@ def test_constraints_pin_everything_exactly(repository: Path) -> None:
     for requirement in wanted:
         name = re.sub(r"[-_.]+", "-", re.split(r"[\[<>=~!]", requirement)[0]).lower()
         assert name in names, f"{requirement} has no pin"
+
+
+def test_torch_and_torchaudio_are_pinned_exactly_and_as_in_the_constraints(repository: Path) -> None:
+    dependencies = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["dependencies"]
+    pins = {line for line in dependencies if re.fullmatch(r"(torch|torchaudio)==\d+\.\d+\.\d+", line)}
+    assert len(pins) == 2 and pins <= set((repository / "constraints.txt").read_text().splitlines())
+
+
+def test_the_published_figures_are_found_beside_the_package_or_in_the_checkout(repository: Path) -> None:
+    assert published_figures() == (repository / "leaderboards" / "published").resolve()
 
 
 def test_nothing_in_the_tree_names_a_machine(repository: Path) -> None:

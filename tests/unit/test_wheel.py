@@ -20,6 +20,7 @@ def test_a_wheel_holds_every_file_of_the_folders(repository: Path, tmp_path: Pat
     ignore = shutil.ignore_patterns("__pycache__")
     for name in FOLDERS:
         shutil.copytree(repository / name, tree / name, ignore=ignore)
+    shutil.copytree(repository / "leaderboards" / "published", tree / "leaderboards" / "published")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repository / name, tree / name)
     build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
@@ -37,5 +38,7 @@ def test_a_wheel_holds_every_file_of_the_folders(repository: Path, tmp_path: Pat
             if file.is_file() and "__pycache__" not in parts:
                 inside = parts[1:] if parts[0] == "_root" else (name, *parts)
                 wanted.add("/".join(("mosharness", *inside)))
+    published = repository / "leaderboards" / "published"
+    wanted |= {f"mosharness/published/{file.name}" for file in published.iterdir()}
     missing = sorted(wanted - held)
     assert not missing
