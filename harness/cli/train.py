@@ -125,7 +125,12 @@ def _count(number: int, what: str) -> str:
 
 def _show_stage(report: Mapping[str, Any]) -> None:
     """One line per stage: what it saw and how good the kept weights are."""
-    names = ("system/srcc", "system/mse", "utterance/srcc", "utterance/mse", "loss", "train_loss")
+    from ..stats.metrics import LEVELS, shown_metrics
+
+    of_metrics = [
+        f"{level}/{metric.name}" for level in reversed(LEVELS) for metric in shown_metrics(level, detail="summary")
+    ]
+    names = dict.fromkeys((*of_metrics, "loss", "train_loss", report["monitor"]))
     metrics = report["best"]["metrics"]
     figures = ", ".join(f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None)
     unused = len(report["failed"]) + len(report["absent"])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.config import config_dict
 from ..core.errors import UnknownName
 from ..core.files import check_name, digest
+
+if TYPE_CHECKING:
+    from ..stats.metrics import Level, Metric
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -122,7 +125,7 @@ class Stop:
     Attributes:
         monitor: ``loss`` (on dev), ``train_loss`` (mean of the epoch), or a metric of the primary dimension on dev:
             ``system/srcc``, ``utterance/mse``, ... Several dev sets are averaged with equal weight.
-        mode: ``max`` or ``min``; ``auto`` takes ``max`` for correlations.
+        mode: ``max`` or ``min``; ``auto`` takes what is better for the metric, ``min`` for a loss.
         patience: Evaluations without improvement after which the stage stops; 0 never stops early.
     """
 
@@ -131,18 +134,29 @@ class Stop:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        levels, metrics = ("system", "utterance"), ("srcc", "lcc", "ktau", "mse", "rmse", "mae")
-        known = ["loss", "train_loss", *(f"{level}/{metric}" for level in levels for metric in metrics)]
+        from ..stats.metrics import metric_names
+
+        levels: tuple[Level, Level] = ("system", "utterance")
+        known = ["loss", "train_loss", *(f"{level}/{name}" for level in levels for name in metric_names(level))]
         if self.monitor not in known:
             raise UnknownName("quantity to monitor", self.monitor, known)
         if self.patience < 0:
             raise ValueError("stop: patience is at least 0")
 
     @property
+    def metric(self) -> Metric | None:
+        """The metric that is monitored; ``None`` for a loss."""
+        from ..stats.metrics import METRICS
+
+        _, is_metric, name = self.monitor.partition("/")
+        return METRICS[name] if is_metric else None
+
+    @property
     def maximise(self) -> bool:
         """Whether more is better."""
-        auto = self.monitor.rpartition("/")[2] in ("srcc", "lcc", "ktau")
-        return auto if self.mode == "auto" else self.mode == "max"
+        if self.mode == "auto":
+            return self.metric is not None and self.metric.higher_is_better
+        return self.mode == "max"
 
 
 @dataclass(frozen=True)

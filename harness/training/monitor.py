@@ -52,7 +52,7 @@ def judge(figures: Figures, stop: Stop) -> Judgement:
     """
     value = figures.get(stop.monitor, math.nan)
     if not math.isfinite(value):
-        correlation = stop.monitor.rpartition("/")[2] in ("srcc", "lcc", "ktau")
+        correlation = stop.metric is not None and stop.metric.is_correlation
         value = (-1.0 if correlation else -math.inf) if stop.maximise else math.inf
     level = stop.monitor.partition("/")[0]
     ties = [figures.get(f"{one}/mse", math.nan) for one in (level, "system", "utterance")]
