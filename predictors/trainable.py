@@ -40,11 +40,14 @@ class Trainable(Predictor):
             attribute). :meth:`make_network` must then follow ``self.dimensions``.
         alone_on_cpu: Whether clips are scored one by one on the CPU, where one clip per thread is faster than padded
             batches (class attribute; ``parallel_score`` lets several threads do it).
+        training_class: The class of its training object, or ``"package.module:Class"`` (class attribute), so that
+            scoring never imports it; see ``training.py``.
         global_losses: Whether :meth:`losses` sees the outputs of the whole batch when several processes train
             (class attribute): every output is then ``(n, ...)`` with equal trailing sizes in all processes. With
             ``False`` it sees the clips of its own process, and must be a mean over clips.
     """
 
+    training_class: ClassVar[Any] = "mosharness.predictors.training:Training"
     takes_dimensions: ClassVar[bool] = False
     alone_on_cpu: ClassVar[bool] = False
     global_losses: ClassVar[bool] = True

@@ -135,9 +135,9 @@ class Trainer:
     # -- the parts ------------------------------------------------------------------------------------------------
 
     def survey(self, planned: PlannedRow, seed: int) -> dict[str, dict[str, Any]]:
-        """What each stage of a row depends on (see ``Training.survey``)."""
+        """What each stage of a row depends on (see ``RecipeRun.survey``)."""
         from ...predictors import resolve_device
-        from ..training.engine import Training
+        from ..training.engine import RecipeRun
         from ..training.randomness import global_generators_kept
 
         key = (planned.label, seed)
@@ -146,8 +146,8 @@ class Trainer:
             assert recipe is not None
             with global_generators_kept():
                 unused = self.folder(planned.label) / "training"  # a survey writes nothing
-                training = Training(recipe, self.task, unused, device=resolve_device(self.device), workers=self.workers)
-                self._surveys[key] = training.survey()
+                run = RecipeRun(recipe, self.task, unused, device=resolve_device(self.device), workers=self.workers)
+                self._surveys[key] = run.survey()
         return self._surveys[key]
 
     def _prepare(

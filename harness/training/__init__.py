@@ -147,21 +147,21 @@ def _train(
 ) -> Predictor:
     from ...predictors import load_predictor
     from ...predictors.base import CheckpointInfo
-    from .engine import Training, training_facts
+    from .engine import RecipeRun, training_facts
 
     clock = time.perf_counter()
-    training = Training(recipe, task, training_folder(folder), device=device, **options)
-    outcome = training.run(stage=stage, resume=resume)
+    run = RecipeRun(recipe, task, training_folder(folder), device=device, **options)
+    outcome = run.run(stage=stage, resume=resume)
     for note in outcome.notes:
-        training.log.say(f"note: {note}")
+        run.log.say(f"note: {note}")
     if not outcome.complete:
         outcome.predictor.checkpoint = CheckpointInfo("stage", str(stage))
         return outcome.predictor
     outcome.predictor.trained_on = outcome.trained_on
-    if training.main:
+    if run.main:
         outcome.predictor.save_pretrained(folder)
-        write_json(folder / "training.json", {"task": task.card.name, **training_facts(outcome, training, clock)})
-    training.accelerator.wait_for_everyone()
+        write_json(folder / "training.json", {"task": task.card.name, **training_facts(outcome, run, clock)})
+    run.accelerator.wait_for_everyone()
     return load_predictor(recipe.predictor, folder, str(outcome.predictor.device), precision=precision)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from ...predictors.trainable import Trainable
+    from ...predictors.training import Training
     from ...tasks.base import MosTask
 
 DONE = "done.json"
@@ -56,7 +57,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-class Training:
+class RecipeRun:
     """A run of a recipe in a folder.
 
     Args:
@@ -104,10 +105,13 @@ class Training:
         recipe = self.recipe
         if stage is not None:
             recipe.stage(stage)
+        from ...predictors.training import training_of
+
         predictor = self._start()
+        training = training_of(predictor)
         plans = self._plans(predictor)
         for one, data in plans:
-            self._check(one, data, predictor)
+            self._check(one, data, training)
             self.notes += [note for note in data.notes if note not in self.notes]
         identity = self._identity(predictor)
         self._clear(stage, resume)
@@ -118,7 +122,7 @@ class Training:
                 done = self._done(one, facts) if stage != one.name or resume else None
                 if done is None and stage not in (None, one.name):
                     raise UsageError(f"stage {stage} starts from stage {one.name}, which is not done: train that first")
-                predictor = self._stage(predictor, one, data, facts, resume, done)
+                self._stage(training, one, data, facts, resume, done)
                 reports.append(done or read_json(self.folder / one.name / DONE)["report"])
                 if stage == one.name:
                     break
@@ -174,24 +178,23 @@ class Training:
                 predictor.build()
         return predictor
 
-    def _check(self, stage: Stage, data: StageData, predictor: Trainable) -> None:
+    def _check(self, stage: Stage, data: StageData, training: Training) -> None:
         """Everything that can be refused before any stage has cost time."""
-        from ...predictors.trainable import Trainable
-
+        predictor = training.predictor
         check_monitor(stage, data.dev)
-        predictor.check_stage(stage)
-        own_losses = type(predictor).losses is not Trainable.losses
+        training.check_stage(stage)
+        own_losses = training.gives("losses")
         if not stage.losses and not own_losses:
             raise UsageError(f"stage {stage.name} has no losses; name some of {', '.join(LOSSES)}")
         for term in stage.losses:
             if term.name in LOSSES or not own_losses:
                 check_loss(term, (), predictor.dimensions)
-        if stage.mixup and type(predictor).mix is Trainable.mix:
+        if stage.mixup and not training.gives("mix"):
             raise UsageError(f"stage {stage.name}: {predictor.card.name} does not support mixup; set mixup: 0")
         if stage.precision == "float16" and self.accelerator.device.type == "cpu":
             raise UsageError(f"stage {stage.name}: precision float16 needs a GPU; use bfloat16 or float32")
         name = stage.optimizer.name
-        if name not in NAMES and type(predictor).make_optimizer is Trainable.make_optimizer:
+        if name not in NAMES and not training.gives("make_optimizer"):
             raise UnknownName(f"optimizer for {predictor.card.name}", name, NAMES)
         known = [one.name for one in self.recipe.stages]
         for name in stage.init:
@@ -201,27 +204,26 @@ class Training:
 
     def _stage(
         self,
-        predictor: Trainable,
+        training: Training,
         stage: Stage,
         data: StageData,
         identity: Mapping[str, Any],
         resume: bool,
         done: Mapping[str, Any] | None,
-    ) -> Trainable:
+    ) -> None:
         """Run one stage, or bring the predictor to where it ended."""
         import torch
 
         from ...predictors.base import load_tensors
 
-        folder = self.folder / stage.name
+        folder, predictor = self.folder / stage.name, training.predictor
         stage = replace(stage, starts=self._starts(stage))
         if "fresh" in stage.init:
             with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
                 torch.manual_seed(torch_seed(self.recipe.seed, stage.name, "init"))
-                predictor.build()
-                predictor.weights_changed()
+                training.draw_weights()
         run = StageRun(
-            predictor,
+            training,
             stage,
             data,
             seed=self.recipe.seed,
@@ -236,7 +238,7 @@ class Training:
                 run.prepare()
             predictor.load_tensors(load_tensors(folder / RESULT / WEIGHTS))
             predictor.network.eval()
-            return predictor
+            return
         self.log.say(f"{stage.name}: {len(data.train)} clips, dev {', '.join(one.name for one in data.dev) or 'none'}")
         position = run.run(resume=resume)
         if self.main:
@@ -250,7 +252,6 @@ class Training:
             (folder / STATE).unlink(missing_ok=True)  # the last weights stay beside the best ones, without optimiser
         self.accelerator.wait_for_everyone()
         self.accelerator.free_memory()
-        return predictor
 
     def _starts(self, stage: Stage) -> dict[str, str]:
         starts = {}
@@ -339,16 +340,16 @@ def make_accelerator(device: str) -> Accelerator:
     return Accelerator(cpu=device == "cpu", mixed_precision="no", kwargs_handlers=handlers)
 
 
-def training_facts(outcome: Outcome, training: Training, clock: float) -> dict[str, Any]:
+def training_facts(outcome: Outcome, run: RecipeRun, clock: float) -> dict[str, Any]:
     """What ``training.json`` beside a checkpoint says."""
-    recipe = training.recipe
-    start = asdict(outcome.predictor.checkpoint) if training.init_from is not None else None
+    recipe = run.recipe
+    start = asdict(outcome.predictor.checkpoint) if run.init_from is not None else None
     return {
         "recipe": config_dict(recipe),
         "seed": recipe.seed,
         "init_from": start,
         "trained_on": list(outcome.trained_on),
-        "processes": training.accelerator.num_processes,
+        "processes": run.accelerator.num_processes,
         "report": {one["stage"]: one for one in outcome.reports},
         "notes": outcome.notes,
         "provenance": provenance(str(outcome.predictor.device)),

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import AudioError, DataError, MosharnessError
 from ..engine.pipeline import default_workers
-from ..recipes.recipe import Stage
 from .data import Example
 from .plan import generator, share
 
 if TYPE_CHECKING:
-    from ...predictors.trainable import Trainable
+    from ...predictors.training import Training
 
 AHEAD = 2  # windows that are prepared in advance
 DEV = "dev"
-"""In place of an epoch: clips that a loss is measured on, see ``Trainable.prepare_dev``."""
+"""In place of an epoch: clips that a loss is measured on, see ``Training.prepare_dev``."""
 
 
 @dataclass
@@ -42,8 +41,7 @@ class Feed:
     """Prepared shares of batches in the order of the plan.
 
     Args:
-        predictor: Whose ``prepare_training`` (``prepare_dev``) is called.
-        stage: The stage.
+        training: Whose ``prepare`` (``prepare_dev``) is called, for the stage that it has begun.
         examples: All clips of an epoch.
         seed: Seed of the run.
         rank, processes: Which share is made here.
@@ -53,8 +51,7 @@ class Feed:
 
     def __init__(
         self,
-        predictor: Trainable,
-        stage: Stage,
+        training: Training,
         examples: Sequence[Example],
         *,
         seed: int,
@@ -63,7 +60,7 @@ class Feed:
         workers: int | None = None,
         failed: dict[str, str] | None = None,
     ) -> None:
-        self.predictor, self.stage, self.examples = predictor, stage, examples
+        self.training, self.stage, self.examples = training, training.stage, examples
         self.seed, self.rank, self.processes = seed, rank, processes
         self.workers = workers or default_workers()
         self.failed: dict[str, str] = failed if failed is not None else {}
@@ -123,10 +120,10 @@ class Feed:
         """A one-tuple of the prepared clip, or ``None`` for one that cannot be used."""
         example = self.examples[at]
         try:
-            clip = example.read(self.predictor.training_limits(self.stage))
+            clip = example.read(self.training.limits())
             random = generator(self.seed, self.stage.name, epoch, example.key)
-            prepare = self.predictor.prepare_dev if epoch == DEV else self.predictor.prepare_training
-            return (prepare(clip, self.stage, random),)
+            prepare = self.training.prepare_dev if epoch == DEV else self.training.prepare
+            return (prepare(clip, random),)
         except AudioError as error:
             self.failed[example.name] = f"{error.code}: {error.reason}"
             if len(self.failed) > self.stage.allow_failed:

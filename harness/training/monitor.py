@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from ...predictors.trainable import Trainable
+    from ...predictors.training import Training
 
 Figures = dict[str, float]
 
@@ -159,8 +160,7 @@ def _loss(stage: Stage, predicted: np.ndarray, targets: np.ndarray, dimensions: 
 
 
 def loss_on_dev(
-    predictor: Trainable,
-    stage: Stage,
+    training: Training,
     dev: Sequence[DevSet],
     *,
     seed: int,
@@ -173,8 +173,7 @@ def loss_on_dev(
     Every process computes it on all clips, so nothing has to be shared.
 
     Args:
-        predictor: In eval mode.
-        stage: The stage.
+        training: With its stage begun and its network in eval mode.
         dev: Labelled or not.
         seed: Of the run.
         device: Where the network is.
@@ -185,9 +184,9 @@ def loss_on_dev(
 
     from ...predictors.trainable import autocast, to_device
 
-    total = count = 0.0
+    stage, total, count = training.stage, 0.0, 0
     for group in dev:
-        feed = Feed(predictor, stage, group.examples, seed=seed, workers=workers)
+        feed = Feed(training, group.examples, seed=seed, workers=workers)
         feed.failed = failed
         durations, rates = [one.duration_s for one in group.examples], [one.sample_rate for one in group.examples]
         batches = plan_epoch(durations, rates, stage.batch, seed=seed, stage=stage.name, epoch=-1)
@@ -196,12 +195,12 @@ def loss_on_dev(
                 continue
             targets = torch.tensor([group.examples[own.batch[place]].targets for place in own.places])
             seed_everything(seed, stage.name, DEV, own.batch)
-            predictor.begin_batch(stage, generator(seed, stage.name, DEV, own.batch, "batch"))
+            training.begin_batch(generator(seed, stage.name, DEV, own.batch, "batch"))
             with torch.no_grad():
-                batch = to_device(predictor.collate(own.items), device)
+                batch = to_device(training.collate(own.items), device)
                 with autocast(device, stage.precision):
-                    outputs = as_dict(predictor.training_forward(batch, stage))
-                terms = own_terms(predictor, stage, outputs, targets.to(device, torch.float32))
-                total += float(total_loss(predictor, stage, terms)) * len(own.places)
+                    outputs = as_dict(training.forward(batch))
+                terms = own_terms(training, outputs, targets.to(device, torch.float32))
+                total += float(total_loss(training, terms)) * len(own.places)
             count += len(own.places)
     return total / count if count else math.nan

@@ -6,29 +6,29 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnknownName
-from ..recipes.recipe import Schedule, Stage
+from ..recipes.recipe import Schedule
 
 if TYPE_CHECKING:
     import torch
 
-    from ...predictors.trainable import Trainable
+    from ...predictors.training import Training
 
 NAMES = ("sgd", "adam", "adamw", "radam")
 
 
-def make_optimizer(predictor: Trainable, stage: Stage) -> torch.optim.Optimizer:
-    """The predictor's own optimiser if it makes one, else one of :data:`NAMES`.
+def make_optimizer(training: Training) -> torch.optim.Optimizer:
+    """The optimiser of the stage that was begun: the training's own if it makes one, else one of :data:`NAMES`.
 
     Raises:
         UnknownName: If the name is none of either.
     """
     import torch
 
-    groups: list[Any] = predictor.parameter_groups(stage)
-    own = predictor.make_optimizer(groups, stage)
+    groups: list[Any] = training.parameter_groups()
+    own = training.make_optimizer(groups)
     if own is not None:
         return own
-    chosen = stage.optimizer
+    chosen = training.stage.optimizer
     shared: dict[str, Any] = {"lr": chosen.lr, "weight_decay": chosen.weight_decay}
     if chosen.name == "sgd":
         return torch.optim.SGD(groups, momentum=chosen.momentum, nesterov=chosen.nesterov, **shared)
@@ -39,7 +39,7 @@ def make_optimizer(predictor: Trainable, stage: Stage) -> torch.optim.Optimizer:
         return torch.optim.AdamW(groups, **shared)
     if chosen.name == "radam":
         return torch.optim.RAdam(groups, decoupled_weight_decay=True, **shared)
-    raise UnknownName(f"optimizer for {predictor.card.name}", chosen.name, NAMES)
+    raise UnknownName(f"optimizer for {training.predictor.card.name}", chosen.name, NAMES)
 
 
 def rate_at(schedule: Schedule, base: float, step: int, total: int) -> float:

@@ -23,13 +23,13 @@ from .plan import generator, plan_epoch, windows
 from .processes import from_main, share_object
 from .randomness import global_generators_kept, seed_everything
 from .state import Kept, Position, load_state, load_weights, save_state, save_weights
-from .terms import as_dict, batch_terms, total_loss
+from .terms import as_dict, batch_terms, in_float32, total_loss
 
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
 
-    from ...predictors.trainable import Trainable
+    from ...predictors.training import StageFacts, Training
 
 STATE = "state.safetensors"
 LAST = "last.safetensors"
@@ -40,7 +40,7 @@ class StageRun:
     """The loop of one stage.
 
     Args:
-        predictor: With the weights to start from; :meth:`run` leaves the best ones in it.
+        training: Of the predictor with the weights to start from; :meth:`run` leaves the best ones in it.
         stage: The stage, sources and starts resolved.
         data: Its clips.
         seed: Of the run.
@@ -53,7 +53,7 @@ class StageRun:
 
     def __init__(
         self,
-        predictor: Trainable,
+        training: Training,
         stage: Stage,
         data: StageData,
         *,
@@ -64,7 +64,8 @@ class StageRun:
         log: TrainingLog,
         workers: int | None = None,
     ) -> None:
-        self.predictor, self.stage, self.data, self.seed = predictor, stage, data, seed
+        self.training, self.predictor = training, training.predictor
+        self.stage, self.data, self.seed = stage, data, seed
         self.folder, self.identity, self.log, self.workers = folder, identity, log, workers
         self.accelerator = accelerator
         self.rank, self.processes = accelerator.process_index, accelerator.num_processes
@@ -89,7 +90,7 @@ class StageRun:
             stored = load_state(self.folder / STATE, self.identity) if resume else None
             if stored is not None:
                 stored.restore_network(self.predictor.network)
-            self.optimizer = make_optimizer(self.predictor, self.stage)
+            self.optimizer = make_optimizer(self.training)
             self._bases = [group["lr"] for group in self.optimizer.param_groups]
             self.scaler = self._make_scaler()
             if stored is not None:
@@ -100,7 +101,7 @@ class StageRun:
                 self.log.rewind(self.stage.name, self.position.step if stored is not None else -1)
             if stored is None:
                 self._write("stage", step=0, clips=len(self.data.train), dev=[one.name for one in self.data.dev])
-            self.model = self.accelerator.prepare_model(_step_module(self.predictor, self.stage))
+            self.model = self.accelerator.prepare_model(_step_module(self.training))
             self._train()
             self._finish()
         return self.position
@@ -110,10 +111,7 @@ class StageRun:
         predictor, stage = self.predictor, self.stage
         seed_everything(self.seed, stage.name, "begin")
         predictor.network.train(False)
-        if any(math.isfinite(value) for one in self.data.train for value in one.targets):
-            predictor.see_targets(np.array([one.targets for one in self.data.train]), stage)
-        predictor.see_listeners([(one.domain, name) for one in self.data.train for name in one.listeners], stage)
-        predictor.begin_stage(stage)
+        self.training.begin_stage(stage, _facts(self.data.train))
         predictor.network.to(self.accelerator.device)
         predictor.weights_changed()
 
@@ -149,8 +147,7 @@ class StageRun:
         self.total = self._total_steps()
         self.log.start(f"{self.predictor.card.name} {stage.name}", self.total, position.step)
         self.feed = Feed(
-            self.predictor,
-            stage,
+            self.training,
             self.data.train,
             seed=self.seed,
             rank=self.rank,
@@ -160,7 +157,7 @@ class StageRun:
         )
         self._saved = time.monotonic()
         while not self._over():
-            self.predictor.train_mode(stage)
+            self.training.train_mode()
             _optimizer_mode(self.optimizer, "train")
             self._epoch()
         self.log.stop()
@@ -190,7 +187,7 @@ class StageRun:
                     self._save()
                     if self._over():
                         return
-                    self.predictor.train_mode(stage)
+                    self.training.train_mode()
                     _optimizer_mode(self.optimizer, "train")
                 elif self._save_is_due():
                     self._save()
@@ -276,25 +273,25 @@ class StageRun:
 
         stage, device = self.stage, self.accelerator.device
         seed_everything(self.seed, stage.name, self.position.step, at, self.rank)
-        self.predictor.begin_batch(stage, generator(self.seed, stage.name, self.position.step, at, "batch"))
+        self.training.begin_batch(generator(self.seed, stage.name, self.position.step, at, "batch"))
         examples = self._examples(own)
         targets = torch.tensor([one.targets for one in examples], dtype=torch.float32, device=device)
-        batch = to_device(self.predictor.collate(own.items), device)
+        batch = to_device(self.training.collate(own.items), device)
         factor, partners = 1.0, None
         if stage.mixup:
             mixing = generator(self.seed, stage.name, self.position.step, at, "mixup")
             factor = float(mixing.beta(stage.mixup, stage.mixup))
             drawn = torch.from_numpy(mixing.permutation(len(examples))).to(device)
-            batch = self.predictor.mix(batch, factor, drawn, stage)
+            batch = self.training.mix(batch, factor, drawn)
             partners = targets[drawn]
         with autocast(device, stage.precision):
             outputs = self.model(batch)
-        outputs = {name: one.float() if one.is_floating_point() else one for name, one in as_dict(outputs).items()}
-        terms = batch_terms(self.predictor, stage, outputs, targets, places, self.rank)
+        outputs = in_float32(as_dict(outputs))
+        terms = batch_terms(self.training, outputs, targets, places, self.rank)
         if partners is not None:
-            other = batch_terms(self.predictor, stage, outputs, partners, places, self.rank)
+            other = batch_terms(self.training, outputs, partners, places, self.rank)
             terms = {name: factor * terms[name] + (1.0 - factor) * other[name] for name in terms}
-        total = total_loss(self.predictor, stage, terms)
+        total = total_loss(self.training, terms)
         if not math.isfinite(float(total.detach())):
             raise PredictionError(self._not_finite("loss", float(total.detach()), self._names(own)))
         self.accelerator.backward(self.scaler.scale(total * weight))
@@ -329,8 +326,7 @@ class StageRun:
         figures = from_main(figures)
         if stage.stop.monitor == "loss" and "loss" not in figures:
             figures["loss"] = loss_on_dev(
-                self.predictor,
-                stage,
+                self.training,
                 self.data.dev,
                 seed=self.seed,
                 device=self.accelerator.device,
@@ -405,6 +401,7 @@ class StageRun:
         for parameter in self.predictor.network.parameters():
             parameter.grad = None
         self.predictor.weights_changed()
+        self.training.end_stage()
 
     def _write(self, event: str, **values: Any) -> None:
         self.log.write(event, stage=self.stage.name, **values)
@@ -426,17 +423,28 @@ class StageRun:
         }
 
 
-def _step_module(predictor: Trainable, stage: Stage) -> Any:
+def _facts(clips: Sequence[Example]) -> StageFacts:
+    """What training may know of its clips before it begins."""
+    from ...predictors.training import StageFacts
+
+    rated = any(math.isfinite(value) for clip in clips for value in clip.targets)
+    return StageFacts(
+        np.array([clip.targets for clip in clips]) if rated else None,
+        [(clip.domain, listener) for clip in clips for listener in clip.listeners],
+    )
+
+
+def _step_module(training: Training) -> Any:
     """A module whose forward is the training forward, so that distributed training hooks into it."""
     import torch
 
     class Step(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = predictor.network
+            self.network = training.network
 
         def forward(self, batch: Any) -> Any:
-            return predictor.training_forward(batch, stage)
+            return training.forward(batch)
 
     return Step()
 

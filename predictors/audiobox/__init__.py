@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ...harness.core.config import build_config
-from ...harness.core.errors import AudioError, CheckpointError, UsageError
+from ...harness.core.errors import AudioError
 from ...harness.core.files import read_json
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
-from ..trainable import Trainable, eval_where_frozen
-from .chunks import CHUNK, SAMPLE_RATE, Chunks, split
-from .config import AudioboxConfig, StageSettings
+from ..trainable import Trainable, pad
+from .chunks import SAMPLE_RATE, Chunks, split
+from .config import AudioboxConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,13 +20,11 @@ if TYPE_CHECKING:
 
     from ...harness.audio.read import Waveform
     from ...harness.hub.hub import Download
-    from ...harness.recipes.recipe import Stage
     from .networks import AudioboxNetwork
 else:
     np = LazyModule("numpy")
 
 DIMENSIONS = ("pq", "pc", "ce", "cu")
-LOSS = "aes"
 ROWS = 16
 """Chunks that go through the model at once on a GPU."""
 
@@ -62,11 +59,11 @@ class Audiobox(Trainable):
     max_clips = 32
     max_batch_seconds = 240.0
     parallel_score = True
+    training_class = "mosharness.predictors.audiobox.training:AudioboxTraining"
     takes_dimensions = True
 
     config: AudioboxConfig
     network: AudioboxNetwork
-    _label_statistics: tuple[np.ndarray, np.ndarray] | None = None
 
     # -- the model ------------------------------------------------------------------------------------------------
 
@@ -114,53 +111,6 @@ class Audiobox(Trainable):
             return cls.from_official(folder / "model.safetensors", config, **options)
         return super().from_folder(folder, config, **options)
 
-    # -- training -------------------------------------------------------------------------------------------------
-
-    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
-        """Keep mean and deviation of the labels, for networks that start without released weights."""
-        self._label_statistics = label_statistics(targets)
-
-    def check_stage(self, stage: Stage) -> None:
-        self._settings(stage)
-
-    def begin_stage(self, stage: Stage) -> None:
-        """Load what the stage starts from, or released or pretrained weights; freeze."""
-        settings = self._settings(stage)
-        super().begin_stage(stage)
-        if not stage.starts and self.checkpoint.kind == "fresh":
-            initialise(self.network, settings, self._label_statistics)
-            self.weights_changed()
-        fixed = [one for one in self.network.parameters() if not one.requires_grad]  # by the patterns of the stage
-        self.network.backbone.freeze(settings.freeze)
-        for parameter in fixed:
-            parameter.requires_grad_(False)
-
-    def train_mode(self, stage: Stage) -> None:
-        """Frozen parts stay in eval mode. The DRASP repository lets the frozen WavLM's dropout act; ours only sees
-        its noise as noise."""
-        self.network.train()
-        eval_where_frozen(self.network)
-
-    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Chunks:
-        """One crop of at most 10 s, random where the stage says so."""
-        clip = self.resampled(clip)
-        return training_crop(clip, generator, self._settings(stage).crop, self.config.rms_normalize)
-
-    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Chunks:
-        """The first 10 s."""
-        return training_crop(self.resampled(clip), generator, False, self.config.rms_normalize)
-
-    def training_forward(self, batch: Mapping[str, Tensor], stage: Stage) -> Tensor:
-        return self.network.score_clips(batch, rows=len(batch["waves"]))
-
-    def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
-        """``aes``: squared plus absolute distance on standardised labels, summed over the axes."""
-        scores = outputs["scores"] if isinstance(outputs, dict) else outputs
-        return {LOSS: standardised_loss(scores, targets, self.network.target_std)}
-
-    def _settings(self, stage: Stage) -> StageSettings:
-        return build_config(StageSettings, stage.settings, f"stage {stage.name}: settings")
-
 
 # -- parts that the predictor drasp shares --------------------------------------------------------------------------
 
@@ -195,15 +145,6 @@ def prepared(clip: Waveform, rms_normalize: bool) -> Chunks:
     return split(clip.samples.astype(np.float32, copy=False), rms_normalize)
 
 
-def training_crop(clip: Waveform, generator: np.random.Generator, crop: bool, rms_normalize: bool) -> Chunks:
-    """One chunk of a clip at 16 kHz: at a random place of a longer clip if ``crop``, else its first 10 s."""
-    from dataclasses import replace
-
-    spare = max(0, len(clip.samples) - CHUNK)
-    start = int(generator.integers(0, spare + 1)) if crop else 0
-    return prepared(replace(clip, samples=clip.samples[start : start + CHUNK]), rms_normalize)
-
-
 def collate_chunks(items: Sequence[Chunks]) -> dict[str, Tensor]:
     """All chunks of some clips, the longest first.
 
@@ -212,8 +153,6 @@ def collate_chunks(items: Sequence[Chunks]) -> dict[str, Tensor]:
         one's clip, ``clips`` ``(chunks,)``.
     """
     import torch
-
-    from ..trainable import pad
 
     rows = [
         (at, wave, weight) for at, one in enumerate(items) for wave, weight in zip(one.waves, one.weights, strict=True)
@@ -227,72 +166,3 @@ def collate_chunks(items: Sequence[Chunks]) -> dict[str, Tensor]:
         "weights": torch.tensor([weight for *_, weight in rows]),
         "clips": clips,
     }
-
-
-def label_statistics(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation ``(dimensions,)`` of labels ``(n, dimensions)``, NaN where a clip is not rated."""
-    rated = ~np.isnan(targets)
-    count = rated.sum(0).clip(min=1)
-    mean = np.where(rated, targets, 0.0).sum(0) / count
-    deviation = np.sqrt((np.where(rated, targets - mean, 0.0) ** 2).sum(0) / count)
-    return mean, np.where(deviation > 0.0, deviation, 1.0)
-
-
-def initialise(
-    network: AudioboxNetwork, settings: StageSettings, statistics: tuple[np.ndarray, np.ndarray] | None
-) -> None:
-    """What recipes set of fresh weights: released ones, or a pretrained WavLM and the statistics of the labels.
-
-    Raises:
-        UsageError: If the settings want both.
-        CheckpointError: If weights do not fit.
-    """
-    import torch
-
-    if settings.released and settings.pretrained:
-        raise UsageError("train.settings: released and pretrained: set one, the released weights hold a WavLM")
-    if settings.released:
-        from dataclasses import replace
-
-        from ...harness.hub.hub import fetch_file
-        from .convert import download, read_official, to_network
-
-        instead = "set train.settings.released to a local folder or file"
-        default = settings.released == "default"
-        path = fetch_file(replace(download(), instead=instead)) if default else Path(settings.released).expanduser()
-        path = path / "model.safetensors" if path.is_dir() else path
-        if not path.is_file():
-            raise UsageError(
-                f"train.settings.released: {settings.released!r} is no file or folder here; or write default"
-            )
-        official = read_official(path)
-        if official.normalize != network.normalize_embedding:
-            raise CheckpointError(
-                f"{path}: normalize_embed is {official.normalize} there, this network was made for "
-                f"{network.normalize_embedding}"
-            )
-        tensors = to_network(official, network, str(path), fresh=True)
-        network.load_state_dict({name: torch.as_tensor(value) for name, value in tensors.items()})
-        return
-    if settings.pretrained:
-        from ..layers.ssl.pretrained import load_pretrained
-
-        load_pretrained(network.backbone, settings.pretrained, "train.settings.pretrained")
-    if statistics is not None:
-        mean, deviation = (torch.from_numpy(one) for one in statistics)
-        with torch.no_grad():
-            network.target_mean.copy_(mean)
-            network.target_std.copy_(deviation)
-
-
-def standardised_loss(scores: Tensor, targets: Tensor, deviations: Tensor) -> Tensor:
-    """Mean over clips of squared plus absolute distance, on labels divided by their deviation, summed over axes.
-
-    Args:
-        scores: Shape ``(n, axes)``.
-        targets: Of the same shape, NaN where a clip is not rated.
-        deviations: Shape ``(axes,)``.
-    """
-    rated = ~targets.isnan()
-    distance = (scores - targets.nan_to_num()) / deviations * rated
-    return ((distance.square() + distance.abs()).sum(0) / rated.sum(0).clamp(min=1)).sum()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ...harness.core.errors import CheckpointError, UsageError
+from ...harness.core.errors import CheckpointError
 from ...harness.core.files import atomic_write, read_json
 from ...harness.core.lazy import LazyModule
 from ..audiobox import DIMENSIONS as AES
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ...harness.audio.read import Finding, Waveform
-    from ...harness.recipes.recipe import Stage
 else:
     np = LazyModule("numpy")
 
@@ -67,6 +66,7 @@ class Drasp(Trainable):
     )
     config_class: ClassVar[type[Any]] = DraspConfig
     parallel_score = True
+    training_class = "mosharness.predictors.drasp.training:DraspTraining"
     takes_dimensions = True
     uses_text = True
     extra_files = (TOKENIZER,)
@@ -244,39 +244,3 @@ class Drasp(Trainable):
         network: Any = predictor.network
         predictor.load_tensors(to_network(official, network, str(path)))
         return predictor
-
-    # -- training -------------------------------------------------------------------------------------------------
-
-    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
-        self.inner.see_targets(targets, stage)
-
-    def check_stage(self, stage: Stage) -> None:
-        self.inner.check_stage(stage)
-
-    def begin_stage(self, stage: Stage) -> None:
-        """As the backbone's model does it; a start brings its tokenizer."""
-        self.inner.checkpoint = self.checkpoint
-        if isinstance(self.inner, ClapMos) and self.inner.network.reads_text:
-            for folder in stage.starts.values():
-                if (Path(folder) / TOKENIZER).is_file():
-                    self.inner.set_tokenizer(folder)
-        self.inner.begin_stage(stage)
-        if self.inner.network is not self.network:
-            raise UsageError(f"stage {stage.name}: the start is of other dimensions")
-        self._fingerprint = None
-
-    def train_mode(self, stage: Stage) -> None:
-        self.inner.train_mode(stage)
-
-    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Any:
-        return self.inner.prepare_training(clip, stage, generator)
-
-    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Any:
-        return self.inner.prepare_dev(clip, stage, generator)
-
-    def training_forward(self, batch: Any, stage: Stage) -> Tensor | dict[str, Tensor]:
-        return self.inner.training_forward(batch, stage)
-
-    def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
-        """``aes`` on AudioBox, ``l1_sum`` on CLAP: see there."""
-        return self.inner.losses(outputs, targets, stage)

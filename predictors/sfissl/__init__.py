@@ -11,13 +11,13 @@ from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
 from ..layers.sfi.geometry import Base, is_supported, nearest_rate
 from ..layers.ssl.shapes import KERNELS, SAMPLE_RATE, SHORTEST, STRIDES, normalise
-from ..trainable import pad
+from ..trainable import Trainable, pad
 from .config import SfiSslConfig
-from .items import SCORE, Prepared
-from .stages import StagedTraining
+from .items import Prepared
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
 
     from ...harness.audio.read import Finding, Waveform
@@ -28,7 +28,7 @@ else:
 BASE = Base(KERNELS[0], STRIDES[0], SAMPLE_RATE)
 
 
-class SfiSsl(StagedTraining):
+class SfiSsl(Trainable):
     """MOS of clips at their own sampling rate, from 8 to 96 kHz.
 
     The first convolution of the self-supervised model is made anew for every rate from analog filters; clips are not
@@ -51,6 +51,7 @@ class SfiSsl(StagedTraining):
         "official weights could be obtained.",
     )
     config_class: ClassVar[type[Any]] = SfiSslConfig
+    training_class = "mosharness.predictors.sfissl.training:SfiSslTraining"
     max_clips = 32
     max_batch_seconds = 240.0
     parallel_score = True
@@ -99,11 +100,7 @@ class SfiSsl(StagedTraining):
         return native if is_supported(BASE, native) else nearest_rate(BASE, native)
 
     def collate(self, items: Sequence[Prepared]) -> dict[str, Any]:
-        """``waves`` ``(n, samples)``, ``lengths``, ``native_rates``; ``sample_rate``; and the ratings, if there are.
-
-        Of the ratings of all clips ``owners`` ``(m,)`` says whose they are, ``rows`` by which listener, ``ratings``
-        what. ``rated`` ``(n,)`` says which clips have any, ``otherwise`` ``(n,)`` the rows of the others. ``by_score``
-        tells whether any of these is no row but the score.
+        """``waves`` ``(n, samples)``, ``lengths``, ``native_rates`` and the one ``sample_rate``.
 
         Raises:
             UsageError: If the items have several rates.
@@ -117,22 +114,11 @@ class SfiSsl(StagedTraining):
                 "batch: {same_rate: true} in the recipe"
             )
         waves, lengths = pad([item.wave for item in items])
-        pairs = [
-            (at, row, rating)
-            for at, item in enumerate(items)
-            for row, rating in zip(item.rows, item.ratings, strict=True)
-        ]
         return {
             "waves": waves,
             "lengths": lengths,
             "sample_rate": rates[0],
             "native_rates": torch.tensor([item.native_rate for item in items]),
-            "owners": torch.tensor([at for at, _, _ in pairs], dtype=torch.long),
-            "rows": torch.tensor([row for _, row, _ in pairs], dtype=torch.long),
-            "ratings": torch.tensor([rating for _, _, rating in pairs], dtype=torch.float32),
-            "rated": torch.tensor([bool(item.rows) for item in items]),
-            "otherwise": torch.tensor([item.otherwise for item in items]),
-            "by_score": any(SCORE in (*item.rows, item.otherwise) for item in items),
         }
 
     def forward(self, batch: Mapping[str, Any]) -> Tensor:
@@ -140,7 +126,7 @@ class SfiSsl(StagedTraining):
         frames, counts = self.network.frames(
             batch["waves"], batch["lengths"], batch["sample_rate"], batch["native_rates"]
         )
-        scores = self.network.mean_score(frames, counts, self._score_rows(frames.device))
+        scores = self.network.mean_score(frames, counts, self.score_rows(frames.device))
         return (2.0 * scores + 3.0)[:, None]
 
     def score(self, batch: Sequence[Prepared]) -> np.ndarray:
@@ -154,6 +140,12 @@ class SfiSsl(StagedTraining):
         for group in groups:
             scores[group] = super().score([batch[at] for at in group])
         return scores
+
+    def score_rows(self, device: torch.device) -> Tensor:
+        """Rows of the listener table whose mean is the score, ``(rows,)`` int64."""
+        import torch
+
+        return torch.tensor(self.config.score_rows or (0,), device=device)
 
     def stated_settings(self) -> str:
         """Whose listening the score is."""

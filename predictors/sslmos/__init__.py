@@ -6,26 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ...harness.core.config import build_config
 from ...harness.core.errors import AudioError, UsageError
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
 from ..layers.pooling import pooling_name
 from ..layers.ssl.shapes import SAMPLE_RATE, SHORTEST, normalise
-from ..trainable import Trainable, eval_where_frozen, pad
-from .config import SslMosConfig, StageSettings
+from ..trainable import Trainable, pad
+from .config import SslMosConfig
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
     from ...harness.audio.read import Waveform
-    from ...harness.recipes.recipe import Stage
     from .networks import SslMosNetwork
 else:
     np = LazyModule("numpy")
-
-FRAME_LOSS = "frame_l1"
 
 
 class SslMos(Trainable):
@@ -56,12 +52,11 @@ class SslMos(Trainable):
     max_batch_seconds = 240.0
     parallel_score = True
     alone_on_cpu = True
+    training_class = "mosharness.predictors.sslmos.training:SslMosTraining"
     takes_dimensions = True
-    global_losses = False  # frame scores of different processes differ in length
 
     config: SslMosConfig
     network: SslMosNetwork
-    _mean_label: np.ndarray | None = None
 
     # -- the model ------------------------------------------------------------------------------------------------
 
@@ -103,72 +98,3 @@ class SslMos(Trainable):
             raise UsageError(f"{path.name}: an official checkpoint has the head linear with the pooling mean")
         predictor.load_tensors(to_network(state, predictor.network, path))
         return predictor
-
-    # -- training -------------------------------------------------------------------------------------------------
-
-    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
-        """Keep the mean label of each dimension, for ``center``."""
-        rated = ~np.isnan(targets)
-        self._mean_label = np.where(rated, targets, 0.0).sum(0) / rated.sum(0).clip(min=1)
-
-    def begin_stage(self, stage: Stage) -> None:
-        """Load what the stage starts from, or pretrained weights; freeze by ``frozen`` and ``settings.freeze``."""
-        settings = self._settings(stage)
-        if FRAME_LOSS in (term.name for term in stage.losses) and self.config.head != "frames":
-            raise UsageError(f"stage {stage.name}: the loss {FRAME_LOSS} needs the head frames")
-        if settings.center and self.config.head != "linear":
-            raise UsageError(f"stage {stage.name}: center is for the head linear")
-        super().begin_stage(stage)
-        if not stage.starts and self.checkpoint.kind == "fresh":
-            self._initialise(settings)
-        fixed = [one for one in self.network.parameters() if not one.requires_grad]  # by the patterns of the stage
-        self.network.backbone.freeze(settings.freeze)
-        for parameter in fixed:
-            parameter.requires_grad_(False)
-
-    def train_mode(self, stage: Stage) -> None:
-        """Frozen parts stay in eval mode: their dropout would only add noise."""
-        self.network.train()
-        eval_where_frozen(self.network)
-
-    def training_forward(self, batch: Mapping[str, Tensor], stage: Stage) -> Tensor | dict[str, Tensor]:
-        from .networks import fill_up
-
-        waves, lengths = fill_up(batch["waves"], batch["lengths"], self._settings(stage).padding)
-        scores, frames, counts = self.network.with_frames(waves, lengths)
-        return scores if frames is None else {"scores": scores, "frames": frames, "counts": counts}
-
-    def mix(self, batch: Mapping[str, Tensor], factor: float, permutation: Tensor, stage: Stage) -> dict[str, Tensor]:
-        """Waves added with weights; the mixture is as long as the longer of the two."""
-        waves, lengths = batch["waves"], batch["lengths"]
-        mixed = factor * waves + (1.0 - factor) * waves[permutation]
-        return {"waves": mixed, "lengths": lengths.maximum(lengths[permutation])}
-
-    def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
-        """``frame_l1``: mean distance of every frame's score to the clip's label; ``tau`` in its settings clips it."""
-        terms = [term for term in stage.losses if term.name == FRAME_LOSS]
-        if not terms or not isinstance(outputs, dict):
-            return None
-        from ..layers.ssl.pooling import MeanPooling
-
-        rated = ~targets.isnan()
-        distance = (outputs["frames"] - targets.nan_to_num()[:, None]).abs()  # (n, frames, dimensions)
-        distance = distance * (distance > float(terms[0].settings.get("tau", 0.0)))
-        per_clip = MeanPooling(distance.shape[-1])(distance, outputs["counts"])
-        return {FRAME_LOSS: (per_clip * rated).sum() / rated.sum().clamp(min=1)}
-
-    def _initialise(self, settings: StageSettings) -> None:
-        """What recipes set of fresh weights."""
-        import torch
-
-        if settings.pretrained:
-            from ..layers.ssl.pretrained import load_pretrained
-
-            load_pretrained(self.network.backbone, settings.pretrained, "train.settings.pretrained")
-        if settings.center and self._mean_label is not None:
-            with torch.no_grad():
-                self.network.head.bias.copy_(torch.from_numpy(self._mean_label))  # type: ignore[operator]
-        self.weights_changed()
-
-    def _settings(self, stage: Stage) -> StageSettings:
-        return build_config(StageSettings, stage.settings, f"stage {stage.name}: settings")

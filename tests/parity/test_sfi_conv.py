@@ -28,6 +28,7 @@ from mosharness.predictors.sfissl.convert import config_of, to_network
 from mosharness.predictors.sfissl.distill import distillation
 from mosharness.predictors.sfissl.items import Prepared
 from mosharness.predictors.sfissl.networks import make_backbone
+from mosharness.predictors.training import training_of
 
 STEM = "sfi_conv"
 SAME = 0.005
@@ -250,17 +251,19 @@ def test_the_loss_of_a_padded_batch_is_the_reference_s(
     rates = tuple(int(rate) for rate in sorted(given["rate_ids"], key=given["rate_ids"].__getitem__))
     settings = {**tiny, "rate_embedding": scored["condition_on_rate"], "rates": rates}
     predictor = SfiSsl({**settings, "listener_rows": names["listenr_embedding.weight"][0]}, device="cpu")
+    training = training_of(predictor)
     state = filled(golden, names, predictor.tensors(), "ssl_model.", "backbone.model.")
     predictor.load_tensors(to_network(state, predictor.tensors(), Path("manifest")))
     stage = Stage("finetune", epochs=1, losses=(Loss("ratings"),), settings={"padding": "zeros"})
+    training.enter(stage)
     rate = scored["rate"]
     items = [
         Prepared(golden.wave(recipe).numpy(), rate, rate, (row,), (target,))
         for recipe, row, target in zip(scored["inputs"], scored["listener_ids"], scored["targets"], strict=True)
     ]
     with torch.no_grad():
-        outputs = predictor.training_forward(predictor.collate(items), stage)
-        losses = predictor.losses(outputs, torch.tensor(scored["targets"])[:, None], stage)
+        outputs = training.forward(training.collate(items))
+        losses = training.losses(outputs, torch.tensor(scored["targets"])[:, None])
     assert losses is not None
     golden.compare(scored["padded_batch_loss_array"], losses["ratings"])
 

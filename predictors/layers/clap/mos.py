@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ....harness.core.config import build_config
 from ....harness.core.errors import AudioError, CheckpointError
 from ....harness.core.lazy import LazyModule
 from ...base import PredictorCard
-from ...trainable import Trainable, eval_where_frozen
-from .config import ClapMosConfig, ClapStage
+from ...trainable import Trainable
+from .config import ClapMosConfig
 from .shapes import PAD, SAMPLE_RATE, WINDOW
 
 if TYPE_CHECKING:
@@ -23,13 +22,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ....harness.audio.read import Finding, Waveform
-    from ....harness.recipes.recipe import Stage
     from .networks import ClapMosNetwork
     from .tokenizer import PromptTokenizer
 else:
     np = LazyModule("numpy")
 
-LOSS = "l1_sum"
 AS_IS_RATE = 16_000
 """Rate of the clips that ``as_is`` feeds as 48 kHz."""
 TOKENIZER_VARIABLE = "MOSHARNESS_ROBERTA"
@@ -76,6 +73,7 @@ class ClapMos(Trainable):
     config_class: ClassVar[type[Any]] = ClapMosConfig
     max_clips = 32
     max_batch_seconds = math.inf  # every clip is one window, whatever its length
+    training_class = "mosharness.predictors.layers.clap.training:ClapMosTraining"
     takes_dimensions = True
     alone_on_cpu = True
     uses_text = True
@@ -83,7 +81,6 @@ class ClapMos(Trainable):
     config: ClapMosConfig
     network: ClapMosNetwork
     tokenizer: PromptTokenizer | None = None
-    _mean_label: np.ndarray | None = None
 
     def __init__(
         self, config: Mapping[str, Any] | None = None, *, dimensions: Sequence[str] = (), **options: Any
@@ -133,8 +130,8 @@ class ClapMos(Trainable):
         """
         from .mel import fill_window, log_mel
 
-        ids = self._tokens(clip)
-        return ClapItem(None, log_mel(fill_window(self._samples(clip)[:WINDOW])), ids)
+        ids = self.tokens(clip)
+        return ClapItem(None, log_mel(fill_window(self.samples(clip)[:WINDOW])), ids)
 
     def findings(self, clip: Waveform) -> Sequence[Finding]:
         """Says what of a long clip is not heard."""
@@ -181,7 +178,7 @@ class ClapMos(Trainable):
         super().weights_changed()
         self._texts.clear()
 
-    def _samples(self, clip: Waveform) -> np.ndarray:
+    def samples(self, clip: Waveform) -> np.ndarray:
         from ....harness.audio.resample import resample
 
         samples = resample(clip.samples, clip.sample_rate, self.rate, self.card.resampler).samples
@@ -189,7 +186,7 @@ class ClapMos(Trainable):
             raise AudioError("empty", f"no sample is left at {self.rate} Hz", clip.path)
         return samples
 
-    def _tokens(self, clip: Waveform) -> tuple[int, ...]:
+    def tokens(self, clip: Waveform) -> tuple[int, ...]:
         if not self.network.reads_text:
             return ()
         if not clip.text.strip():
@@ -243,87 +240,3 @@ class ClapMos(Trainable):
             )
         self.tokenizer, self._fingerprint = tokenizer, None
         self._texts.clear()
-
-    # -- training -------------------------------------------------------------------------------------------------
-
-    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
-        """Keep the mean label of each dimension, for ``center``."""
-        rated = ~np.isnan(targets)
-        self._mean_label = np.where(rated, targets, 0.0).sum(0) / rated.sum(0).clip(min=1)
-
-    def check_stage(self, stage: Stage) -> None:
-        self._settings(stage)
-
-    def begin_stage(self, stage: Stage) -> None:
-        """Load what the stage starts from, or CLAP's published weights; and the tokenizer."""
-        settings = self._settings(stage)
-        super().begin_stage(stage)
-        if not stage.starts and self.checkpoint.kind == "fresh":
-            self._initialise(settings)
-        if self.network.reads_text:
-            if settings.tokenizer:
-                self.set_tokenizer(settings.tokenizer)
-            self.need_tokenizer()
-
-    def train_mode(self, stage: Stage) -> None:
-        """Heads and pooling learn; both branches of CLAP learn too, but in eval mode as in the repositories: no
-        dropout, batch norms at their stored statistics."""
-        self.network.train()
-        self.network.backbone.eval()
-        eval_where_frozen(self.network)
-
-    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> ClapItem:
-        """As :meth:`prepare`, with a random crop where the stage says so."""
-        randomly = self._settings(stage).crop == "random" and self.config.clap_input == "resample"
-        return self._training_item(clip, stage, generator if randomly else None)
-
-    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> ClapItem:
-        """The first window, which is what scoring hears of a clip too."""
-        return self._training_item(clip, stage, None)
-
-    def _training_item(self, clip: Waveform, stage: Stage, generator: np.random.Generator | None) -> ClapItem:
-        """A window of a clip: at a random place if there is a generator, else the first."""
-        from .mel import fill_window, log_mel
-
-        ids, samples = self._tokens(clip), self._samples(clip)
-        start = 0
-        if samples.size > WINDOW and generator is not None:
-            start = int(generator.integers(0, samples.size - WINDOW + 1))
-        samples = samples[start : start + WINDOW]
-        if self._settings(stage).batch_pad:
-            return ClapItem(samples, None, ids)
-        return ClapItem(None, log_mel(fill_window(samples)), ids)
-
-    def training_forward(self, batch: Mapping[str, Tensor], stage: Stage) -> Tensor:
-        from .backbone import distinct
-
-        text = None
-        if "ids" in batch:
-            rows, which = distinct(batch["ids"])
-            text = self.network.backbone.embed_text(rows)[which]
-        scores: Tensor = self.network(batch["mel"], text)
-        return scores
-
-    def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
-        """``l1_sum``: the mean distance of each dimension, summed over the dimensions that are scored."""
-        scores = outputs["scores"] if isinstance(outputs, dict) else outputs
-        rated = ~targets.isnan()
-        distance = (scores - targets.nan_to_num()).abs() * rated
-        return {LOSS: (distance.sum(0) / rated.sum(0).clamp(min=1)).sum()}
-
-    def _initialise(self, settings: ClapStage) -> None:
-        """What recipes set of fresh weights."""
-        import torch
-
-        if settings.pretrained:
-            from .pretrained import load_pretrained
-
-            load_pretrained(self.network.backbone, settings.pretrained, "train.settings.pretrained")
-        if settings.center and self._mean_label is not None:
-            with torch.no_grad():
-                for name, mean in zip(self.dimensions, self._mean_label, strict=True):
-                    self.network.heads[name].layers[-1].bias.fill_(float(mean))  # type: ignore[union-attr, index]
-        self.weights_changed()
-
-    def _settings(self, stage: Stage) -> ClapStage:
-        return build_config(ClapStage, stage.settings, f"stage {stage.name}: settings")

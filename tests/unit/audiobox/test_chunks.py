@@ -9,9 +9,10 @@ import pytest
 import torch
 from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.core.errors import UsageError
-from mosharness.predictors.audiobox import Audiobox, collate_chunks, training_crop
+from mosharness.predictors.audiobox import Audiobox, collate_chunks
 from mosharness.predictors.audiobox.chunks import CHUNK, FRAMES, kept_samples, split, valid_frames
 from mosharness.predictors.audiobox.norm import ZeroPaddedGroupNorm
+from mosharness.predictors.audiobox.training import training_crop
 from mosharness.predictors.conformance import check_predictor, speech_like
 from mosharness.predictors.layers.pooling import POOLINGS
 from mosharness.predictors.layers.ssl.shapes import frame_counts

@@ -12,9 +12,10 @@ import pytest
 import torch
 from mosharness.harness.core.errors import CheckpointError, HubError, UsageError
 from mosharness.predictors import load_predictor
-from mosharness.predictors.audiobox import Audiobox, initialise
+from mosharness.predictors.audiobox import Audiobox
 from mosharness.predictors.audiobox.config import StageSettings
 from mosharness.predictors.audiobox.convert import AXES, COMMIT, default_pooling, download, key_map
+from mosharness.predictors.audiobox.training import initialise
 from mosharness.predictors.base import save_tensors
 from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.layers.ssl.official import key_map as wavlm_keys

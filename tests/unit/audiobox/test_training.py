@@ -14,7 +14,9 @@ import torch
 from mosharness.harness.core.config import read_yaml
 from mosharness.harness.recipes.recipe import Stage, read_recipe
 from mosharness.predictors import load_predictor
-from mosharness.predictors.audiobox import Audiobox, label_statistics, standardised_loss
+from mosharness.predictors.audiobox import Audiobox
+from mosharness.predictors.audiobox.training import label_statistics, standardised_loss
+from mosharness.predictors.training import StageFacts, training_of
 
 sys.path.append(str(Path(__file__).parents[1] / "tasks"))
 from layout_aes import write_eval_audio, write_labels, write_natural_audio
@@ -48,9 +50,9 @@ def test_label_statistics_leave_out_what_is_not_rated() -> None:
 
 def test_a_fresh_network_takes_the_statistics_of_its_labels_and_keeps_them(tmp_path: Path) -> None:
     predictor = make()
+    training = training_of(predictor)
     targets = np.random.default_rng(0).normal(6.0, 1.5, (50, 4))
-    predictor.see_targets(targets, stage())
-    predictor.begin_stage(stage())
+    training.begin_stage(stage(), StageFacts(targets))
     np.testing.assert_allclose(predictor.network.target_mean, targets.mean(0), rtol=1e-6)
     np.testing.assert_allclose(predictor.network.target_std, targets.std(0), rtol=1e-6)
     again = load_predictor("audiobox", predictor.save_pretrained(tmp_path), device="cpu")
@@ -60,13 +62,14 @@ def test_a_fresh_network_takes_the_statistics_of_its_labels_and_keeps_them(tmp_p
 
 def test_the_backbone_is_frozen_and_quiet_by_default() -> None:
     predictor = make(pooling="drasp")
-    predictor.begin_stage(stage())
-    predictor.train_mode(stage())
+    training = training_of(predictor)
+    training.begin_stage(stage())
+    training.train_mode()
     trained = {name.partition(".")[0] for name, one in predictor.network.named_parameters() if one.requires_grad}
     assert trained == {"pooling", "projection", "layer_weights", "heads"}
     assert not any(module.training for module in predictor.network.backbone.model.encoder.layers.modules())
-    predictor.begin_stage(stage(freeze="none"))
-    predictor.train_mode(stage(freeze="none"))
+    training.begin_stage(stage(freeze="none"))
+    training.train_mode()
     assert all(module.training for module in predictor.network.backbone.model.encoder.layers.modules())
 
 

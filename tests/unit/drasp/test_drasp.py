@@ -30,6 +30,7 @@ from mosharness.predictors.layers.clap.mel import fill_window, log_mel
 from mosharness.predictors.layers.clap.mos import ClapMos
 from mosharness.predictors.layers.pooling import PAPER_POOLINGS, POOLINGS
 from mosharness.predictors.layers.ssl.official import key_map as wavlm_names
+from mosharness.predictors.training import Training, training_of
 
 RATE = 16_000
 WAVES = [speech_like(0.4 + 0.3 * at, RATE, at) for at in range(3)]
@@ -198,25 +199,33 @@ def test_what_is_not_heard_of_a_long_clip_is_said() -> None:
     assert not make(backbone="audiobox").findings(as_clip(31.0))
 
 
+def entered(predictor: Drasp, **settings: Any) -> Training:
+    """The training of a predictor in a stage whose beginning is left out."""
+    training = training_of(predictor)
+    training.enter(Stage("train", epochs=1, settings=settings))
+    return training
+
+
 def test_training_crops_are_keyed_and_batch_pad_fills_up_to_the_longest() -> None:
     predictor = make(("pq",), clap_input="resample")
+    training = entered(predictor)
     clip = as_clip(12.0)
-    stage = Stage("train", epochs=1)
-    crops = [predictor.prepare_training(clip, stage, np.random.default_rng(seed)).mel for seed in (0, 0, 1)]
+    crops = [training.prepare(clip, np.random.default_rng(seed)).mel for seed in (0, 0, 1)]
     assert np.array_equal(crops[0], crops[1])
     assert not np.array_equal(crops[0], crops[2])
-    first = predictor.prepare_training(clip, replace(stage, settings={"crop": "first"}), np.random.default_rng(0))
+    first = entered(predictor, crop="first").prepare(clip, np.random.default_rng(0))
     assert np.array_equal(first.mel, predictor.prepare_clip(clip).mel)
 
-    predictor, stage = make(("pq",)), replace(stage, settings={"batch_pad": True})
+    predictor = make(("pq",))
+    training = entered(predictor, batch_pad=True)
     clips = [as_clip(0.5), as_clip(0.8)]
-    items = [predictor.prepare_training(one, stage, np.random.default_rng(0)) for one in clips]
-    mel = predictor.collate(items)["mel"].numpy()
+    items = [training.prepare(one, np.random.default_rng(0)) for one in clips]
+    mel = training.collate(items)["mel"].numpy()
     padded = np.pad(clips[0].samples, (0, clips[1].samples.size - clips[0].samples.size))
     assert np.array_equal(mel[0], log_mel(fill_window(padded)))
     assert np.array_equal(mel[1], predictor.prepare_clip(clips[1]).mel)
     with pytest.raises(AudioError, match="prompt"):
-        make().prepare_training(clips[0], stage, np.random.default_rng(0))
+        entered(make()).prepare(clips[0], np.random.default_rng(0))
 
 
 def test_a_clip_that_resampling_leaves_nothing_of_fails_alone(tmp_path: Path, write_wave: Any) -> None:
@@ -229,17 +238,16 @@ def test_a_clip_that_resampling_leaves_nothing_of_fails_alone(tmp_path: Path, wr
     assert [row.status for row in rows] == ["ok", "failed"]
     assert rows[1].reason.startswith("empty: no sample is left at 16000 Hz")
     with pytest.raises(AudioError, match="no sample is left at 16000 Hz") as caught:
-        make(text=False).prepare_training(
-            clip_from_array(np.array([0.3, -0.2], np.float32), 192_000),
-            Stage("train", epochs=1),
-            np.random.default_rng(0),
+        entered(make(text=False)).prepare(
+            clip_from_array(np.array([0.3, -0.2], np.float32), 192_000), np.random.default_rng(0)
         )
     assert caught.value.code == "empty"
 
 
 @pytest.mark.parametrize("config", [{"clap_input": "resample", "text": False}, {"backbone": "audiobox"}], ids=str)
 def test_dev_clips_are_heard_from_their_start(config: dict[str, Any]) -> None:
-    predictor, stage = make(**config), Stage("train", epochs=1)
+    predictor = make(**config)
+    training = entered(predictor)
     clip = as_clip(11.5)
     heard = clip if not config.get("backbone") else replace(clip, samples=clip.samples[: 10 * RATE])
 
@@ -247,8 +255,8 @@ def test_dev_clips_are_heard_from_their_start(config: dict[str, Any]) -> None:
         return item.mel if hasattr(item, "mel") else item.waves[0]
 
     wanted = arrays(predictor.prepare_clip(heard))
-    found = [arrays(predictor.prepare_dev(clip, stage, np.random.default_rng(seed))) for seed in (0, 1)]
-    randomly = arrays(predictor.prepare_training(clip, stage, np.random.default_rng(0)))
+    found = [arrays(training.prepare_dev(clip, np.random.default_rng(seed))) for seed in (0, 1)]
+    randomly = arrays(training.prepare(clip, np.random.default_rng(0)))
     assert np.array_equal(found[0], wanted)
     assert np.array_equal(found[1], wanted)
     assert not np.array_equal(found[0], randomly)
@@ -273,10 +281,11 @@ def test_every_pooling_scores_and_learns_on_audiobox(pooling: str) -> None:
 
 def check_one_step(predictor: Drasp, pooling: str) -> None:
     """Gradients reach everything that is pooled with; of DRASP's second branch only after a first step."""
+    training = training_of(predictor)
     network: Any = predictor.network
     stage = Stage("train", epochs=1, settings={"freeze": "all"} if predictor.config.backbone == "audiobox" else {})
-    predictor.begin_stage(stage)
-    predictor.train_mode(stage)
+    training.begin_stage(stage)
+    training.train_mode()
     batch = predictor.collate([predictor.prepare_clip(clip_from_array(wave, RATE)) for wave in WAVES])
     optimizer = torch.optim.SGD([one for one in network.parameters() if one.requires_grad], lr=0.1)
 
@@ -284,7 +293,7 @@ def check_one_step(predictor: Drasp, pooling: str) -> None:
 
     def step() -> dict[str, float]:
         optimizer.zero_grad()
-        outputs = predictor.training_forward(batch, stage)
+        outputs = training.forward(batch)
         assert isinstance(outputs, torch.Tensor)
         assert outputs.shape == (3, len(AES))
         (outputs - 3.0).square().mean().backward()
@@ -315,9 +324,10 @@ def test_alpha_and_beta_begin_at_one_and_zero() -> None:
 
 def test_clap_is_held_in_eval_mode_and_learns() -> None:
     predictor = make(("pq",))
+    training = training_of(predictor)
     stage = Stage("train", epochs=1)
-    predictor.begin_stage(stage)
-    predictor.train_mode(stage)
+    training.begin_stage(stage)
+    training.train_mode()
     network: Any = predictor.network
     assert network.heads.training
     assert not any(module.training for module in network.backbone.modules())
@@ -485,7 +495,7 @@ def test_the_recipes_are_those_of_the_paper(name: str, backbone: str, optimizer:
     assert recipe.config["backbone"] == backbone
     assert (stage.optimizer.name, stage.optimizer.lr, stage.batch.size) == (optimizer, rate, size)
     assert (stage.stop.monitor, stage.stop.mode, stage.stop.patience, stage.epochs) == ("loss", "min", 20, 1000)
-    make(backbone=backbone).check_stage(stage)
+    training_of(make(backbone=backbone)).check_stage(stage)
 
 
 def test_the_loss_of_musiceval_is_a_sum_over_the_dimensions_that_are_scored() -> None:
@@ -494,8 +504,8 @@ def test_the_loss_of_musiceval_is_a_sum_over_the_dimensions_that_are_scored() ->
     assert [(term.name, term.weight) for term in stage.losses] == [("l1_sum", 1.0)]
     scores = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
     targets = torch.tensor([[2.0, 2.5], [3.5, torch.nan]])
-    both = make().losses(scores, targets, stage)
-    alone = make(text=False).losses(scores[:, :1], targets[:, :1], stage)
+    both = training_of(make()).losses(scores, targets)
+    alone = training_of(make(text=False)).losses(scores[:, :1], targets[:, :1])
     assert both is not None and alone is not None
     assert both["l1_sum"].item() == pytest.approx((1.0 + 0.5) / 2 + 0.5)
     assert alone["l1_sum"].item() == pytest.approx((1.0 + 0.5) / 2)
@@ -527,7 +537,8 @@ def test_the_recipe_follows_task_and_backbone(task: str, config: dict[str, Any],
     assert recipe.name == expected
     assert config.get("backbone", recipe.config["backbone"]) == recipe.config["backbone"]
     predictor = make(backbone=recipe.config["backbone"])
-    predictor.check_stage(recipe.stages[0])
+    training = training_of(predictor)
+    training.check_stage(recipe.stages[0])
 
 
 def test_the_axes_of_aes_are_a_beginning_that_a_task_replaces(tmp_path: Path) -> None:

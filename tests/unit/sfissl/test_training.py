@@ -22,10 +22,13 @@ from mosharness.harness.training.monitor import loss_on_dev
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.layers.ssl.backbone import SslBackbone
-from mosharness.predictors.sfissl import SfiSsl, distill
+from mosharness.predictors.sfissl import SfiSsl
+from mosharness.predictors.sfissl import training as training_module
 from mosharness.predictors.sfissl.distill import state_errors
 from mosharness.predictors.sfissl.listeners import with_listeners
 from mosharness.predictors.sfissl.optimiser import ScheduleFreeRAdam
+from mosharness.predictors.sfissl.training import SfiSslTraining
+from mosharness.predictors.training import StageFacts
 from mosharness.predictors.training_clip import training_clip
 from mosharness.tasks import load_task
 
@@ -41,9 +44,16 @@ def clip(rate: int = 24_000, seconds: float = 0.2, seed: int = 0, **known: Any) 
     return training_clip(clip_from_array(noise.astype(np.float32), rate), **known)
 
 
-def prepare(predictor: SfiSsl, clips: list[Any], stage: Stage, epoch: int = 0) -> dict[str, Any]:
-    items = [predictor.prepare_training(one, stage, np.random.default_rng([epoch, at])) for at, one in enumerate(clips)]
-    return predictor.collate(items)
+def entered(predictor: SfiSsl, stage: Stage = FINETUNE) -> SfiSslTraining:
+    """The training of a predictor in a stage whose beginning is left out."""
+    training = SfiSslTraining(predictor)
+    training.enter(stage)
+    return training
+
+
+def prepare(training: SfiSslTraining, clips: list[Any], epoch: int = 0) -> dict[str, Any]:
+    items = [training.prepare(one, np.random.default_rng([epoch, at])) for at, one in enumerate(clips)]
+    return training.collate(items)
 
 
 # -- optimiser --------------------------------------------------------------------------------------------------------
@@ -95,7 +105,7 @@ def test_schedule_free_radam_is_the_published_recurrence() -> None:
 def test_the_optimiser_takes_no_schedule(make: Make) -> None:
     stage = read_recipe("sfissl-default", "sfissl", overrides={"schedule": "cosine"}).stages[0]
     with pytest.raises(UsageError, match="neither weight_decay nor a schedule"):
-        make().make_optimizer([], stage)
+        entered(make(), stage).make_optimizer([])
 
 
 # -- listeners --------------------------------------------------------------------------------------------------------
@@ -111,10 +121,10 @@ def test_listeners_get_rows_in_the_order_of_the_stages() -> None:
 
 def test_scores_are_the_mean_over_the_last_stage_s_listeners(make: Make) -> None:
     predictor = make()
-    predictor.see_listeners([("bvcc", "b"), ("bvcc", "a")], FINETUNE)
-    predictor.begin_stage(FINETUNE)
-    predictor.see_listeners([("multisr", f"{rate}-{who:02}") for rate in ("16k", "48k") for who in (1, 2)], FINETUNE)
-    predictor.begin_stage(FINETUNE)
+    training = SfiSslTraining(predictor)
+    training.begin_stage(FINETUNE, StageFacts(listeners=[("bvcc", "b"), ("bvcc", "a")]))
+    later = [("multisr", f"{rate}-{who:02}") for rate in ("16k", "48k") for who in (1, 2)]
+    training.begin_stage(FINETUNE, StageFacts(listeners=later))
     assert predictor.config.listeners == ("bvcc:a", "bvcc:b", "multisr:01", "multisr:02")
     assert predictor.config.score_rows == (3, 4)
 
@@ -123,6 +133,7 @@ def test_a_stage_without_listeners_scores_by_row_0_and_a_distillation_changes_no
     make: Make, tmp_path: Path
 ) -> None:
     predictor = make()
+    training = SfiSslTraining(predictor)
     distillation = replace(DISTILL, settings={"teacher": "random"})
     for listeners, stage, rows in (
         ([("bvcc", "b"), ("bvcc", "a")], FINETUNE, (1, 2)),
@@ -130,13 +141,11 @@ def test_a_stage_without_listeners_scores_by_row_0_and_a_distillation_changes_no
         ([], FINETUNE, ()),
         ([("bvcc", "b")], FINETUNE, (2,)),
     ):
-        predictor.see_listeners(listeners, stage)
-        predictor.begin_stage(stage)
+        training.begin_stage(stage, StageFacts(listeners=listeners))
         assert predictor.config.score_rows == rows
     predictor.save_pretrained(tmp_path)
     other = make()
-    other.see_listeners([], distillation)
-    other.begin_stage(replace(distillation, starts={"before": str(tmp_path)}))
+    SfiSslTraining(other).begin_stage(replace(distillation, starts={"before": str(tmp_path)}))
     assert other.config.listeners == ("bvcc:a", "bvcc:b")
     assert other.config.score_rows == (2,)
 
@@ -146,14 +155,15 @@ def test_a_stage_without_listeners_scores_by_row_0_and_a_distillation_changes_no
 
 def test_every_rating_counts_by_its_listener(make: Make) -> None:
     predictor = make(listeners=("multisr:01", "multisr:02"))
+    training = entered(predictor)
     rated = clip(domain="multisr", ratings=(4.0, 2.0), listeners=("24k-01", "24k-02"))
     unrated = clip(seed=1, domain="multisr")
     strange = clip(seed=2, domain="multisr", ratings=(5.0,), listeners=("24k-09",))
-    batch = prepare(predictor, [rated, unrated, strange], FINETUNE)
+    batch = prepare(training, [rated, unrated, strange])
     assert batch["rows"].tolist() == [1, 2, 0]
     targets = torch.tensor([[3.0], [2.5], [5.0]])
     with torch.no_grad():
-        losses = predictor.losses(predictor.training_forward(batch, FINETUNE), targets, FINETUNE)
+        losses = training.losses(training.forward(batch), targets)
         said = [
             [predictor_of(predictor, row).predict([(one.samples, one.sample_rate)])[0, 0] for row in rows]
             for one, rows in ((rated, (1, 2)), (unrated, (0,)), (strange, (0,)))
@@ -177,14 +187,14 @@ def predictor_of(predictor: SfiSsl, row: int) -> SfiSsl:
 
 def test_one_rating_per_epoch_is_drawn_by_epoch_and_clip(make: Make) -> None:
     predictor = make(listeners=tuple(f"multisr:{at:02}" for at in range(1, 9)))
-    stage = replace(FINETUNE, settings={"ratings": "one"})
+    training = entered(predictor, replace(FINETUNE, settings={"ratings": "one"}))
     one = clip(
         domain="multisr", ratings=tuple(map(float, range(1, 9))), listeners=tuple(f"24k-{at:02}" for at in range(1, 9))
     )
-    drawn = [prepare(predictor, [one], stage, epoch)["ratings"].tolist() for epoch in range(12)]
+    drawn = [prepare(training, [one], epoch)["ratings"].tolist() for epoch in range(12)]
     assert all(len(values) == 1 for values in drawn)
     assert len({tuple(values) for values in drawn}) > 3
-    assert drawn == [prepare(predictor, [one], stage, epoch)["ratings"].tolist() for epoch in range(12)]
+    assert drawn == [prepare(training, [one], epoch)["ratings"].tolist() for epoch in range(12)]
 
 
 def test_padding_leaves_no_trace_in_a_loss_unless_asked_for(make: Make) -> None:
@@ -195,14 +205,13 @@ def test_padding_leaves_no_trace_in_a_loss_unless_asked_for(make: Make) -> None:
     for padding in ("masked", "zeros"):
         stage = replace(FINETUNE, settings={"padding": padding})
         with torch.no_grad():
-            outputs = predictor.training_forward(prepare(predictor, clips, stage), stage)
+            training = entered(predictor, stage)
+            outputs = training.forward(prepare(training, clips))
             alone = [
-                predictor.losses(
-                    predictor.training_forward(prepare(predictor, [one], stage), stage), label[None], stage
-                )
+                training.losses(training.forward(prepare(training, [one])), label[None])
                 for one, label in zip(clips, targets, strict=True)
             ]
-            together = predictor.losses(outputs, targets, stage)
+            together = training.losses(outputs, targets)
         assert together is not None
         found[padding] = abs(float(together["ratings"]) - np.mean([float(one["ratings"]) for one in alone if one]))
     assert found["masked"] < 1e-5 < found["zeros"]
@@ -220,7 +229,7 @@ def example(name: str, rate: int = 24_000, seconds: float = 0.2, seed: int = 0, 
 
 def dev_loss(predictor: SfiSsl, stage: Stage, examples: tuple[Example, ...], seed: int = 0) -> float:
     device = torch.device("cpu")
-    return loss_on_dev(predictor, stage, [DevSet("dev", examples)], seed=seed, device=device, failed={})
+    return loss_on_dev(entered(predictor, stage), [DevSet("dev", examples)], seed=seed, device=device, failed={})
 
 
 def squared(predictor: SfiSsl, one: Example, rows: tuple[int, ...], rating: float) -> float:
@@ -273,12 +282,13 @@ def test_a_fitted_student_begins_close_to_its_teacher(make: Make) -> None:
     found = {}
     for first in ("fit", "random"):
         predictor = make(features=64, widths=(96, 96))
+        training = SfiSslTraining(predictor)
         stage = replace(DISTILL, settings={**DISTILL.settings, "first": first})
         torch.manual_seed(1)
-        predictor.begin_stage(stage)
+        training.begin_stage(stage)
         with torch.no_grad():
-            outputs = predictor.training_forward(prepare(predictor, [clip(48_000), clip(48_000, 0.3, 1)], stage), stage)
-            losses = predictor.losses(outputs, torch.full((2, 1), math.nan), stage)
+            outputs = training.forward(prepare(training, [clip(48_000), clip(48_000, 0.3, 1)]))
+            losses = training.losses(outputs, torch.full((2, 1), math.nan))
         assert losses is not None
         found[first] = float(losses["distill"])
     assert found["fit"] < 0.01 * found["random"]
@@ -286,9 +296,10 @@ def test_a_fitted_student_begins_close_to_its_teacher(make: Make) -> None:
 
 def test_a_batch_is_distilled_at_a_rate_drawn_by_the_step(make: Make, monkeypatch: Any) -> None:
     predictor = make()
+    training = SfiSslTraining(predictor)
     stage = replace(DISTILL, settings={**DISTILL.settings, "student_rates": [8_000, 24_000, 48_000]})
-    predictor.begin_stage(stage)
-    batch = prepare(predictor, [clip(48_000)], stage)
+    training.begin_stage(stage)
+    batch = prepare(training, [clip(48_000)])
     rates: list[int] = []
     original = SslBackbone.states
 
@@ -298,41 +309,44 @@ def test_a_batch_is_distilled_at_a_rate_drawn_by_the_step(make: Make, monkeypatc
 
     monkeypatch.setattr(SslBackbone, "states", states)
     for step in range(12):
-        predictor.begin_batch(stage, np.random.default_rng(step))
-        predictor.training_forward(batch, stage)
+        training.begin_batch(np.random.default_rng(step))
+        training.forward(batch)
     assert set(rates[::2]) == {16_000}  # the teacher
     assert set(rates[1::2]) == {8_000, 24_000, 48_000}
 
 
 def test_gradients_reach_the_student_and_not_the_teacher(make: Make) -> None:
     predictor = make()
-    predictor.begin_stage(DISTILL)
-    predictor.train_mode(DISTILL)
-    outputs = predictor.training_forward(prepare(predictor, [clip(48_000)], DISTILL), DISTILL)
+    training = SfiSslTraining(predictor)
+    training.begin_stage(DISTILL)
+    training.train_mode()
+    outputs = training.forward(prepare(training, [clip(48_000)]))
     outputs["distill"].mean().backward()
     bank = predictor.network.backbone.model.feature_extractor.conv_layers[0].conv.continuous_filters
     assert all(one.grad is not None and float(one.grad.abs().sum()) > 0 for one in bank.parameters())
-    assert predictor._teacher is not None
-    assert all(one.grad is None for one in predictor._teacher.parameters())
-    assert not any(name.startswith("_teacher") for name in predictor.tensors())
+    assert training.teacher is not None
+    assert all(one.grad is None for one in training.teacher.parameters())
+    assert not any(name.startswith("teacher") for name in predictor.tensors())
 
 
 def test_long_clips_are_cut_at_a_place_drawn_by_epoch_and_clip(make: Make) -> None:
     predictor = make()
+    training = SfiSslTraining(predictor)
     stage = replace(DISTILL, settings={**DISTILL.settings, "crop_seconds": 0.1})
-    predictor.begin_stage(stage)
-    drawn = [prepare(predictor, [clip(48_000)], stage, epoch)["waves"] for epoch in range(3)]
+    training.begin_stage(stage)
+    drawn = [prepare(training, [clip(48_000)], epoch)["waves"] for epoch in range(3)]
     assert [one.shape[1] for one in drawn] == [4_800] * 3
     assert not torch.equal(drawn[0], drawn[1])
 
 
 def test_clips_beyond_a_minute_are_distilled_though_they_would_not_be_scored(make: Make) -> None:
     predictor = make()
+    training = SfiSslTraining(predictor)
     long = example("long", rate=16_000, seconds=61.0)
 
     def first(stage: Stage) -> tuple[Feed, list[Any]]:
-        predictor.begin_stage(stage)
-        feed = Feed(predictor, stage, [long], seed=0, workers=1)
+        training.begin_stage(stage)
+        feed = Feed(training, [long], seed=0, workers=1)
         ((share,),) = feed.windows(0, [((0,),)])
         return feed, share.items
 
@@ -351,7 +365,7 @@ def test_all_processes_distil_a_batch_at_one_rate(
 ) -> None:
     """The engine keys torch's generator by the process; here one process plays the parts of two."""
     rates: dict[int, list[int]] = {0: [], 1: []}
-    seed, errors = stage_module.seed_everything, distill.distillation
+    seed, errors = stage_module.seed_everything, training_module.distillation
     for rank, seen in rates.items():
 
         def watching(*given: Any, seen: list[int] = seen, **known: Any) -> Any:
@@ -359,7 +373,7 @@ def test_all_processes_distil_a_batch_at_one_rate(
             return errors(*given, **known)
 
         monkeypatch.setattr(stage_module, "seed_everything", lambda *parts, rank=rank: seed(*parts, rank))
-        monkeypatch.setattr(distill, "distillation", watching)
+        monkeypatch.setattr(training_module, "distillation", watching)
         changes = {"distill.settings.student_rates": [48_000, 24_000, 16_000, 8_000], "distill.steps": 8}
         run(track3, tmp_path / str(rank), changes=changes, stage="distill")
     assert rates[0] == rates[1]
@@ -385,7 +399,10 @@ def test_the_error_is_over_valid_frames_cut_to_the_shorter() -> None:
 )
 def test_distillations_without_sense_are_refused(make: Make, settings: Any, config: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        make(**config).begin_stage(replace(DISTILL, settings=settings))
+        stage = replace(DISTILL, settings=settings)
+        training = SfiSslTraining(make(**config))
+        training.check_stage(stage)
+        training.begin_stage(stage)
 
 
 # -- what a stage starts from -----------------------------------------------------------------------------------------
@@ -394,21 +411,23 @@ def test_distillations_without_sense_are_refused(make: Make, settings: Any, conf
 @pytest.mark.parametrize("filters", ["gammatone", "gaussian"])
 def test_the_time_design_is_not_fitted_and_the_error_names_the_setting(make: Make, filters: str) -> None:
     predictor = make(filters=filters, design="time")
+    training = SfiSslTraining(predictor)
     stage = replace(FINETUNE, settings={"pretrained": "random"})
     with pytest.raises(UsageError, match=r"stage finetune: .*design time.*set settings\.first: random"):
-        predictor.begin_stage(stage)
-    predictor.begin_stage(replace(stage, settings={"pretrained": "random", "first": "random"}))
-    assert predictor.fit_report is None
+        training.begin_stage(stage)
+    training.begin_stage(replace(stage, settings={"pretrained": "random", "first": "random"}))
+    assert training.fit_report is None
 
 
 def test_the_rate_embedding_takes_no_part_in_pretraining_and_is_fresh_afterwards(make: Make) -> None:
     predictor = make(first_layer="conv", rate_embedding=True)
+    training = SfiSslTraining(predictor)
     pretrain = read_recipe("sfissl-rate-embedding", "sfissl").stages[0]
     stage = replace(pretrain, settings={**pretrain.settings, "pretrained": "random"})
-    predictor.begin_stage(stage)
+    training.begin_stage(stage)
     table = predictor.network.rates
     assert table is not None
-    trained = [id(one) for group in predictor.parameter_groups(stage) for one in group["params"]]
+    trained = [id(one) for group in training.parameter_groups() for one in group["params"]]
     assert id(table.weight) not in trained
     plain = make(first_layer="conv")
     plain.load_tensors({name: value for name, value in predictor.tensors().items() if name != "rates.weight"})
@@ -420,13 +439,13 @@ def test_the_rate_embedding_takes_no_part_in_pretraining_and_is_fresh_afterwards
         with torch.no_grad():
             table.weight.zero_()
         torch.manual_seed(seed)
-        predictor.begin_stage(FINETUNE)
+        training.begin_stage(FINETUNE)
         drawn.append(table.weight.detach().clone())
     assert table.weight.requires_grad
     assert float(drawn[0].std()) > 0.5
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
-    predictor.begin_stage(FINETUNE)  # a later stage goes on with them
+    training.begin_stage(FINETUNE)  # a later stage goes on with them
     assert torch.equal(table.weight, drawn[2])
 
 
@@ -435,10 +454,11 @@ def test_the_rate_embedding_takes_no_part_in_pretraining_and_is_fresh_afterwards
 
 def test_published_weights_are_taken_by_the_first_stage_alone(make: Make) -> None:
     predictor = make()
+    training = SfiSslTraining(predictor)
     stages = [replace(FINETUNE, name=name, settings={"pretrained": "random", "fit_steps": 0}) for name in ("a", "b")]
     kept = []
     for stage in (stages[0], stages[0], stages[1]):
-        predictor.begin_stage(stage)
+        training.begin_stage(stage)
         kept.append(predictor.tensors()["backbone.model.feature_projection.projection.weight"].clone())
     assert not torch.equal(kept[0], kept[1])
     assert torch.equal(kept[1], kept[2])
@@ -446,10 +466,11 @@ def test_published_weights_are_taken_by_the_first_stage_alone(make: Make) -> Non
 
 def test_half_precision_gives_finite_losses_and_gradients(make: Make) -> None:
     predictor = make()
-    batch = prepare(predictor, [clip(ratings=(4.0, 2.0)), clip(seed=1)], FINETUNE)
+    training = entered(predictor)
+    batch = prepare(training, [clip(ratings=(4.0, 2.0)), clip(seed=1)])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs = predictor.training_forward(batch, FINETUNE)
-    losses = predictor.losses(outputs, torch.tensor([[3.0], [2.0]]), FINETUNE)
+        outputs = training.forward(batch)
+    losses = training.losses(outputs, torch.tensor([[3.0], [2.0]]))
     assert losses is not None
     losses["ratings"].backward()
     assert all(bool(one.grad.isfinite().all()) for one in predictor.network.parameters() if one.grad is not None)
@@ -459,12 +480,13 @@ def test_half_precision_gives_finite_losses_and_gradients(make: Make) -> None:
 def test_every_recipe_is_valid_and_its_patterns_match(name: str) -> None:
     recipe = read_recipe(name, "sfissl")
     predictor = SfiSsl({**recipe.config, **TINY}, device="cpu")
+    training = SfiSslTraining(predictor)
     for stage in recipe.stages:
         known = {**stage.settings, "fit_steps": 0}
         known |= {"pretrained": "random"} if "pretrained" in known else {}
-        predictor.begin_stage(replace(stage, settings=known))
+        training.begin_stage(replace(stage, settings=known))
         assert stage.name in predictor.card.stages
-        assert predictor.make_optimizer(predictor.parameter_groups(stage), stage) or stage.optimizer.name == "radam"
+        assert training.make_optimizer(training.parameter_groups()) or stage.optimizer.name == "radam"
 
 
 # -- whole trainings on Track 3's layout ------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from mosharness.predictors.layers.ssl.shapes import SIZES
 from mosharness.predictors.sslmos import SslMos
 from mosharness.predictors.sslmos.networks import fill_up
 from mosharness.predictors.trainable import pad
+from mosharness.predictors.training import StageFacts, training_of
 
 KINDS = ("wav2vec2", "hubert", "wavlm")
 LENGTHS_S = tuple(0.5 + 0.1 * at for at in range(16))
@@ -197,17 +198,18 @@ def trained(predictor: SslMos) -> set[str]:
 
 def test_a_stage_freezes_by_part_and_by_pattern() -> None:
     predictor, _ = make()
-    predictor.begin_stage(Stage("a", epochs=1, settings={"freeze": "all"}))
+    training = training_of(predictor)
+    training.begin_stage(Stage("a", epochs=1, settings={"freeze": "all"}))
     assert trained(predictor) == {"head.weight", "head.bias"}
-    predictor.train_mode(Stage("a", epochs=1))
+    training.train_mode()
     assert not predictor.network.backbone.training
     assert predictor.network.head.training
-    predictor.begin_stage(Stage("b", epochs=1, frozen=("head.*", "*.layer_norm.*"), settings={"freeze": "layers<=1"}))
+    training.begin_stage(Stage("b", epochs=1, frozen=("head.*", "*.layer_norm.*"), settings={"freeze": "layers<=1"}))
     assert trained(predictor)
     assert all(name.startswith("backbone.model.encoder.layers.1.") for name in trained(predictor))
     assert not any(".layer_norm." in name for name in trained(predictor))
     with pytest.raises(UnknownName, match='Did you mean "freeze"'):
-        predictor.begin_stage(Stage("c", epochs=1, settings={"freez": "all"}))
+        training.begin_stage(Stage("c", epochs=1, settings={"freez": "all"}))
 
 
 def test_pretrained_weights_are_for_fresh_predictors_only(tmp_path: Path) -> None:
@@ -222,27 +224,29 @@ def test_pretrained_weights_are_for_fresh_predictors_only(tmp_path: Path) -> Non
 
     torch.manual_seed(9)
     fresh = SslMos({"backbone": "wav2vec2-tiny"}, device="cpu")
+    fresh_training = training_of(fresh)
     assert not torch.equal(first_layer(fresh), first_layer(source))
     before = fresh.fingerprint()["weights"]
-    fresh.begin_stage(stage)
+    fresh_training.begin_stage(stage)
     assert torch.equal(first_layer(fresh), first_layer(source))
     assert fresh.fingerprint()["weights"] != before
     loaded = load_predictor("sslmos", tmp_path / "ours", "cpu")
+    loaded_training = training_of(loaded)
     assert isinstance(loaded, SslMos)
     with torch.no_grad():
         loaded.network.backbone.model.encoder.layers[0].attention.q_proj.weight.zero_()
-    loaded.begin_stage(stage)
+    loaded_training.begin_stage(stage)
     assert not first_layer(loaded).any()
 
 
 def test_a_fresh_linear_head_can_start_at_the_mean_label() -> None:
     predictor = SslMos({"backbone": "wav2vec2-tiny"}, device="cpu")
+    training = training_of(predictor)
     stage = Stage("a", epochs=1, settings={"center": True})
-    predictor.see_targets(np.array([[2.0], [3.0], [np.nan]]), stage)
-    predictor.begin_stage(stage)
+    training.begin_stage(stage, StageFacts(np.array([[2.0], [3.0], [np.nan]])))
     assert predictor.network.head.bias.tolist() == [2.5]
     with pytest.raises(UsageError, match="center is for the head linear"):
-        make(head="frames")[0].begin_stage(stage)
+        training_of(make(head="frames")[0]).check_stage(stage)
 
 
 def test_padding_is_masked_repeated_or_shown_as_zeros() -> None:
@@ -258,19 +262,22 @@ def test_padding_is_masked_repeated_or_shown_as_zeros() -> None:
 
 def test_mixed_clips_are_as_long_as_the_longer_one() -> None:
     predictor, _ = make()
+    training = training_of(predictor)
     batch = {"waves": torch.tensor([[1.0, 1.0, 0.0], [2.0, 2.0, 2.0]]), "lengths": torch.tensor([2, 3])}
-    mixed = predictor.mix(batch, 0.75, torch.tensor([1, 0]), Stage("a", epochs=1))
+    mixed = training.mix(batch, 0.75, torch.tensor([1, 0]))
     assert mixed["waves"].tolist() == [[1.25, 1.25, 0.5], [1.75, 1.75, 1.5]]
     assert mixed["lengths"].tolist() == [3, 3]
 
 
 def test_the_frame_loss_clips_small_distances_and_skips_unrated_clips() -> None:
     predictor, _ = make(head="frames")
+    training = training_of(predictor)
     stage = Stage("a", epochs=1, losses=(Loss("frame_l1", settings={"tau": 0.5}),))
     frames = torch.tensor([[3.0, 3.4, 99.0], [1.0, 5.0, 2.0], [7.0, 7.0, 7.0]], requires_grad=True)
     outputs = {"scores": frames.mean(1, keepdim=True), "frames": frames[..., None], "counts": torch.tensor([2, 3, 3])}
     targets = torch.tensor([[2.6], [2.0], [torch.nan]])
-    found = predictor.losses(outputs, targets, stage)
+    training.enter(stage)
+    found = training.losses(outputs, targets)
     assert found is not None
     wanted = ((0.0 + 0.8) / 2 + (1.0 + 3.0 + 0.0) / 3) / 2
     torch.testing.assert_close(found["frame_l1"], torch.tensor(wanted))
@@ -278,21 +285,23 @@ def test_the_frame_loss_clips_small_distances_and_skips_unrated_clips() -> None:
     assert frames.grad is not None
     assert frames.grad.isfinite().all()
     assert not frames.grad[2].any()
-    assert predictor.losses(outputs, targets, Stage("a", epochs=1, losses=(Loss("l1"),))) is None
+    training.enter(Stage("a", epochs=1, losses=(Loss("l1"),)))
+    assert training.losses(outputs, targets) is None
     with pytest.raises(UsageError, match="frame_l1 needs the head frames"):
-        make()[0].begin_stage(stage)
+        training_of(make()[0]).check_stage(stage)
 
 
 def test_a_few_steps_lower_the_loss() -> None:
     predictor, items = make(backbone="hubert-tiny", head="frames", bounded=True)
+    training = training_of(predictor)
     stage = Stage("a", epochs=1, losses=(Loss("frame_l1"),), settings={"padding": "repeat"})
-    predictor.begin_stage(stage)
-    predictor.train_mode(stage)
-    optimizer = torch.optim.AdamW(predictor.parameter_groups(stage), lr=3e-3)
+    training.begin_stage(stage)
+    training.train_mode()
+    optimizer = torch.optim.AdamW(training.parameter_groups(), lr=3e-3)
     batch, targets = predictor.collate(items), torch.linspace(1.5, 4.5, 16)[:, None]
     losses = []
     for _ in range(8):
-        found = predictor.losses(predictor.training_forward(batch, stage), targets, stage)
+        found = training.losses(training.forward(batch), targets)
         assert found is not None
         optimizer.zero_grad()
         found["frame_l1"].backward()
@@ -306,9 +315,10 @@ def test_recipes_fit_the_predictor(name: str) -> None:
     recipe = read_recipe(f"sslmos-{name}", "sslmos")
     config = {**recipe.config, "backbone": "wav2vec2-tiny"}
     predictor = SslMos(config, device="cpu")
+    training = training_of(predictor)
     for stage in recipe.stages:
         settings = {key: value for key, value in stage.settings.items() if key != "pretrained"}
-        predictor.begin_stage(Stage(stage.name, epochs=1, losses=stage.losses, settings=settings))
+        training.begin_stage(Stage(stage.name, epochs=1, losses=stage.losses, settings=settings))
         assert trained(predictor)
 
 
