@@ -20,6 +20,7 @@ ERROR_CODES = {
     "permission": "the file may not be read",
     "not_a_file": "a folder, pipe, socket or device",
     "unreadable": "no decoder understands the bytes, or they are damaged",
+    "partly_decoded": "something of the file would not be heard: damaged frames, samples behind the declared ones",
     "empty": "no bytes, or a header without samples",
     "bad_array": "an array or sample rate that cannot be a clip",
     "rate_out_of_range": "sample rate outside 4 to 384 kHz",

@@ -94,29 +94,6 @@ def mp3_states_length(read_at: ReadAt) -> bool:
     return b"Xing" in first_frame or b"Info" in first_frame
 
 
-def mp3_length(read_at: ReadAt, limit: int) -> int:
-    """Samples per channel of an MP3 (layer 3) file, counted frame header by frame header, encoder delay included.
-
-    The decoder estimates the length of a file without a length header from its first frames and stops there, which
-    loses sound when the bit rate varies.
-
-    Args:
-        read_at: Reads from the file.
-        limit: Stop counting once this many samples are passed.
-    """
-    offset, samples, data, base = mp3_start(read_at), 0, b"", 0
-    while samples <= limit:
-        if not base <= offset <= base + len(data) - 4:
-            data, base = read_at(offset, 2**16), offset
-        header = data[offset - base : offset - base + 4]
-        length, count = mp3_frame(header)
-        if not length:
-            return samples
-        samples += count
-        offset += length
-    return samples
-
-
 def mp3_frame(header: bytes) -> tuple[int, int]:
     """Bytes and samples of the frame that a 4-byte header starts; ``(0, 0)`` if it starts none."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # sync, layer 3
@@ -133,3 +110,25 @@ def suffix_mismatch(suffix: str, container: str) -> bool:
     """Whether a known suffix promises another format than ``container``, the decoder's name for the content."""
     expected = FORMATS_BY_SUFFIX.get(suffix.lower())
     return expected is not None and container not in expected
+
+
+def content_kind(head: bytes) -> str:
+    """What a file that soundfile cannot read is by its first bytes, in words; empty when that is not known."""
+    if head[4:8] == b"ftyp":
+        return "M4A (MPEG-4 audio)" if head[8:11] in (b"M4A", b"M4B") else "MP4 (MPEG-4)"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return "AAC (an ADTS stream)"
+    return next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), "")
+
+
+MAGIC = {
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "WMA (Windows Media)",
+    b"\x1a\x45\xdf\xa3": "WEBM (or Matroska)",
+    b"#!AMR": "AMR",
+    b"\x0b\x77": "AC3",
+    b"wvpk": "WAVPACK",
+    b"MAC ": "APE (Monkey's Audio)",
+    b"TTA1": "TTA (True Audio)",
+    b"MPCK": "MPC (Musepack)",
+}
+"""First bytes of formats that only the optional decoder reads."""

@@ -10,9 +10,9 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from ..core.errors import AudioError
 from ..core.printable import printable
-from .containers import mp3_states_length
+from ..core.quiet import quiet_decoder
+from .containers import content_kind, mp3_start, mp3_states_length
+from .streams import is_mp3, streams_of, with_length_header
 
 AudioSource = str | Path | bytes
 UNKNOWN = 2**63 - 1  # what libsndfile reports for a stream that does not state its length
@@ -29,6 +31,8 @@ BLOCK_SAMPLES = 2**19  # per block over all channels: 2 MiB of float32
 
 CODEC_SUFFIXES = {".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".amr", ".3gp", ".mov", ".ac3"}
 """Suffixes that soundfile cannot read and torchcodec may."""
+MP3_EDGES = 2304
+"""Samples that the decoder may leave out at the edges of an MP3 stream: two frames of encoder delay and padding."""
 CODEC_LARGEST = 2**28  # bytes; torchcodec needs the whole file in memory
 
 
@@ -153,22 +157,94 @@ def open_decoder(source: OpenSource) -> Iterator[Decoder]:
         def seekable(self) -> bool:
             return False
 
+    quiet = ExitStack()
+    if is_mp3(source.read_at(0, 12)):
+        quiet.enter_context(quiet_decoder())
     try:
         stream = Forward(source.rewound(), closefd=False)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        if source.suffix in CODEC_SUFFIXES:
-            yield _codec_decoder(source)
+        quiet.close()
+        kind = content_kind(source.read_at(0, 64))
+        if source.suffix in CODEC_SUFFIXES or (kind and not source.suffix):
+            yield _codec_decoder(source, kind)
             return
+        if kind:
+            raise AudioError(
+                "unreadable",
+                f"the content is {kind}, not what {source.suffix} says: give the file its own suffix; reading it takes "
+                "mosharness[codec] and the FFmpeg libraries. Or convert it to FLAC",
+                source.label,
+            ) from error
         raise AudioError(
             "unreadable", f"not an audio file that can be decoded ({_cause(error)})", source.label
         ) from error
-    with stream:
+    with quiet, stream:
         frames = None if stream.frames >= UNKNOWN else int(stream.frames)
         yield Decoder(
             frames, int(stream.samplerate), int(stream.channels), str(stream.format), str(stream.subtype),
             _soundfile_blocks(stream, frames, source.label),
             is_exact=stream.format != "MP3" or mp3_states_length(source.read_at),
         )  # fmt: skip
+
+
+@contextmanager
+def open_whole(source: OpenSource) -> Iterator[Decoder]:
+    """As :func:`open_decoder`, over every stream of the file (see ``streams.py``).
+
+    Raises:
+        AudioError: ``unreadable``; ``partly_decoded`` where something of the file would not be heard.
+    """
+    streams = streams_of(source.read_at, source.size)
+    if streams.problem:
+        with open_decoder(source) as decoder:
+            if decoder.frames != 0:
+                raise AudioError("partly_decoded", streams.problem, source.label)
+            yield decoder
+        return
+    counted = streams.frames or (None,) * len(streams.parts)
+    if len(streams.parts) == 1:
+        with _open_stream(source, counted[0]) as decoder:
+            yield decoder
+        return
+    yield _joined(source, list(zip(streams.parts, counted, strict=True)))
+
+
+@contextmanager
+def _open_stream(source: OpenSource, counted: int | None) -> Iterator[Decoder]:
+    """One stream; where the decoder underestimates an MP3 that states no length, with its length stated."""
+    with open_decoder(source) as decoder:
+        if decoder.frames is None or counted is None or decoder.frames + MP3_EDGES >= counted:
+            yield decoder
+            return
+    start = mp3_start(source.read_at)
+    data = with_length_header(source.read_at(start, source.size), counted)
+    with open_decoder(OpenSource(source.label, source.suffix, len(data), data=data)) as decoder:
+        yield decoder
+
+
+def _joined(source: OpenSource, places: Sequence[tuple[tuple[int, int], int | None]]) -> Decoder:
+    """One decoder over streams that lie end to end, of one sampling rate and channel count."""
+    parts = [
+        (OpenSource(source.label, source.suffix, size, data=source.read_at(at, size)), counted)
+        for (at, size), counted in places
+    ]
+    heads = []
+    for part in parts:
+        with _open_stream(*part) as decoder:
+            heads.append(decoder)
+    kinds = dict.fromkeys((head.sample_rate, head.channels) for head in heads)
+    if len(kinds) > 1:
+        listed = ", then ".join(f"{rate} Hz with {channels} channels" for rate, channels in kinds)
+        raise AudioError(
+            "partly_decoded", f"{len(parts)} streams end to end that differ: {listed}; cut the file up", source.label
+        )
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        for part in parts:
+            with _open_stream(*part) as decoder:
+                yield from decoder.blocks
+
+    return replace(heads[0], frames=sum(head.frames or 0 for head in heads), blocks=blocks())
 
 
 def _cause(error: Exception) -> str:
@@ -197,15 +273,20 @@ def _soundfile_blocks(stream: Any, frames: int | None, label: str) -> Iterator[N
         yield block
 
 
-def _codec_decoder(source: OpenSource) -> Decoder:
-    """The optional decoder for what soundfile cannot read; it gets bytes, so a playlist cannot name other files."""
+def _codec_decoder(source: OpenSource, kind: str = "") -> Decoder:
+    """The optional decoder for what soundfile cannot read; it gets bytes, so a playlist cannot name other files.
+
+    Args:
+        source: The file.
+        kind: What its first bytes say it is, in words; empty where only the suffix tells.
+    """
     try:
         from torchcodec.decoders import AudioDecoder
     except (ImportError, RuntimeError) as error:  # RuntimeError: torchcodec is there, the FFmpeg libraries are not
         raise AudioError(
             "unreadable",
-            f"{source.suffix} files need the optional decoder: install mosharness[codec] and the FFmpeg libraries, "
-            "or convert the file to FLAC",
+            f"{source.suffix or kind} files need the optional decoder: install mosharness[codec] and the FFmpeg "
+            "libraries, or convert the file to FLAC",
             source.label,
         ) from error
     if source.size > CODEC_LARGEST:
@@ -219,7 +300,7 @@ def _codec_decoder(source: OpenSource) -> Decoder:
     seconds = found.duration_seconds
     return Decoder(
         None if seconds is None else round(seconds * rate), rate, channels,
-        source.suffix.removeprefix(".").upper(), str(found.codec or "").upper(),
+        source.suffix.removeprefix(".").upper() or kind.partition(" ")[0], str(found.codec or "").upper(),
         _codec_blocks(decoder, rate, channels, source.label),
         is_exact=False,
     )  # fmt: skip

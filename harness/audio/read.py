@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ..core.errors import AudioError
 from ..core.printable import printable
 from .checks import AudioLimits, ChannelStatistics, Finding, check_length, check_samples
-from .containers import declared_data, mp3_length, ogg_is_cut, suffix_mismatch
-from .decode import Decoder, OpenSource, open_decoder, open_source
+from .containers import declared_data, ogg_is_cut, suffix_mismatch
+from .decode import Decoder, OpenSource, open_source, open_whole
 
 __all__ = [
     "AudioError",
@@ -121,7 +121,7 @@ def read_header(path: str | Path | bytes) -> Header:
     Raises:
         AudioError: ``missing``, ``permission``, ``not_a_file``, ``unreadable`` or ``empty`` (0 bytes).
     """
-    with open_source(path) as source, open_decoder(source) as decoder:
+    with open_source(path) as source, open_whole(source) as decoder:
         frames = decoder.frames
         if frames is None:
             frames = sum(len(block) for block in decoder.blocks)
@@ -143,7 +143,7 @@ def read_audio(source: str | Path | bytes, limits: AudioLimits = DEFAULT_LIMITS)
     Raises:
         AudioError: With a code of :data:`~mosharness.harness.audio.checks.ERROR_CODES`; the message names the file.
     """
-    with open_source(source) as opened, open_decoder(opened) as decoder:
+    with open_source(source) as opened, open_whole(opened) as decoder:
         declared = declared_data(opened.read_at)
         if decoder.frames == 0 and declared is not None and opened.size > declared[0] + declared[1]:
             raise AudioError(
@@ -209,15 +209,6 @@ def _truncation(source: OpenSource, decoder: Decoder, frames: int, declared: tup
         return f"the header declares {decoder.frames:,} samples, {frames:,} are there"
     if decoder.container == "OGG" and ogg_is_cut(source.read_at, source.size):
         return "the last Ogg page is missing or incomplete"
-    # An estimate may be off by the encoder's delay and padding: up to two frames of 1152 samples.
-    if (
-        not decoder.is_exact
-        and decoder.container == "MP3"
-        and mp3_length(source.read_at, frames + 2304) > frames + 2304
-    ):
-        return (
-            f"only {frames:,} samples can be read, more are there: variable bit rate and no length header; convert it"
-        )
     return ""
 
 

@@ -8,6 +8,9 @@ import traceback
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code (see :data:`mosharness.harness.cli.app.EXIT_CODES`)."""
+    from ..core.quiet import messages_apart
+
+    messages_apart()
     try:
         from .app import run_app
     except KeyboardInterrupt:

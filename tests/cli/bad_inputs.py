@@ -81,6 +81,27 @@ def cut(make: Callable[[Path], object], keep: float) -> Callable[[Path], object]
     return made
 
 
+def joined(*makes: Callable[[Path], object]) -> Callable[[Path], object]:
+    def made(path: Path) -> object:
+        parts = []
+        for make in makes:
+            make(path)
+            parts.append(path.read_bytes())
+        return path.write_bytes(b"".join(parts))
+
+    return made
+
+
+def destroyed(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def made(path: Path) -> object:
+        make(path)
+        content = path.read_bytes()
+        half = len(content) // 2
+        return path.write_bytes(content[:half] + np.random.default_rng(4).bytes(len(content) - half))
+
+    return made
+
+
 def listening_socket(path: Path) -> None:
     here = Path.cwd()
     os.chdir(path.parent)  # socket names are short
@@ -98,6 +119,8 @@ def sparse(path: Path) -> None:
 
 GOOD = speech()
 STEREO = np.stack([GOOD, np.roll(GOOD, 4000)], axis=1)
+MP3, OGG = sound(GOOD, subtype="MPEG_LAYER_III"), sound(GOOD, subtype="VORBIS")
+LONG_MP3 = sound(np.tile(GOOD, 8), subtype="MPEG_LAYER_III")
 ODD = (
     Odd("good.wav", "an ordinary file", sound(GOOD), "ok"),
     Odd("empty.wav", "0 bytes", raw(b""), "failed", "empty"),
@@ -106,6 +129,17 @@ ODD = (
     Odd("noise.mp3", "random bytes called .mp3", raw(np.random.default_rng(3).bytes(4000)), "failed", "unreadable"),
     Odd("header.wav", "a header and no samples", raw(wave_header(0)), "failed", "empty"),
     Odd("half-header.wav", "cut inside the header", raw(wave_header(32_000)[:30]), "failed", "unreadable"),
+    Odd("joined.mp3", "two MP3 files in one: both are heard", joined(MP3, MP3), "ok"),
+    Odd("joined.ogg", "two Ogg files in one: both are heard", joined(OGG, OGG), "ok"),
+    Odd("destroyed.mp3", "the second half overwritten", destroyed(LONG_MP3), "failed", "partly_decoded"),
+    Odd(
+        "under-declared.wav",
+        "declares 0.25 s, holds 1 s",
+        raw(wave_header(8_000) + pcm(GOOD[:16_000])),
+        "failed",
+        "partly_decoded",
+    ),
+    Odd("m4a.wav", "MPEG-4 audio called .wav", raw(b"\0\0\0\x1cftypM4A " + bytes(2000)), "failed", "unreadable"),
     Odd("truncated.wav", "cut in the middle", cut(sound(GOOD), 0.6), "warning", "truncated"),
     Odd(
         "lying-header.wav",
