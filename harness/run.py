@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from .core.errors import DataError, UsageError
 from .engine.pipeline import ClipScore, Item
 from .results.make import RunOptions, make_result, predictor_part, resolve_system_truth
+from .results.parts import RunTime
 from .results.predictions import Scored, write_predictions
-from .results.store import Result, result_folder, write_result
+from .results.schema import Result
+from .results.store import result_folder, write_result
 
 if TYPE_CHECKING:
     from ..predictors.base import Predictor
@@ -75,14 +77,16 @@ def run_split(
         device=predictor.device,
         precision=predictor.precision,
     )
-    result["time"] = {
-        "started": started.isoformat(timespec="seconds"),
-        "score_s": round(scored_s, 3),
-        "total_s": round(time.perf_counter() - clock, 3),
-        "resumed": scores.resumed,
-        "from_cache": scores.cached,
-        "notes": scores.notes,
-    }
+    result = result.with_time(
+        RunTime(
+            started=started.isoformat(timespec="seconds"),
+            score_s=round(scored_s, 3),
+            total_s=round(time.perf_counter() - clock, 3),
+            resumed=scores.resumed,
+            from_cache=scores.cached,
+            notes=tuple(scores.notes),
+        )
+    )
     write_predictions(folder, table, dimensions)
     write_result(folder, result)
     if scores.journal is not None:

@@ -97,8 +97,8 @@ def main() -> None:
                 options=RunOptions(system_truth=row.system_truth),
             )
             folder = result_folder(arguments.output, "bvcc", row.split, row.name)
-            value = result["metrics"]["system"]["mos"]["srcc"]
-            print(f"{write_result(folder, result)}: system SRCC {value['value']:.6f} {value['ci']}")
+            srcc = result.estimate("system", "mos", "srcc")
+            print(f"{write_result(folder, result)}: system SRCC {srcc.value:.6f} {srcc.ci}")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import DataError, UnknownName
 from ..core.files import atomic_write
+from ..results.schema import Result
 from .index import index_page
 from .model import Board, make_board
 from .page import GENERATED, NOT_DRAWN, task_page
 from .plots import Scatter, can_draw, draw, png_digest, scatter_of
 from .published import PublishedRow, read_published
-from .rows import BoardRow, collect_rows
+from .rows import collect_rows
 
 if TYPE_CHECKING:
     from ...tasks.base import TaskCard
@@ -57,9 +58,9 @@ def make_boards(
         if folder is not None and not Path(folder).is_dir():
             raise DataError(f"{folder}: no such folder of {what}")
     cards = our_cards() if cards is None else cards
-    rows: dict[str, list[BoardRow]] = {name: [] for name in cards}
+    rows: dict[str, list[Result]] = {name: [] for name in cards}
     for row in collect_rows(results):
-        rows.setdefault(row.task, []).append(row)
+        rows.setdefault(row.task.name, []).append(row)
     figures: list[PublishedRow] = read_published(Path(published), rows) if published is not None else []
     return [make_board(name, rows[name], cards.get(name), figures) for name in sorted(rows)]
 
@@ -172,10 +173,11 @@ def _plots(boards: Sequence[Board]) -> list[Scatter]:
             for dimension in split.dimensions:
                 for row in split.rows:
                     plot = scatter_of(row, dimension.name)
-                    if plot is not None and dimension.name in row.dimensions:
+                    if plot is not None and dimension.name in row.task.dimensions:
                         if plot.path in plots:
+                            names = f"{plots[plot.path].row.name!r} and {row.name!r}"
                             raise DataError(
-                                f"{row.source} and {plots[plot.path].row.source} would share the plot {plot.path}; "
+                                f"{row.where}: the rows {names} would share the plot {plot.path}; "
                                 "run one of them again with another --name"
                             )
                         plots[plot.path] = plot

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.files import csv_cell, dump_json
 from ..core.markdown import latex_text
-from ..results.store import LEVELS
+from ..results.parts import LEVELS
 from ..stats.metrics import METRICS
 from .contamination import contamination
 from .model import Board, BoardDimension, BoardSplit, BoardTable
@@ -47,12 +47,13 @@ def boards_csv(boards: Sequence[Board]) -> str:
     for board, split, dimension, number, one in _places(boards):
         for place in one.rows:
             row = place.row
-            mark, _ = contamination(row.task, row.split, row.trained_on)
-            trained = " ".join(row.trained_on) if row.trained_on is not None else None
+            task, predictor, counts = row.task, row.predictor, row.counts
+            mark, _ = contamination(task.name, task.split, predictor.trained_on)
+            trained = " ".join(sorted(predictor.trained_on)) if predictor.trained_on is not None else None
             cells: list[Any] = [board.task, split.name, dimension.name, number, place.rank, place.tied, row.name]
-            cells += [row.predictor, row.predictor_version, row.outside, mark, trained, row.scored, row.missing]
-            cells += [row.failed, row.version, row.digest, row.system_truth, board.human, row.license_weights]
-            cells += [row.commit, row.dirty, row.date]
+            cells += [predictor.name, predictor.version, predictor.outside, mark, trained, counts.scored]
+            cells += [counts.missing, counts.failed, task.version, task.digest, task.system_truth, board.human]
+            cells += [predictor.license_weights, row.provenance.commit, bool(row.provenance.dirty), row.date]
             for level in LEVELS:
                 for metric in METRICS:
                     found = row.estimate(level, dimension.name, metric)
@@ -120,7 +121,8 @@ def _plain_table(dimension: str, one: BoardTable) -> dict[str, Any]:
 
 def _plain_row(dimension: str, place: RankedRow) -> dict[str, Any]:
     row = place.row
-    mark, text = contamination(row.task, row.split, row.trained_on)
+    predictor, counts, trained_on = row.predictor, row.counts, row.predictor.trained_on
+    mark, text = contamination(row.task.name, row.task.split, trained_on)
     metrics = {}
     for level in LEVELS:
         estimates = {metric: row.estimate(level, dimension, metric) for metric in METRICS}
@@ -138,21 +140,21 @@ def _plain_row(dimension: str, place: RankedRow) -> dict[str, Any]:
         "tied": place.tied,
         "tied_with": place.against or None,
         "tie_p": place.p,
-        "predictor": row.predictor,
-        "predictor_version": row.predictor_version,
-        "outside": row.outside,
-        "training": {"mark": mark, "text": text, "trained_on": row.trained_on},
-        "counts": {"scored": row.scored, "missing": row.missing, "failed": row.failed},
+        "predictor": predictor.name,
+        "predictor_version": "" if predictor.version is None else str(predictor.version),
+        "outside": predictor.outside,
+        "training": {"mark": mark, "text": text, "trained_on": None if trained_on is None else sorted(trained_on)},
+        "counts": {"scored": counts.scored, "missing": counts.missing, "failed": counts.failed},
         "metrics": metrics,
         "ceiling": {
-            level: {"value": value, ("method" if value is not None else "reason"): why}
+            level: {"value": ceiling.value, ("method" if ceiling.value is not None else "reason"): ceiling.remark}
             for level in LEVELS
-            for value, why in [row.ceiling.get((level, dimension), (None, "not in the result"))]
+            for ceiling in [row.ceiling_of(level, dimension)]
         },
-        "license_weights": row.license_weights or None,
-        "stated": row.stated or None,
-        "commit": row.commit or None,
-        "dirty": row.dirty,
+        "license_weights": predictor.license_weights or None,
+        "stated": predictor.stated or None,
+        "commit": row.provenance.commit or None,
+        "dirty": bool(row.provenance.dirty),
         "date": row.date or None,
     }
 

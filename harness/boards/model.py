@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..comparison.comparable import Comparable, comparable_groups
+from ..results.schema import Result
 from .published import PublishedRow
 from .ranks import RankedRow, ranked
-from .rows import BoardRow
 
 if TYPE_CHECKING:
     from ...tasks.base import TaskCard
@@ -38,7 +38,7 @@ class BoardSplit:
 
     name: str
     note: str
-    rows: tuple[BoardRow, ...]
+    rows: tuple[Result, ...]
     dimensions: tuple[BoardDimension, ...]
 
 
@@ -59,7 +59,7 @@ class Board:
     citation: str
     ours: bool
     dimensions: tuple[str, ...]
-    scale: tuple[float, float]
+    scale: tuple[float | None, float | None]
     primary_level: str
     primary_metric: str
     splits: tuple[BoardSplit, ...]
@@ -67,7 +67,7 @@ class Board:
 
 
 def make_board(
-    task: str, rows: Sequence[BoardRow], card: TaskCard | None, published: Sequence[PublishedRow] = ()
+    task: str, rows: Sequence[Result], card: TaskCard | None, published: Sequence[PublishedRow] = ()
 ) -> Board:
     """Group and rank the rows of one task.
 
@@ -82,14 +82,12 @@ def make_board(
     """
     if card is None and not rows:
         raise ValueError(f"task {task}: neither a card nor a result")
-    first = rows[0] if rows else None
-    about = card if card is not None else first
-    assert about is not None
-    shown_dimensions = _in_order(card.dimensions if card is not None else (), [row.dimensions for row in rows])
-    names = _in_order(tuple(card.splits) if card is not None else (), [sorted({row.split for row in rows})])
+    about = card if card is not None else rows[0].task
+    shown_dimensions = _in_order(card.dimensions if card is not None else (), [row.task.dimensions for row in rows])
+    names = _in_order(tuple(card.splits) if card is not None else (), [sorted({row.task.split for row in rows})])
     splits = []
     for name in names:
-        members = sorted((row for row in rows if row.split == name), key=lambda row: row.name)
+        members = sorted((row for row in rows if row.task.split == name), key=lambda row: row.name)
         if members:
             info = card.splits.get(name) if card is not None else None
             dimensions = tuple(
@@ -104,7 +102,7 @@ def make_board(
         task=task,
         title=about.title,
         note=about.note,
-        human=about.human and all(row.human for row in rows),
+        human=about.human and all(row.task.human for row in rows),
         license=about.license,
         citation=card.citation if card is not None else "",
         ours=card is not None,
@@ -117,8 +115,8 @@ def make_board(
     )
 
 
-def _dimension(name: str, rows: Sequence[BoardRow], level: str, metric: str) -> BoardDimension:
-    members = [row for row in rows if name in row.dimensions]
+def _dimension(name: str, rows: Sequence[Result], level: str, metric: str) -> BoardDimension:
+    members = [row for row in rows if name in row.task.dimensions]
     tables = [
         BoardTable(shared, apart, tuple(ranked(part, name, level, metric)))
         for shared, apart, part in (comparable_groups(members, name) if members else [])

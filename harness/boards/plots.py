@@ -20,7 +20,10 @@ import numpy as np
 
 from ..core.files import NAME, atomic_write, digest
 from ..core.markdown import html_text, markdown_text, plain, table
-from .rows import SYSTEM, BoardRow, Estimate
+from ..results.parts import Estimate
+from ..results.schema import Result
+from ..results.systems import SystemScores
+from .rows import SYSTEM
 
 PLOT_VERSION = 1
 """Raised when the drawing changes, so that old plots are drawn again."""
@@ -35,8 +38,9 @@ class Scatter:
     """What a plot shows: one point a system."""
 
     path: str
-    row: BoardRow
+    row: Result
     dimension: str
+    systems: SystemScores
 
     @property
     def srcc(self) -> Estimate:
@@ -46,25 +50,24 @@ class Scatter:
     @property
     def digest(self) -> str:
         """Digest of everything that is drawn."""
-        systems = self.row.systems[self.dimension]
+        systems = self.systems
         points = [[round(x, 6), round(y, 6)] for x, y in zip(systems.truth, systems.predicted, strict=True)]
-        return digest([PLOT_VERSION, self.title, self.axes, list(self.row.scale), points])
+        return digest([PLOT_VERSION, self.title, self.axes, list(self.row.task.scale), points])
 
     @property
     def title(self) -> str:
         """Two lines: what, and the figure of merit with its interval."""
-        n = len(self.row.systems[self.dimension].names)
+        n = len(self.systems.names)
         return (
-            f"{self.row.task} {self.row.split}, {plain(self.dimension)}: {plain(self.row.name)[:60]}\n"
+            f"{self.row.task.name} {self.row.task.split}, {plain(self.dimension)}: {plain(self.row.name)[:60]}\n"
             f"system SRCC {number_text(self.srcc)}, {n} systems"
         )
 
     @property
     def axes(self) -> tuple[str, str]:
         """Labels of the horizontal and the vertical axis, with units."""
-        low, high = self.row.scale
-        unit = f"points on the {low:g} to {high:g} scale"
-        kind = "human score" if self.row.human else "label (not a human rating)"
+        unit = f"points on the {scale_text(self.row.task.scale)} scale"
+        kind = "human score" if self.row.task.human else "label (not a human rating)"
         return f"{kind}, system mean ({unit})", f"predicted score, system mean ({unit})"
 
 
@@ -72,7 +75,7 @@ def number_text(estimate: Estimate) -> str:
     """A value with its interval for people: ``0.930 [0.909, 0.947]``, ``0.930 [no interval]`` or ``n/a``.
 
     Example:
-        >>> number_text(Estimate(0.93, 0.909, 0.947)), number_text(Estimate(reason="too few systems"))
+        >>> number_text(Estimate(value=0.93, ci=(0.909, 0.947))), number_text(Estimate(reason="too few systems"))
         ('0.930 [0.909, 0.947]', 'n/a')
     """
     if estimate.value is None:
@@ -82,13 +85,19 @@ def number_text(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def scatter_of(row: BoardRow, dimension: str) -> Scatter | None:
+def scale_text(scale: tuple[float | None, float | None]) -> str:
+    """Ends of a rating scale for people: ``1 to 5``, or ``unknown`` (labels from a truth file)."""
+    low, high = scale
+    return "unknown" if low is None or high is None else f"{low:g} to {high:g}"
+
+
+def scatter_of(row: Result, dimension: str) -> Scatter | None:
     """The plot of a row, or ``None`` when the result has no per-system table or a single system."""
-    systems = row.systems.get(dimension)
+    systems = row.system_scores(dimension)
     if systems is None or len(systems.names) < 2:
         return None
-    name = "-".join([row.task, row.split, safe_name(row.name), safe_name(dimension)])
-    return Scatter(f"plots/{name}.png", row, dimension)
+    name = "-".join([row.task.name, row.task.split, safe_name(row.name), safe_name(dimension)])
+    return Scatter(f"plots/{name}.png", row, dimension, systems)
 
 
 def safe_name(name: str) -> str:
@@ -101,7 +110,7 @@ def safe_name(name: str) -> str:
 
 def scatter_alt(plot: Scatter) -> str:
     """The plot in a few sentences, as plain text: how many systems, SRCC, ranges, and which are placed worst."""
-    systems = plot.row.systems[plot.dimension]
+    systems = plot.systems
     truth, predicted = np.array(systems.truth), np.array(systems.predicted)
     places = [_places(side) for side in (truth, predicted)]
     shift = np.abs(places[0] - places[1])
@@ -112,8 +121,9 @@ def scatter_alt(plot: Scatter) -> str:
         if shift[at] > 0
     ]
     verdict = f"Placed worst: {'; '.join(worst)}." if worst else "Every system is in its place."
+    what = f"{plot.row.task.name} {plot.row.task.split}, {plain(plot.dimension)}"
     return (
-        f"Scatter plot of {len(systems.names)} systems of {plot.row.task} {plot.row.split}, {plain(plot.dimension)}: "
+        f"Scatter plot of {len(systems.names)} systems of {what}: "
         f"scores of {plain(plot.row.name)[:60]} against the labels. System SRCC {number_text(plot.srcc)}. "
         f"Labels run from {truth.min():.2f} to {truth.max():.2f}, predictions from {predicted.min():.2f} to "
         f"{predicted.max():.2f}. {verdict}"
@@ -129,7 +139,7 @@ def _places(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np
 
 def scatter_markdown(plot: Scatter, *, drawn: bool) -> str:
     """The image with its alternative text (when drawn) and a folded table of all systems, best label first."""
-    systems = plot.row.systems[plot.dimension]
+    systems = plot.systems
     order = sorted(range(len(systems.names)), key=lambda at: (-systems.truth[at], systems.names[at]))
     rows = [
         [
@@ -167,7 +177,7 @@ def draw(plot: Scatter, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    systems = plot.row.systems[plot.dimension]
+    systems = plot.systems
     truth, predicted = np.array(systems.truth), np.array(systems.predicted)
     low = math.floor(2 * min(truth.min(), predicted.min())) / 2
     high = math.ceil(2 * max(truth.max(), predicted.max())) / 2

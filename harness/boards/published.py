@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..core.errors import DataError
 from ..core.files import read_csv
-from ..results.store import LEVELS
+from ..results.parts import LEVELS
 from ..stats.metrics import METRICS
 
 COLUMNS = ("paper", "predictor", "variant", "task", "level", "metric", "value", "kind")

@@ -13,10 +13,12 @@ from dataclasses import astuple, dataclass
 from functools import partial
 
 from ..core.errors import DataError
+from ..results.schema import Result
+from ..results.systems import SystemScores
 from ..stats.metrics import METRICS
 from ..stats.paired import RESAMPLES, exchangeable, system_swap_permutation
 from ..stats.tied import ALPHA, Place, tied_groups
-from .rows import SYSTEM, BoardRow, SystemScores
+from .rows import SYSTEM
 
 __all__ = ["ALPHA", "RESAMPLES", "SEED", "RankedRow", "ranked"]
 
@@ -37,7 +39,7 @@ class RankedRow:
         p: Holm-corrected p-value of the comparison with ``against``; above 5 %, else the row would not be in the group.
     """
 
-    row: BoardRow
+    row: Result
     rank: int | None
     tied: bool | None
     against: str = ""
@@ -51,7 +53,7 @@ class RankedRow:
         return Place(self.rank, self.tied).label
 
 
-def ranked(rows: Sequence[BoardRow], dimension: str, level: str = SYSTEM, metric: str = "srcc") -> list[RankedRow]:
+def ranked(rows: Sequence[Result], dimension: str, level: str = SYSTEM, metric: str = "srcc") -> list[RankedRow]:
     """Order the rows of one table and group those that cannot be told apart.
 
     Args:
@@ -84,9 +86,9 @@ def _p_value(testable: Testable, metric: str, leader: str, other: str) -> float:
     return system_swap_permutation(systems.truth, first, second, metric, resamples=RESAMPLES, seed=SEED).p
 
 
-def _comparable_scores(row: BoardRow, dimension: str, metric: str) -> tuple[SystemScores, list[float]] | None:
+def _comparable_scores(row: Result, dimension: str, metric: str) -> tuple[SystemScores, list[float]] | None:
     """System means ready for the test (standardised for correlations), or ``None`` when the test cannot be made."""
-    systems = row.systems.get(dimension)
+    systems = row.system_scores(dimension)
     if systems is None:
         return None
     if not METRICS[metric].is_correlation:

@@ -9,6 +9,7 @@ import typer
 
 from ..core.errors import UsageError
 from . import common
+from .results import show_result
 from .show import print_json, say
 
 
@@ -81,15 +82,15 @@ def evaluate(
         ),
     )
     if output is not None and output.suffix == ".json":
-        write_json(output, result)
+        write_json(output, result.as_plain())
     elif output is not None:
-        folder = result_folder(output, result["task"]["name"], result["task"]["split"], name)
+        folder = result_folder(output, result.task.name, result.task.split, name)
         output = write_result(folder, result)
     if as_json:
-        for found in result["findings"]:
-            say(f"note: {found['message']}")
-        print_json(result)
+        for finding in result.findings:
+            say(f"note: {finding.message}")
+        print_json(result.as_plain())
     else:
-        common.show_result(result)
+        show_result(result)
         if output is not None:
             print(f"  stored in {output}")

@@ -28,7 +28,10 @@ def leaderboard(
     output: Annotated[Path, typer.Option("--output", help="Folder of the pages.")] = Path("leaderboards"),
     published: Annotated[
         Path | None,
-        typer.Option("--published", help="Folder of published figures; else `published` beside the results; else those of this package."),
+        typer.Option(
+            "--published",
+            help="Folder of published figures; else `published` beside the results; else those of this package.",
+        ),
     ] = None,
     task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may repeat.")] = None,
     format_: Annotated[

@@ -111,15 +111,15 @@ def _results(output: Path, as_json: bool) -> None:
         raise DataError(f"--output {output}: no such folder; `mosharness run` makes one")
     found = list(find_results(output))
     if as_json:
-        print_json([{"path": str(path.parent), **result} for path, result in found])
+        print_json([{"path": str(path.parent), **result.as_plain()} for path, result in found])
         return
     rows = [
         [
-            f"{result['task']['name']}/{result['task']['split']}",
-            result["name"],
-            with_interval(common.primary_entry(result)),
-            result["counts"]["scored"],
-            result["counts"]["missing"] + result["counts"]["failed"],
+            result.where,
+            result.name,
+            with_interval(result.primary),
+            result.counts.scored,
+            result.counts.missing + result.counts.failed,
             path.parent,
         ]
         for path, result in found

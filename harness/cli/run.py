@@ -6,15 +6,19 @@ import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import ClipsFailed, MosharnessError, UsageError
 from ..core.files import write_json
 from . import common
+from .results import show_result, show_summary
 from .show import error_line, number, print_json, print_table, say
 from .train import InitFrom, Recipe, Resume, training_settings
+
+if TYPE_CHECKING:
+    from ..results.schema import Result
 
 
 def register(app: typer.Typer) -> None:
@@ -116,7 +120,7 @@ def run(
             measure=MeasureOptions(interval=interval, seed=seed or 0),  # type: ignore[arg-type]
         ),
     )
-    results: list[dict[str, Any]] = []
+    results: list[Result] = []
     stopped: list[MosharnessError] = []
     combinations = [(one_task, one_predictor) for one_task in task for one_predictor in predictor]
     for one_task, one_predictor in combinations:
@@ -128,15 +132,16 @@ def run(
             error_line(f"{one_task}, {one_predictor}: {error}")
             stopped.append(error)
     if as_json:
-        print_json(results if len(results) != 1 else results[0])
+        ready = [result.as_plain() for result in results]
+        print_json(ready if len(ready) != 1 else ready[0])
     elif len(results) > 1:
-        common.show_summary(results)
+        show_summary(results)
     if stopped:
         raise UsageError(f"{len(stopped)} of {len(combinations)} combinations did not run; their reasons stand above")
     _judge(results)
 
 
-def _judge(results: list[dict[str, Any]]) -> None:
+def _judge(results: list[Result]) -> None:
     from ..results.make import too_many_failed
 
     unclean = [reason for reason in map(too_many_failed, results) if reason]
@@ -144,7 +149,7 @@ def _judge(results: list[dict[str, Any]]) -> None:
         raise ClipsFailed("\n".join(unclean))
 
 
-def _run_one(task_name: str, predictor_name: str, choices: _Choices, *, quiet: bool) -> list[dict[str, Any]]:
+def _run_one(task_name: str, predictor_name: str, choices: _Choices, *, quiet: bool) -> list[Result]:
     from ...predictors.trained import resolve_predictor
     from ...tasks import load_task
 
@@ -165,7 +170,7 @@ def _run_one(task_name: str, predictor_name: str, choices: _Choices, *, quiet: b
     return _score(task, predictor, choices.name, choices, quiet)
 
 
-def _score(task: Any, predictor: Any, name: str | None, choices: _Choices, quiet: bool) -> list[dict[str, Any]]:
+def _score(task: Any, predictor: Any, name: str | None, choices: _Choices, quiet: bool) -> list[Result]:
     """Score every split that was asked for."""
     from ..run import run_split
 
@@ -173,15 +178,15 @@ def _score(task: Any, predictor: Any, name: str | None, choices: _Choices, quiet
     for one in task.resolve_split(choices.split):
         result = run_split(task, one, predictor, name=name, output=choices.output, options=choices.options, show=True)
         results.append(result)
-        for note in result["time"]["notes"]:
+        for note in result.time.notes or ():
             say(f"note: {note}")
         if not quiet:
-            common.show_result(result)
-            print(f"  stored in {choices.output / result['task']['name'] / one / result['name']}")
+            show_result(result)
+            print(f"  stored in {choices.output / result.task.name / one / result.name}")
     return results
 
 
-def _trained(task: Any, name: str, choices: _Choices, quiet: bool) -> list[dict[str, Any]]:
+def _trained(task: Any, name: str, choices: _Choices, quiet: bool) -> list[Result]:
     """Train once, or once per seed, and score each."""
     from ...predictors.trained import checkpoint_folder
     from ..training import seed_label, train_predictor
@@ -192,7 +197,7 @@ def _trained(task: Any, name: str, choices: _Choices, quiet: bool) -> list[dict[
         raise UsageError("--train and --checkpoint exclude each other; --init-from starts training from a checkpoint")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("several processes can train but not run: use `mosharness train`, then `mosharness run`")
-    results: list[dict[str, Any]] = []
+    results: list[Result] = []
     first = _first_seed(asked, name, choices.seed) if asked.seeds > 1 else 0
     for seed in range(first, first + asked.seeds):
         label = seed_label(name, seed) if asked.seeds > 1 else name
@@ -234,7 +239,7 @@ def _first_seed(asked: _TrainOptions, name: str, given: int | None) -> int:
     return read_settings(asked.recipe, name)[1]
 
 
-def seed_spread(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def seed_spread(results: list[Result]) -> list[dict[str, Any]]:
     """Mean and standard deviation (n - 1) over seeds of every metric of every split.
 
     Seeds without a value (a correlation of constant scores) are left out and counted.
@@ -242,12 +247,11 @@ def seed_spread(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     table: dict[tuple[str, ...], list[float | None]] = {}
     names: dict[str, list[str]] = {}
     for result in results:
-        split = f"{result['task']['name']}/{result['task']['split']}"
-        names.setdefault(split, []).append(result["name"])
-        for level, dimensions in result["metrics"].items():
+        names.setdefault(result.where, []).append(result.name)
+        for level, dimensions in result.metrics.items():
             for dimension, metrics in dimensions.items():
-                for metric, entry in metrics.items():
-                    table.setdefault((split, level, dimension, metric), []).append(entry["value"])
+                for metric, estimate in metrics.items():
+                    table.setdefault((result.where, level, dimension, metric), []).append(estimate.value)
     rows = []
     for (split, level, dimension, metric), values in table.items():
         known = [value for value in values if value is not None]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.files import dump_json
+
+if TYPE_CHECKING:
+    from ..results.parts import Estimate
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -64,11 +67,9 @@ def number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def with_interval(entry: dict[str, Any], digits: int = 3) -> str:
+def with_interval(estimate: Estimate, digits: int = 3) -> str:
     """``0.930 [0.909, 0.947]``, or ``-`` where there is no value."""
-    if entry.get("value") is None:
+    if estimate.value is None:
         return "-"
-    interval = entry.get("ci")
-    return number(entry["value"], digits) + (
-        f" [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]" if interval else ""
-    )
+    ends = f" [{estimate.ci[0]:.{digits}f}, {estimate.ci[1]:.{digits}f}]" if estimate.ci is not None else ""
+    return number(estimate.value, digits) + ends

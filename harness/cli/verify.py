@@ -33,6 +33,8 @@ def verify(
         for path, outcome in outcomes.items():
             state = f"{len(outcome.differences)} differences" if outcome.differences else "holds"
             print(f"{path}: {state} ({outcome.checked} values recomputed from {outcome.recomputed})")
+            for note in outcome.notes:
+                print(f"  note: {note}")
             for difference in outcome.differences:
                 print(f"  {difference.where}: {difference.message}")
     if faults:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..boards.rows import BoardRow
+from ..results.schema import Result
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Comparable:
     """Counts up when the same key stands for different values of the system truth (see :func:`comparable_groups`)."""
 
 
-def comparable_groups(rows: Sequence[BoardRow], dimension: str) -> list[tuple[Comparable, str, list[BoardRow]]]:
+def comparable_groups(rows: Sequence[Result], dimension: str) -> list[tuple[Comparable, str, list[Result]]]:
     """Cut the rows of one split into tables that may be ranked.
 
     The first table is the one of the newest task version; then of most scored clips; then the convention
@@ -36,7 +36,7 @@ def comparable_groups(rows: Sequence[BoardRow], dimension: str) -> list[tuple[Co
     Returns:
         Tables in order: what the rows share, why they are apart from the first table (empty for the first), rows.
     """
-    parted: dict[Comparable, list[BoardRow]] = {}
+    parted: dict[Comparable, list[Result]] = {}
     for key, members in _by_key(rows).items():
         for variant, part in enumerate(_by_truth(members, dimension)):
             parted[Comparable(key.version, key.digest, key.system_truth, key.scored, variant)] = part
@@ -55,15 +55,22 @@ def comparable_groups(rows: Sequence[BoardRow], dimension: str) -> list[tuple[Co
     return [(key, "" if key == order[0] else _difference(order[0], key), parted[key]) for key in order]
 
 
-def _by_key(rows: Sequence[BoardRow]) -> dict[Comparable, list[BoardRow]]:
-    found: dict[Comparable, list[BoardRow]] = {}
+def comparable_key(result: Result) -> Comparable:
+    """What a result shares with those that it may be compared with."""
+    task = result.task
+    return Comparable(task.version, task.digest, task.system_truth, result.counts.scored)
+
+
+def _by_key(rows: Sequence[Result]) -> dict[Comparable, list[Result]]:
+    keyed: dict[Comparable, list[Result]] = {}
     for row in rows:
-        found.setdefault(Comparable(row.version, row.digest, row.system_truth, row.scored), []).append(row)
-    return found
+        keyed.setdefault(comparable_key(row), []).append(row)
+    return keyed
 
 
-def _by_truth(rows: list[BoardRow], dimension: str) -> list[list[BoardRow]]:
-    keys = [row.systems[dimension].truth_key if dimension in row.systems else None for row in rows]
+def _by_truth(rows: list[Result], dimension: str) -> list[list[Result]]:
+    tables = [row.system_scores(dimension) for row in rows]
+    keys = [table.truth_key if table is not None else None for table in tables]
     counted = Counter(key for key in keys if key is not None)
     if len(counted) <= 1:
         return [rows]

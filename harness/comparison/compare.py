@@ -24,7 +24,7 @@ from ..stats.paired import RESAMPLES, PairedTest, exchangeable, holm, system_swa
 from ..stats.parametric import williams
 from ..stats.sample import Sample, make_samples
 from ..stats.tied import ALPHA, tied_groups
-from .model import Comparison, Member, Pair, Ranking, explain
+from .model import Comparison, Pair, RankedResult, Ranking, explain
 from .pairing import PairedResults, PairedScores, pair_results
 
 FloatArray = NDArray[np.float64]
@@ -60,7 +60,7 @@ def compare_results(
     Raises:
         UsageError: If an option makes no sense, or a level is asked for that the results do not have.
         UnknownName: For an unknown metric, dimension or name.
-        DataError: If the results cannot be read or compared (see ``paired_results.pair_results``).
+        DataError: If the results cannot be read or compared (see ``pairing.pair_results``).
     """
     at = next((known for known in LEVELS if known == level), None)
     if at is None:
@@ -82,20 +82,20 @@ def compare_results(
         one.pair(metric, *sides)
         for one in fields
         for metric in names
-        for sides in one.sides(metric, [each.label for each in paired.contenders], reference)
+        for sides in one.sides(metric, [each.label for each in paired.results], reference)
     ]
     pairs = _corrected(pairs)
     rankings = tuple(one.ranking(metric) for one in fields for metric in names)
-    row = paired.contenders[0].row
+    task = paired.results[0].result.task
     return Comparison(
         task={
-            "name": row.task,
-            "version": row.version,
-            "split": row.split,
-            "digest": row.digest,
-            "system_truth": row.system_truth,
-            "human": row.human,
-            "note": row.note,
+            "name": task.name,
+            "version": task.version,
+            "split": task.split,
+            "digest": task.digest,
+            "system_truth": task.system_truth,
+            "human": task.human,
+            "note": task.note,
         },
         level=level,
         unit=fields[0].unit,
@@ -104,25 +104,25 @@ def compare_results(
         n_systems=fields[0].n_systems,
         results=tuple(
             {
-                "label": one.label,
-                "name": one.row.name,
-                "path": one.path,
-                "scored": one.row.scored,
-                "stated": one.row.stated,
-                "left_out": paired.left_out[one.label],
+                "label": member.label,
+                "name": member.result.name,
+                "path": member.path,
+                "scored": member.result.counts.scored,
+                "stated": member.result.predictor.stated,
+                "left_out": paired.left_out[member.label],
             }
-            for one in paired.contenders
+            for member in paired.results
         ),
         pairs=tuple(pairs),
         rankings=rankings,
         options={"resamples": resamples, "seed": seed, "coverage": COVERAGE, "alpha": ALPHA, "against": against},
         notes=(*_stated(paired), *paired.notes, *_stored_differences(paired, fields, level, names)),
-        explanation=tuple(explain(pairs, fields[0].unit, level, names, resamples, len(paired.contenders))),
+        explanation=tuple(explain(pairs, fields[0].unit, level, names, resamples, len(paired.results))),
     )
 
 
 class _Field:
-    """All contenders in one dimension: values, replicates, and tests on demand, each made once."""
+    """All results in one dimension: values, replicates, and tests on demand, each made once."""
 
     def __init__(
         self, dimension: str, scores: PairedScores, level: Level, metrics: Sequence[str], resamples: int, seed: int
@@ -265,10 +265,10 @@ class _Field:
 
         placed = tied_groups(ordered, p_value, testable=tested)
         members = [
-            Member(label, self.value(label, metric), place.rank, place.tied, place.against, place.p)
+            RankedResult(label, self.value(label, metric), place.rank, place.tied, place.against, place.p)
             for label, place in placed.items()
         ]
-        members += [Member(label, None, None, None) for label in self.values if label not in placed]
+        members += [RankedResult(label, None, None, None) for label in self.values if label not in placed]
         return Ranking(self.dimension, metric, tuple(members))
 
 
@@ -289,8 +289,8 @@ def _reference(paired: PairedResults, against: str | None) -> str | None:
     """The label that ``against`` means: a label, or a name that only one result has; ``best`` is kept."""
     if against is None:
         return None
-    labels = [one.label for one in paired.contenders]
-    matching = [one.label for one in paired.contenders if against in (one.label, one.row.name, one.path)]
+    labels = [one.label for one in paired.results]
+    matching = [one.label for one in paired.results if against in (one.label, one.result.name, one.path)]
     if len(matching) > 1:
         raise UsageError(f"--against {against}: {len(matching)} results have this name; give the path of one")
     if not matching and against != BEST:
@@ -315,7 +315,8 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
 
 def _stated(paired: PairedResults) -> list[str]:
     """What the scores of each result must be quoted with, as its file says."""
-    return [f"{one.label}: scored with {one.row.stated}" for one in paired.contenders if one.row.stated]
+    stated = {member.label: member.result.predictor.stated for member in paired.results}
+    return [f"{label}: scored with {settings}" for label, settings in stated.items() if settings]
 
 
 def _stored_differences(
@@ -323,13 +324,13 @@ def _stored_differences(
 ) -> list[str]:
     """Where a value here is not the one of the result file: other clips, or ties that the last bits had broken."""
     notes = []
-    for contender in paired.contenders:
-        if paired.left_out[contender.label]:
+    for member in paired.results:
+        if paired.left_out[member.label]:
             continue
         for one in fields:
             for metric in metrics:
-                stored = contender.row.estimate(level, one.dimension, metric).value
-                value = one.value(contender.label, metric)
+                stored = member.result.estimate(level, one.dimension, metric).value
+                value = one.value(member.label, metric)
                 if stored is not None and value is not None and abs(stored - value) > 1e-9:
                     cause = (
                         "system means are rounded to 10 decimals here before they are ranked"
@@ -337,7 +338,7 @@ def _stored_differences(
                         else "`mosharness verify` shows what does not hold"
                     )
                     notes.append(
-                        f"{contender.label}: {one.dimension} {metric} is {value:.6f} here and {stored:.6f} in the "
+                        f"{member.label}: {one.dimension} {metric} is {value:.6f} here and {stored:.6f} in the "
                         f"result: {cause}"
                     )
     return notes

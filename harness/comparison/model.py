@@ -50,7 +50,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Member:
+class RankedResult:
     """A result in the ranking of one dimension and metric; fields as ``stats.tied.Place``, ``rank`` may be ``None``."""
 
     label: str
@@ -67,7 +67,7 @@ class Ranking:
 
     dimension: str
     metric: str
-    members: tuple[Member, ...]
+    members: tuple[RankedResult, ...]
 
 
 @dataclass(frozen=True)

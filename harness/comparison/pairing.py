@@ -6,7 +6,6 @@ per-system tables of the result files, which is enough for the system level.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boards.rows import BoardRow, SystemScores, board_row
 from ..core.errors import DataError, UnknownName, UsageError
 from ..results.predictions import Scored, read_predictions
-from ..results.store import Result, read_result
-from .comparable import Comparable, differences
+from ..results.schema import Result
+from ..results.store import FILE, read_result
+from ..results.systems import SystemScores
+from .comparable import Comparable, comparable_key, differences
 
 FloatArray = NDArray[np.float64]
 
@@ -29,25 +29,25 @@ SAME_TRUTH = 1e-6
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedResult:
     """One result of a comparison.
 
     Attributes:
         label: Its name; with the path behind it where two results have the same name.
         path: As the user gave it.
-        row: What the result file says.
+        result: What the result file says.
         clips: Scored clips by utterance id; ``None`` when there is no file of predictions.
     """
 
     label: str
     path: str
-    row: BoardRow
+    result: Result
     clips: Mapping[str, Scored] | None
 
 
 @dataclass(frozen=True)
 class PairedScores:
-    """One dimension of all contenders on the same items.
+    """One dimension of all results on the same items.
 
     Attributes:
         predicted: Label to scores, each ``(n,)``: clips, or system means where the source is ``systems``.
@@ -69,7 +69,7 @@ class PairedResults:
     """Results that may be compared.
 
     Attributes:
-        contenders: In the order given.
+        results: In the order given.
         dimensions: What is compared.
         source: ``predictions`` or ``systems``: where the scores come from.
         clips: Utterance ids scored by all, sorted; empty where the source is ``systems``.
@@ -78,7 +78,7 @@ class PairedResults:
         notes: What a reader should know, one sentence each.
     """
 
-    contenders: tuple[Contender, ...]
+    results: tuple[ComparedResult, ...]
     dimensions: tuple[str, ...]
     source: str
     clips: tuple[str, ...]
@@ -88,17 +88,17 @@ class PairedResults:
 
     def scores(self, dimension: str) -> PairedScores:
         """The scores of one dimension, items sorted by id."""
-        first = self.contenders[0]
-        tables = {one.label: one.row.systems.get(dimension) for one in self.contenders}
+        first = self.results[0]
+        tables = {one.label: one.result.system_scores(dimension) for one in self.results}
         if first.clips is None:
             table = _present(tables[first.label], first, dimension)
             predicted = {
-                one.label: np.array(_present(tables[one.label], one, dimension).predicted) for one in self.contenders
+                one.label: np.array(_present(tables[one.label], one, dimension).predicted) for one in self.results
             }
-            spread = {one.label: _spread(_present(tables[one.label], one, dimension)) for one in self.contenders}
+            spread = {one.label: _spread(_present(tables[one.label], one, dimension)) for one in self.results}
             return PairedScores(predicted, np.array(table.truth), table.names, None, spread)
         predicted, spread = {}, {}
-        for one in self.contenders:
+        for one in self.results:
             clips = one.clips or {}
             values = [clips[name].predicted[dimension] for name in self.clips]
             predicted[one.label] = np.array(values)
@@ -106,7 +106,7 @@ class PairedResults:
         human = np.array([first.clips[name].truth[dimension] for name in self.clips])
         systems = tuple(first.clips[name].system_id for name in self.clips)
         truth = None
-        if first.row.system_truth != "split-mean":
+        if first.result.task.system_truth != "split-mean":
             fixed = _present(tables[first.label], first, dimension)
             truth = dict(zip(fixed.names, fixed.truth, strict=True))
         return PairedScores(predicted, human, systems, truth, spread)
@@ -134,44 +134,42 @@ def pair_results(
     for place, count in places.items():
         if count > 1:
             raise UsageError(f"{place}: given {count} times; a result compared with itself shows nothing")
-    read = [(str(path), board_row(_bounded(read_result(path)), str(path)), _clips(Path(path))) for path in paths]
-    names = Counter(row.name for _, row, _ in read)
-    contenders = [
-        Contender(row.name if names[row.name] == 1 else f"{row.name} ({path})", path, row, clips)
-        for path, row, clips in read
+    stored = [read_result(path) for path in paths]
+    names = Counter(result.name for result in stored)
+    results = [
+        ComparedResult(
+            label=result.name if names[result.name] == 1 else f"{result.name} ({path})",
+            path=str(path),
+            result=result,
+            clips=_clips(Path(path), result),
+        )
+        for path, result in zip(paths, stored, strict=True)
     ]
-    without = [one for one in contenders if one.clips is None]
+    without = [one for one in results if one.clips is None]
     if without and intersection:
         raise UsageError(
             f"--intersection: {_some(one.path for one in without)} has no predictions beside it, so the clips that "
             "all scored cannot be found"
         )
-    _check_comparable(contenders)
-    chosen, notes = _dimensions(contenders, dimensions)
+    _check_comparable(results)
+    chosen, notes = _dimensions(results, dimensions)
     if without:
-        if len(without) < len(contenders):
+        if len(without) < len(results):
             notes.append(
                 f"no predictions beside {_some(one.path for one in without)}; all results are compared by their "
                 "per-system tables"
             )
-        contenders = [replace(one, clips=None) for one in contenders]
-        _check_tables(contenders, chosen)
-        left_out = dict.fromkeys((one.label for one in contenders), 0)
-        return PairedResults(tuple(contenders), chosen, "systems", (), contenders[0].row.scored, left_out, tuple(notes))
-    clips = _join(contenders, chosen, intersection)
-    left_out = {one.label: len(one.clips or ()) - len(clips) for one in contenders}
-    for one in contenders:
+        results = [replace(one, clips=None) for one in results]
+        _check_tables(results, chosen)
+        left_out = dict.fromkeys((one.label for one in results), 0)
+        n_clips = results[0].result.counts.scored
+        return PairedResults(tuple(results), chosen, "systems", (), n_clips, left_out, tuple(notes))
+    clips = _join(results, chosen, intersection)
+    left_out = {one.label: len(one.clips or ()) - len(clips) for one in results}
+    for one in results:
         if left_out[one.label]:
             notes.append(f"{one.label}: {left_out[one.label]} scored clips are left out, not all results have them")
-    return PairedResults(tuple(contenders), chosen, "predictions", clips, len(clips), left_out, tuple(notes))
-
-
-def _bounded(result: Result) -> Result:
-    """The result with an unknown scale (labels from a truth file) as an unbounded one; comparisons never use it."""
-    task = result["task"]
-    if isinstance(task, dict) and task.get("scale") == [None, None]:
-        return {**result, "task": {**task, "scale": [-math.inf, math.inf]}}
-    return result
+    return PairedResults(tuple(results), chosen, "predictions", clips, len(clips), left_out, tuple(notes))
 
 
 def _folder(path: str | Path) -> Path:
@@ -179,39 +177,36 @@ def _folder(path: str | Path) -> Path:
 
 
 def _file(path: str | Path) -> str:
-    return "result.json" if Path(path).is_dir() else Path(path).name
+    return FILE if Path(path).is_dir() else Path(path).name
 
 
-def _clips(path: Path) -> dict[str, Scored] | None:
+def _clips(path: Path, result: Result) -> dict[str, Scored] | None:
     """Scored clips beside a result, or ``None``; a result under another file name never owns the predictions there."""
     folder = _folder(path)
-    if _file(path) != "result.json" or not any(
-        (folder / f"predictions.{suffix}").is_file() for suffix in ("csv", "parquet")
-    ):
+    if _file(path) != FILE or not any((folder / f"predictions.{suffix}").is_file() for suffix in ("csv", "parquet")):
         return None
-    result = read_result(path)
-    rows = [row for row in read_predictions(folder, result["task"]["dimensions"]) if row.status != "failed"]
+    rows = [row for row in read_predictions(folder, result.task.dimensions) if row.status != "failed"]
     clips = {row.utterance_id: row for row in rows}
     if len(clips) < len(rows):
         doubled = next(name for name, count in Counter(row.utterance_id for row in rows).items() if count > 1)
         raise DataError(f"{folder}: the predictions name {doubled!r} twice")
-    if len(clips) != result["counts"]["scored"]:
+    if len(clips) != result.counts.scored:
         raise DataError(
-            f"{folder}: result.json says that {result['counts']['scored']} clips were scored, the predictions have "
+            f"{folder}: result.json says that {result.counts.scored} clips were scored, the predictions have "
             f"{len(clips)}. `mosharness verify {folder}` shows what else does not hold."
         )
     return clips
 
 
-def _check_comparable(contenders: Sequence[Contender]) -> None:
-    first, faults = contenders[0], []
-    by_id = all(one.clips is not None for one in contenders)  # then other clips are found, and named, by the join
-    for other in contenders[1:]:
+def _check_comparable(results: Sequence[ComparedResult]) -> None:
+    first, faults = results[0], []
+    by_id = all(one.clips is not None for one in results)  # then other clips are found, and named, by the join
+    for other in results[1:]:
         reasons = []
-        if (other.row.task, other.row.split) != (first.row.task, first.row.split):
-            reasons.append(f"is about {other.row.task}/{other.row.split}, not {first.row.task}/{first.row.split}")
+        if other.result.where != first.result.where:
+            reasons.append(f"is about {other.result.where}, not {first.result.where}")
         else:
-            reasons += differences(*(_key(one.row, by_id) for one in (first, other)))
+            reasons += differences(*(_key(one.result, by_id) for one in (first, other)))
         if reasons:
             faults.append(f"\n  {other.path}: {'; '.join(reasons)}")
     if faults:
@@ -221,41 +216,40 @@ def _check_comparable(contenders: Sequence[Contender]) -> None:
         )
 
 
-def _key(row: BoardRow, by_id: bool) -> Comparable:
-    return Comparable(row.version, row.digest, row.system_truth, 0 if by_id else row.scored)
+def _key(result: Result, by_id: bool) -> Comparable:
+    key = comparable_key(result)
+    return replace(key, scored=0) if by_id else key
 
 
-def _dimensions(contenders: Sequence[Contender], wanted: Sequence[str] | None) -> tuple[tuple[str, ...], list[str]]:
-    first, *others = contenders
+def _dimensions(results: Sequence[ComparedResult], wanted: Sequence[str] | None) -> tuple[tuple[str, ...], list[str]]:
+    given = {one.path: one.result.task.dimensions for one in results}
     if wanted:
-        for one in contenders:
+        for path, names in given.items():
             for name in wanted:
-                if name not in one.row.dimensions:
-                    raise UnknownName(f"dimension of {one.path}", name, one.row.dimensions)
+                if name not in names:
+                    raise UnknownName(f"dimension of {path}", name, names)
         return tuple(dict.fromkeys(wanted)), []
-    shared = tuple(name for name in first.row.dimensions if all(name in one.row.dimensions for one in others))
+    shared = tuple(name for name in next(iter(given.values())) if all(name in names for names in given.values()))
     if not shared:
-        raise DataError(
-            "no dimension is in all results: "
-            + "; ".join(f"{one.path} has {', '.join(one.row.dimensions)}" for one in contenders)
-        )
-    dropped = sorted({name for one in contenders for name in one.row.dimensions} - set(shared))
+        said = "; ".join(f"{path} has {', '.join(names)}" for path, names in given.items())
+        raise DataError(f"no dimension is in all results: {said}")
+    dropped = sorted({name for names in given.values() for name in names} - set(shared))
     return shared, [f"not in all results, so not compared: {', '.join(dropped)}"] if dropped else []
 
 
-def _check_tables(contenders: Sequence[Contender], dimensions: Sequence[str]) -> None:
+def _check_tables(results: Sequence[ComparedResult], dimensions: Sequence[str]) -> None:
     """Without predictions, the per-system tables must be of the same systems, clips and truth."""
-    first, *others = contenders
+    first, *others = results
     for dimension in dimensions:
-        table = _present(first.row.systems.get(dimension), first, dimension)
+        table = _present(first.result.system_scores(dimension), first, dimension)
         for other in others:
-            own = _present(other.row.systems.get(dimension), other, dimension)
+            own = _present(other.result.system_scores(dimension), other, dimension)
             where = f"{other.path} and {first.path}: {dimension}:"
             if own.names != table.names:
                 apart = sorted(set(own.names) ^ set(table.names))
                 raise DataError(f"{where} {len(apart)} systems are only in one of them ({_some(apart)})")
-            if other.row.scored != first.row.scored or own.sizes != table.sizes:
-                counts = f"{other.row.scored} clips scored, not {first.row.scored}"
+            if other.result.counts.scored != first.result.counts.scored or own.sizes != table.sizes:
+                counts = f"{other.result.counts.scored} clips scored, not {first.result.counts.scored}"
                 raise DataError(f"{where} other clips were scored ({counts}, or not the same number of each system)")
             _check_truth(where, zip(table.names, own.truth, table.truth, strict=True))
 
@@ -266,15 +260,15 @@ def _check_truth(where: str, triples: Iterable[tuple[str, float, float]]) -> Non
             raise DataError(f"{where} the truth of {name!r} is {own:.6g} in the one and {wanted:.6g} in the other")
 
 
-def _join(contenders: Sequence[Contender], dimensions: Sequence[str], intersection: bool) -> tuple[str, ...]:
+def _join(results: Sequence[ComparedResult], dimensions: Sequence[str], intersection: bool) -> tuple[str, ...]:
     """Utterance ids that all scored, sorted."""
-    sets = [set(one.clips or ()) for one in contenders]
+    sets = [set(one.clips or ()) for one in results]
     shared = set.intersection(*sets)
     if not intersection and any(own != shared for own in sets):
         lines = [
             f"\n  {one.path}: {len(own)} clips scored, {len(own - shared)} of them not by all"
             + (f" (first: {min(own - shared)})" if own - shared else "")
-            for one, own in zip(contenders, sets, strict=True)
+            for one, own in zip(results, sets, strict=True)
         ]
         raise DataError(
             f"the results scored different clips:{''.join(lines)}\n"
@@ -282,9 +276,9 @@ def _join(contenders: Sequence[Contender], dimensions: Sequence[str], intersecti
         )
     if not shared:
         raise DataError("no clip was scored by all results")
-    clips, first = tuple(sorted(shared)), contenders[0]
+    clips, first = tuple(sorted(shared)), results[0]
     known = first.clips or {}
-    for other in contenders[1:]:
+    for other in results[1:]:
         where = f"{other.path} and {first.path}:"
         own = other.clips or {}
         for name in clips:
@@ -294,21 +288,21 @@ def _join(contenders: Sequence[Contender], dimensions: Sequence[str], intersecti
         for dimension in dimensions:
             triples = ((name, own[name].truth[dimension], known[name].truth[dimension]) for name in clips)
             _check_truth(f"{where} {dimension}:", triples)
-            if first.row.system_truth != "split-mean":
+            if first.result.task.system_truth != "split-mean":
                 _check_fixed(first, other, dimension)
     return clips
 
 
-def _check_fixed(first: Contender, other: Contender, dimension: str) -> None:
+def _check_fixed(first: ComparedResult, other: ComparedResult, dimension: str) -> None:
     """The system truth from a file must be the same where both have it."""
-    tables = [_present(one.row.systems.get(dimension), one, dimension) for one in (other, first)]
+    tables = [_present(one.result.system_scores(dimension), one, dimension) for one in (other, first)]
     own, wanted = (dict(zip(table.names, table.truth, strict=True)) for table in tables)
     shared = sorted(own.keys() & wanted.keys())
-    where = f"{other.path} and {first.path}: {dimension}: {first.row.system_truth}:"
+    where = f"{other.path} and {first.path}: {dimension}: {first.result.task.system_truth}:"
     _check_truth(where, ((name, own[name], wanted[name]) for name in shared))
 
 
-def _present(table: SystemScores | None, one: Contender, dimension: str) -> SystemScores:
+def _present(table: SystemScores | None, one: ComparedResult, dimension: str) -> SystemScores:
     if table is None:
         raise DataError(
             f"{one.path}: neither predictions beside it nor a per-system table of {dimension} in it; nothing to compare"

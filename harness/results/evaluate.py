@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import PredictionError, UsageError
 from .make import RunOptions, make_result, outside_part, resolve_system_truth, system_truth_name
+from .parts import RunTime
 from .predictions import Scored, Truth, match_ids, read_outside, read_system_truth, read_truth
-from .store import Result
+from .schema import Result
 
 if TYPE_CHECKING:
     from ...tasks.base import MosTask, TaskSplit
@@ -44,7 +45,7 @@ def evaluate_predictions(
         options: Which system truth, how many missing predictions, how intervals are made.
 
     Returns:
-        A result (``results.py``) with ``predictor.outside`` true.
+        A result with ``predictor.outside`` true.
 
     Raises:
         UsageError: For options that do not go together.
@@ -98,8 +99,7 @@ def evaluate_predictions(
         extra=len(extra),
     )
     seconds = round(time.perf_counter() - clock, 3)
-    result["time"] = {"started": started.isoformat(timespec="seconds"), "total_s": seconds, "notes": []}
-    return result
+    return result.with_time(RunTime(started=started.isoformat(timespec="seconds"), total_s=seconds, notes=()))
 
 
 def _scored(row: Mapping[str, object], values: Mapping[str, float], dimensions: Sequence[str]) -> Scored:

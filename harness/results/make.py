@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ..core.files import check_name, file_sha256
 from ..core.provenance import provenance
+from ..core.typed import UNSET, changed
 from .measure import MeasureOptions, SystemTruth, measure_rows
 from .multirate import rate_report
+from .parts import Finding, Provenance, ResultCheckpoint, ResultOptions, ResultPredictor, ResultTask, RunTime
 from .predictions import Scored, read_system_truth
-from .store import SCHEMA, Result
+from .schema import Result
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
     from ...tasks.base import MosTask, TaskSplit
+    from ..core.choices import Level
 
 
 @dataclass(frozen=True)
@@ -64,48 +68,35 @@ def system_truth_name(path: str | Path) -> str:
     return f"{Path(path).name} ({file_sha256(path)[:19]})"
 
 
-def predictor_part(predictor: Predictor) -> dict[str, Any]:
+def predictor_part(predictor: Predictor) -> ResultPredictor:
     """The ``predictor`` part of a result."""
     card, fingerprint = predictor.card, predictor.fingerprint()
-    return {
-        "name": card.name,
-        "title": card.title,
-        "version": card.version,
-        "config": asdict(predictor.config),
-        "config_digest": fingerprint["config_digest"],
-        "weights": fingerprint["weights"],
-        "checkpoint": asdict(predictor.checkpoint),
-        "deterministic": card.deterministic,
-        "trained_on": list(predictor.trained_on),
-        "license_weights": card.license_weights if predictor.checkpoint.kind == "official" else "",
-        "dimensions": list(predictor.dimensions),
-        "stated": predictor.stated_settings(),
-        "outside": False,
-        "note": card.note,
-    }
-
-
-def outside_part(name: str, dimensions: Sequence[str], trained_on: Sequence[str] | None, note: str) -> dict[str, Any]:
-    """The ``predictor`` part of a result whose predictions were made elsewhere."""
-    unknown = (
-        "title",
-        "version",
-        "config",
-        "config_digest",
-        "weights",
-        "checkpoint",
-        "deterministic",
-        "license_weights",
+    return ResultPredictor(
+        name=card.name,
+        title=card.title,
+        version=card.version,
+        config=asdict(predictor.config),
+        config_digest=fingerprint["config_digest"],
+        weights=fingerprint["weights"],
+        checkpoint=ResultCheckpoint(**asdict(predictor.checkpoint)),
+        deterministic=card.deterministic,
+        trained_on=tuple(predictor.trained_on),
+        license_weights=card.license_weights if predictor.checkpoint.kind == "official" else "",
+        dimensions=tuple(predictor.dimensions),
+        stated=predictor.stated_settings(),
+        note=card.note,
     )
-    return {
-        **dict.fromkeys(unknown),
-        "name": name,
-        "trained_on": list(trained_on) if trained_on is not None else None,
-        "dimensions": list(dimensions),
-        "stated": "",
-        "outside": True,
-        "note": note,
-    }
+
+
+def outside_part(name: str, dimensions: Sequence[str], trained_on: Sequence[str] | None, note: str) -> ResultPredictor:
+    """The ``predictor`` part of a result whose predictions were made elsewhere."""
+    return ResultPredictor(
+        name=name,
+        trained_on=tuple(trained_on) if trained_on is not None else None,
+        dimensions=tuple(dimensions),
+        outside=True,
+        note=note,
+    )
 
 
 def make_result(
@@ -116,7 +107,7 @@ def make_result(
     dimensions: Sequence[str],
     truth: SystemTruth | None,
     convention: str,
-    predictor: Mapping[str, Any],
+    predictor: ResultPredictor,
     options: RunOptions,
     device: str,
     precision: str | None,
@@ -133,55 +124,65 @@ def make_result(
         table, dimensions, system_truth=truth, ratings=ratings, listeners=listeners, options=options.measure
     )
     by_rate = rate_report(loaded.rows, table, dimensions, options.measure) if len(card.sample_rates) > 1 else None
-    return {
-        "schema": SCHEMA,
-        "name": check_name(name, "--name"),
-        "task": {
-            "name": card.name,
-            "version": card.version,
-            "title": card.title,
-            "split": loaded.split,
-            "dimensions": list(dimensions),
-            "scale": list(card.scale),
-            "human": card.human,
-            "note": card.note,
-            "license": card.license,
-            "system_truth": convention,
-            "digest": loaded.digest,
-            "n_utterances": len(loaded.rows),
-            "n_systems": loaded.n_systems,
-            "primary_level": card.primary_level,
-            "primary_metric": card.primary_metric,
-        },
-        "predictor": dict(predictor),
-        "counts": {**measured.counts, "extra": extra},
-        "metrics": measured.metrics,
-        "extras": measured.extras,
-        "ceiling": measured.ceiling,
-        "systems": measured.systems,
-        "spread": measured.spread,
-        **({"multirate": by_rate} if by_rate is not None else {}),
-        "findings": [asdict(found) for found in loaded.findings],
-        "options": {
-            "system_truth": convention,
-            "limit": options.limit,
-            "allow_missing": options.allow_missing,
-            "allow_failed": options.allow_failed,
-            "precision": precision,
-            **asdict(options.measure),
-        },
-        "provenance": provenance(device),
-        "time": {},
-    }
+    return Result(
+        name=check_name(name, "--name"),
+        task=task_part(loaded, dimensions, convention),
+        predictor=predictor,
+        counts=changed(measured.counts, extra=extra),
+        metrics=measured.metrics,
+        extras=measured.extras,
+        ceiling=measured.ceiling,
+        systems=measured.systems,
+        spread=measured.spread,
+        multirate=UNSET if by_rate is None else by_rate,
+        findings=tuple(Finding(code=finding.code, message=finding.message) for finding in loaded.findings),
+        options=result_options(options, convention, precision),
+        provenance=Provenance(**provenance(device)),
+        time=RunTime(),
+    )
+
+
+def result_options(options: RunOptions, convention: str, precision: str | None) -> ResultOptions:
+    """The ``options`` part of a result."""
+    return ResultOptions(
+        system_truth=convention,
+        limit=options.limit,
+        allow_missing=options.allow_missing,
+        allow_failed=options.allow_failed,
+        precision=precision,
+        **asdict(options.measure),
+    )
+
+
+def task_part(loaded: TaskSplit, dimensions: Sequence[str], convention: str) -> ResultTask:
+    """The ``task`` part of a result."""
+    card = loaded.card
+    low, high = (end if math.isfinite(end) else None for end in card.scale)
+    return ResultTask(
+        name=card.name,
+        version=card.version,
+        title=card.title,
+        split=loaded.split,
+        dimensions=tuple(dimensions),
+        scale=(low, high),
+        human=card.human,
+        note=card.note,
+        license=card.license,
+        system_truth=convention,
+        digest=loaded.digest,
+        n_utterances=len(loaded.rows),
+        n_systems=loaded.n_systems,
+        primary_level=cast("Level", card.primary_level),
+        primary_metric=card.primary_metric,
+    )
 
 
 def too_many_failed(result: Result) -> str:
     """Why this result is not clean (more clips failed than allowed), or an empty string."""
-    counts, allowed = result["counts"], result["options"]["allow_failed"]
-    if counts["failed"] <= allowed:
+    counts = result.counts
+    if counts.failed <= result.options.allow_failed:
         return ""
     return (
-        f"{counts['failed']} of {counts['total']} clips of {result['task']['name']}/{result['task']['split']} failed "
-        f"({allowed} allowed; see the reason column of predictions.csv). Mend them, or pass --allow-failed "
-        f"{counts['failed']}."
+        f"{counts.failed} of {counts.total} clips of {result.where} failed ({result.options.allow_failed} allowed; see "
+        f"the reason column of predictions.csv). Mend them, or pass --allow-failed {counts.failed}."
     )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
+from ..core.choices import Interval
 from ..core.errors import DataError, UsageError
+from ..core.files import json_ready
+from ..core.typed import as_typed
+from .parts import LEVELS, Ceiling, Counts, Estimate, Extras, Metrics
 from .predictions import Scored
+from .systems import Spread, SystemRow
 
-Interval = Literal["systems", "two-level", "utterances"]
 SystemTruth = Mapping[str, Mapping[str, float]]
 """Dimension to system to score."""
 
@@ -26,28 +30,33 @@ class MeasureOptions:
 
 @dataclass(frozen=True)
 class Measured:
-    """The measured parts of a result, as ``results.py`` documents them."""
+    """The measured parts of a result; see ``schema.Result``."""
 
-    counts: dict[str, int]
-    metrics: dict[str, Any]
-    extras: dict[str, Any]
-    ceiling: dict[str, Any]
-    systems: list[dict[str, Any]]
-    spread: dict[str, Any] = field(default_factory=dict)
+    counts: Counts
+    metrics: Metrics
+    extras: dict[str, dict[str, Extras]]
+    ceiling: dict[str, dict[str, Ceiling]]
+    systems: tuple[SystemRow, ...]
+    spread: dict[str, Spread]
 
 
-def count_rows(rows: Sequence[Scored]) -> dict[str, int]:
+@dataclass(frozen=True)
+class _Dimension:
+    """The same of one dimension, by level."""
+
+    metrics: dict[str, dict[str, Estimate]]
+    extras: dict[str, Extras]
+    ceiling: dict[str, Ceiling]
+
+
+def count_rows(rows: Sequence[Scored]) -> Counts:
     """How many clips there are, were scored, had no audio or prediction, failed, and scored with a warning."""
     missing = sum(row.is_missing for row in rows)
     failed = sum(row.status == "failed" for row in rows) - missing
     warnings = sum(row.status == "warning" for row in rows)
-    return {
-        "total": len(rows),
-        "scored": len(rows) - missing - failed,
-        "missing": missing,
-        "failed": failed,
-        "warnings": warnings,
-    }
+    return Counts(
+        total=len(rows), scored=len(rows) - missing - failed, missing=missing, failed=failed, warnings=warnings
+    )
 
 
 def measure_rows(
@@ -81,19 +90,18 @@ def measure_rows(
         raise DataError(
             f"none of the {len(rows)} clips was scored (first reason: {reasons[0] if reasons else 'no rows'})"
         )
-    metrics: dict[str, Any] = {"utterance": {}, "system": {}}
-    extras: dict[str, Any] = {"utterance": {}, "system": {}}
-    ceiling: dict[str, Any] = {"utterance": {}, "system": {}}
+    measured = {}
     for dimension in dimensions:
         truth = _truth_of(dimension, scored, system_truth)
-        one = _measure_dimension(scored, dimension, truth, ratings, listeners, options)
-        for level, measured in one["metrics"].items():
-            metrics[level][dimension] = measured
-            extras[level][dimension] = one["extras"].get(level, {})
-            ceiling[level][dimension] = one["ceiling"][level]
-    spread = {name: _spread([row.predicted[name] for row in scored]) for name in dimensions}
-    systems = system_table(scored, dimensions, system_truth)
-    return Measured(count_rows(rows), metrics, extras, ceiling, systems, spread)
+        measured[dimension] = _measure_dimension(scored, dimension, truth, ratings, listeners, options)
+    return Measured(
+        counts=count_rows(rows),
+        metrics={level: {name: part.metrics[level] for name, part in measured.items()} for level in LEVELS},
+        extras={level: {name: part.extras[level] for name, part in measured.items()} for level in LEVELS},
+        ceiling={level: {name: part.ceiling[level] for name, part in measured.items()} for level in LEVELS},
+        systems=system_table(scored, dimensions, system_truth),
+        spread={name: _spread([row.predicted[name] for row in scored]) for name in dimensions},
+    )
 
 
 def _measure_dimension(
@@ -103,15 +111,16 @@ def _measure_dimension(
     ratings: Mapping[str, Mapping[str, Sequence[float]]] | None,
     listeners: Mapping[str, Sequence[str]] | None,
     options: MeasureOptions,
-) -> dict[str, Any]:
+) -> _Dimension:
     import numpy as np
 
-    from ..stats import METRICS, describe, extras, noise_ceiling
+    from ..stats import describe, extras, noise_ceiling
+    from ..stats.metrics import metric_names
 
     predicted = np.array([row.predicted[dimension] for row in scored])
     human = np.array([row.truth[dimension] for row in scored])
     systems = [row.system_id for row in scored]
-    metrics: dict[str, dict[str, Any]] = describe(
+    metrics = describe(
         predicted,
         human,
         systems,
@@ -123,25 +132,26 @@ def _measure_dimension(
     )
     if not metrics["system"]:
         reason = "the clips have no systems"
-        metrics["system"] = {name: {"value": None, "ci": None, "reason": reason} for name in METRICS}
+        metrics["system"] = {name: {"value": None, "ci": None, "reason": reason} for name in metric_names("system")}
     by_id = (ratings or {}).get(dimension, {})
     lists = [list(by_id.get(row.utterance_id, ())) for row in scored]
     who = [list((listeners or {}).get(row.utterance_id, ())) for row in scored]
-    unrated = sum(not one for one in lists)
+    unrated = sum(not row for row in lists)
     if unrated:
         reason = "no single ratings" if unrated == len(lists) else f"{unrated} clips have no single ratings"
-        ceiling: dict[str, Any] = {level: {"value": None, "reason": reason} for level in ("utterance", "system")}
+        ceiling: dict[str, Any] = {level: {"value": None, "reason": reason} for level in LEVELS}
     else:
         ceiling = noise_ceiling(lists, systems, who if all(who) else None)
     if truth is not None:
         reason = "the system truth comes from a file, whose ratings are not at hand"
         ceiling["system"] = {"value": None, "reason": reason}
-    widths = None if unrated or min(map(len, lists)) < 2 else [_half_width(one) for one in lists]
-    return {
-        "metrics": metrics,
-        "extras": extras(predicted, human, systems, system_truth=truth, half_widths=widths),
-        "ceiling": ceiling,
-    }
+    widths = None if unrated or min(map(len, lists)) < 2 else [_half_width(row) for row in lists]
+    beside = extras(predicted, human, systems, system_truth=truth, half_widths=widths)
+    return _Dimension(
+        metrics=as_typed(json_ready(metrics), dict[str, dict[str, Estimate]], "metrics"),
+        extras={level: as_typed(json_ready(beside.get(level, {})), Extras, "extras") for level in LEVELS},
+        ceiling=as_typed(json_ready(ceiling), dict[str, Ceiling], "ceiling"),
+    )
 
 
 def _half_width(ratings: Sequence[float]) -> float:
@@ -162,28 +172,31 @@ def _truth_of(dimension: str, scored: Sequence[Scored], system_truth: SystemTrut
     return system_truth[dimension]
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"mean": statistics.fmean(values), "sd": statistics.pstdev(values)}
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(mean=statistics.fmean(values), sd=statistics.pstdev(values))
 
 
 def system_table(
     scored: Sequence[Scored], dimensions: Sequence[str], system_truth: SystemTruth | None = None
-) -> list[dict[str, Any]]:
+) -> tuple[SystemRow, ...]:
     """Mean prediction and truth per system, sorted by system id; empty where there are no systems."""
     from ..stats import group, running_means
 
     if not any(row.system_id for row in scored):
-        return []
+        return ()
     grouping = group([row.system_id for row in scored])
-    table: list[dict[str, Any]] = [
-        {"system_id": name, "n_utterances": int(size)}
-        for name, size in zip(grouping.names, grouping.sizes, strict=True)
-    ]
-    for dimension in dimensions:
-        predicted = running_means([row.predicted[dimension] for row in scored], grouping)
-        truth = running_means([row.truth[dimension] for row in scored], grouping)
-        for at, entry in enumerate(table):
-            entry[dimension] = float(predicted[at])
-            given = None if system_truth is None else system_truth[dimension][entry["system_id"]]
-            entry[f"{dimension}_truth"] = float(truth[at]) if given is None else given
-    return table
+    predicted, truth = (
+        {name: running_means([getattr(row, side)[name] for row in scored], grouping).tolist() for name in dimensions}
+        for side in ("predicted", "truth")
+    )
+    if system_truth is not None:
+        truth = {name: [system_truth[name][system] for system in grouping.names] for name in dimensions}
+    return tuple(
+        SystemRow(
+            system,
+            int(grouping.sizes[at]),
+            {name: predicted[name][at] for name in dimensions},
+            {name: truth[name][at] for name in dimensions},
+        )
+        for at, system in enumerate(grouping.names)
+    )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .measure import MeasureOptions, measure_rows
+from .parts import Change, Drift, RateMetrics, RatePair, RateRange, RateReport
 from .predictions import Scored
 
 RATE_TAG = re.compile(r"(\d+(?:\.\d+)?)k")
@@ -26,7 +27,7 @@ def rate_report(
     table: Sequence[Scored],
     dimensions: Sequence[str],
     options: MeasureOptions | None = None,
-) -> dict[str, Any] | None:
+) -> RateReport | None:
     """The part ``multirate`` of a result.
 
     A recording is a sentence (``text``) by a method: the ``system_id`` without the ``subset`` in front of it. Systems
@@ -40,12 +41,8 @@ def rate_report(
         options: How intervals are made.
 
     Returns:
-        ``rates``: one entry per rate with ``sample_rate``, ``n_utterances``, ``n_systems``, ``metrics`` (as those of
-        the whole result; system level by the means of the clips), and by dimension ``bias`` (mean prediction minus
-        mean label). ``drift``: by dimension ``recordings`` (heard at two or more rates), ``range`` (mean distance of
-        the highest and the lowest score of a recording; ``predicted`` and ``truth``) and ``pairs`` of rates with the
-        mean and the standard deviation of the change from the lower to the higher one. ``None`` where the scored
-        clips have fewer than two rates.
+        Metrics by rate (system level by the means of the clips), and by dimension the drift of the recordings that
+        were heard at two or more rates. ``None`` where the scored clips have fewer than two rates.
     """
     known = {row["utterance_id"]: row for row in rows}
     groups: dict[int, list[Scored]] = {}
@@ -59,50 +56,52 @@ def rate_report(
     rates = []
     for rate, members in sorted(groups.items()):
         measured = measure_rows(members, dimensions, options=options)
-        entry: dict[str, Any] = {
-            "sample_rate": rate,
-            "n_utterances": len(members),
-            "n_systems": len(measured.systems),
-            "metrics": measured.metrics,
-            "bias": {
-                name: statistics.fmean(one.predicted[name] - one.truth[name] for one in members) for name in dimensions
-            },
+        bias = {
+            name: statistics.fmean(clip.predicted[name] - clip.truth[name] for clip in members) for name in dimensions
         }
-        rates.append(entry)
-    return {"rates": rates, "drift": {name: _drift(name, groups, known) for name in dimensions}}
+        rates.append(
+            RateMetrics(
+                sample_rate=rate,
+                n_utterances=len(members),
+                n_systems=len(measured.systems),
+                metrics=measured.metrics,
+                bias=bias,
+            )
+        )
+    return RateReport(rates=tuple(rates), drift={name: _drift(name, groups, known) for name in dimensions})
 
 
-def _drift(
-    dimension: str, groups: Mapping[int, Sequence[Scored]], known: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
+def _drift(dimension: str, groups: Mapping[int, Sequence[Scored]], known: Mapping[str, Mapping[str, Any]]) -> Drift:
     recordings: dict[tuple[str, str], dict[int, tuple[float, float]]] = {}
     for rate, members in groups.items():
-        for one in members:
-            row = known[one.utterance_id]
+        for clip in members:
+            row = known[clip.utterance_id]
             if row["text"] and row["system_id"]:
                 method = row["system_id"].removeprefix(f"{row['subset']}_")
-                pair = (one.predicted[dimension], one.truth[dimension])
+                pair = (clip.predicted[dimension], clip.truth[dimension])
                 recordings.setdefault((method, row["text"]), {})[rate] = pair
-    several = [found for found in recordings.values() if len(found) > 1]
+    several = [by_rate for by_rate in recordings.values() if len(by_rate) > 1]
     if not several:
-        return {"recordings": 0, "reason": "no sentence of one method was scored at two rates"}
-    names = ("predicted", "truth")
-    ranges = {
-        name: statistics.fmean(
-            max(pair[at] for pair in found.values()) - min(pair[at] for pair in found.values()) for found in several
-        )
-        for at, name in enumerate(names)
-    }
+        return Drift(recordings=0, reason="no sentence of one method was scored at two rates")
     pairs = []
     for low in sorted(groups):
         for high in sorted(groups):
-            both = [(found[low], found[high]) for found in several if low < high and low in found and high in found]
-            if not both:
-                continue
-            entry: dict[str, Any] = {"low": low, "high": high, "recordings": len(both)}
-            for at, name in enumerate(names):
-                changes = [second[at] - first[at] for first, second in both]
-                spread = statistics.stdev(changes) if len(changes) > 1 else None
-                entry[name] = {"mean": statistics.fmean(changes), "sd": spread}
-            pairs.append(entry)
-    return {"recordings": len(several), "range": ranges, "pairs": pairs}
+            both = [(rates[low], rates[high]) for rates in several if low < high and low in rates and high in rates]
+            if both:
+                predicted, truth = (_change([second[at] - first[at] for first, second in both]) for at in (0, 1))
+                pairs.append(RatePair(low=low, high=high, recordings=len(both), predicted=predicted, truth=truth))
+    predicted_range, truth_range = (
+        statistics.fmean(
+            max(pair[at] for pair in rates.values()) - min(pair[at] for pair in rates.values()) for rates in several
+        )
+        for at in (0, 1)
+    )
+    return Drift(
+        recordings=len(several),
+        range=RateRange(predicted=predicted_range, truth=truth_range),
+        pairs=tuple(pairs),
+    )
+
+
+def _change(changes: Sequence[float]) -> Change:
+    return Change(mean=statistics.fmean(changes), sd=statistics.stdev(changes) if len(changes) > 1 else None)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
-from .measure import MeasureOptions, count_rows, measure_rows
+from ..core.typed import changed, plain
+from .measure import MeasureOptions, measure_rows
+from .parts import Estimate, Metrics
 from .predictions import read_predictions
-from .store import LEVELS, read_result
+from .schema import Result
+from .store import read_result
+from .systems import SystemRow
 
 TOLERANCE = 1e-9
 
@@ -25,18 +30,27 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was checked: ``recomputed`` is ``predictions`` or ``systems`` (figures handed in without predictions)."""
+    """What was checked.
+
+    Attributes:
+        recomputed: ``predictions`` or ``systems`` (figures handed in without predictions).
+        checked: How many values were recomputed.
+        differences: What does not hold.
+        notes: Metrics that only the file or only this version knows; no fault.
+    """
 
     recomputed: str
     checked: int
     differences: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
 
 
 def verify_result(path: str | Path) -> Verified:
     """Recompute a result from what lies beside it and compare.
 
     With ``predictions.csv`` everything measured is recomputed, intervals included. Without it (outside predictions
-    committed as figures) the system level is recomputed from the result's own table of systems.
+    committed as figures) the system level is recomputed from the result's own table of systems. A metric is compared
+    where the file has it, so that a metric added later changes no stored result.
 
     Args:
         path: ``result.json`` or its folder.
@@ -49,94 +63,144 @@ def verify_result(path: str | Path) -> Verified:
     result = read_result(folder)
     differences = _structure(result, folder)
     if any((folder / f"predictions.{suffix}").is_file() for suffix in ("csv", "parquet")):
-        checked, more = _from_predictions(result, folder)
-        return Verified("predictions", checked, (*differences, *more))
-    checked, more = _from_systems(result)
-    return Verified("systems", checked, (*differences, *more))
+        checked, more, notes = _from_predictions(result, folder)
+        return Verified("predictions", checked, (*differences, *more), tuple(notes))
+    checked, more, notes = _from_systems(result)
+    return Verified("systems", checked, (*differences, *more), tuple(notes))
 
 
-def _structure(result: dict[str, Any], folder: Path) -> list[Difference]:
-    found = []
+def _structure(result: Result, folder: Path) -> list[Difference]:
+    differences = []
     parts = folder.resolve().parts[-3:]
-    wanted = (result["task"]["name"], result["task"]["split"], result["name"])
+    wanted = (result.task.name, result.task.split, result.name)
     if parts != wanted:
-        found.append(Difference("folder", f"lies in {'/'.join(parts)}, its content says {'/'.join(wanted)}"))
-    counts = result["counts"]
-    if counts["scored"] + counts["missing"] + counts["failed"] != counts["total"]:
-        found.append(Difference("counts", f"scored + missing + failed is not total: {counts}"))
-    for level in LEVELS:
-        for dimension, metrics in result["metrics"].get(level, {}).items():
-            for name, entry in metrics.items():
-                where = f"metrics.{level}.{dimension}.{name}"
-                if entry.get("value") is None and not entry.get("reason"):
-                    found.append(Difference(where, "null without a reason"))
-                if entry.get("ci") is not None and not entry["ci"][0] <= entry["ci"][1]:
-                    found.append(Difference(where, f"the interval {entry['ci']} is the wrong way round"))
-    return found
+        differences.append(Difference("folder", f"lies in {'/'.join(parts)}, its content says {'/'.join(wanted)}"))
+    counts = result.counts
+    if counts.scored + counts.missing + counts.failed != counts.total:
+        differences.append(Difference("counts", f"scored + missing + failed is not total: {plain(counts)}"))
+    for where, estimate in _estimates(result.metrics):
+        if estimate.value is None and not estimate.reason:
+            differences.append(Difference(where, "null without a reason"))
+        if estimate.ci is not None and not estimate.ci[0] <= estimate.ci[1]:
+            differences.append(Difference(where, f"the interval {list(estimate.ci)} is the wrong way round"))
+    return differences
 
 
-def _from_predictions(result: dict[str, Any], folder: Path) -> tuple[int, list[Difference]]:
-    dimensions = result["task"]["dimensions"]
+def _estimates(metrics: Metrics) -> Iterator[tuple[str, Estimate]]:
+    """Every estimate with its place in the result."""
+    for level, dimensions in metrics.items():
+        for dimension, by_name in dimensions.items():
+            for name, estimate in by_name.items():
+                yield f"metrics.{level}.{dimension}.{name}", estimate
+
+
+def _from_predictions(result: Result, folder: Path) -> tuple[int, list[Difference], list[str]]:
+    dimensions = result.task.dimensions
     rows = read_predictions(folder, dimensions)
-    options = result["options"]
+    options = result.options
     truth = None
-    if result["task"]["system_truth"] != "split-mean":
-        truth = {
-            name: {entry["system_id"]: entry[f"{name}_truth"] for entry in result["systems"]} for name in dimensions
-        }
+    if result.task.system_truth != "split-mean":
+        truth = {name: {row.system_id: _truth(row, name) for row in result.systems} for name in dimensions}
     measured = measure_rows(
         rows,
         dimensions,
         system_truth=truth,
-        options=MeasureOptions(options["interval"], options["resamples"], options["seed"]),
+        options=MeasureOptions(options.interval, options.resamples, options.seed),
     )
+    notes, stored, again = _common_metrics(result.metrics, measured.metrics)
     compared = {
-        "metrics": (result["metrics"], measured.metrics),
-        "systems": (result["systems"], measured.systems),
-        "spread": (result["spread"], measured.spread),
-        "counts": ({key: value for key, value in result["counts"].items() if key != "extra"}, count_rows(rows)),
+        "metrics": (stored, again),
+        "systems": (result.systems, measured.systems),
+        "spread": (result.spread, measured.spread),
+        "counts": (changed(result.counts, extra=0), measured.counts),
     }
-    found: list[Difference] = []
-    checked = sum(_compare(name, stored, again, found) for name, (stored, again) in compared.items())
-    return checked, found
+    differences: list[Difference] = []
+    checked = sum(_compare(name, plain(one), plain(other), differences) for name, (one, other) in compared.items())
+    return checked, differences, notes
 
 
-def _from_systems(result: dict[str, Any]) -> tuple[int, list[Difference]]:
-    systems = result["systems"]
-    if not systems:
-        return 0, [Difference("systems", "neither predictions nor a table of systems: nothing can be recomputed")]
-    from ..stats import measure
+def _truth(row: SystemRow, dimension: str) -> float:
+    value = row.truth.get(dimension)
+    if value is None:
+        raise DataError(f"systems: the entry of {row.system_id!r} lacks {dimension}_truth")
+    return value
 
-    found: list[Difference] = []
+
+def _common_metrics(stored: Metrics, again: Metrics) -> tuple[list[str], Metrics, Metrics]:
+    """Both sides with the metrics that both know, and what a reader should know of the others.
+
+    A metric is compared where the file has it: one that a later version added is no fault of the file, and one that
+    this version does not know cannot be recomputed.
+    """
+    in_file, known = _keys(stored), _keys(again)
+    notes = []
+    if unknown := sorted({name for _, name in in_file - known}):
+        notes.append(f"not recomputed, this version does not know: {', '.join(unknown)}")
+    if newer := sorted({name for _, name in known - in_file}):
+        notes.append(f"not in the file, this version would add: {', '.join(newer)}")
+    shared = in_file & known
+    return notes, _only(stored, shared), _only(again, shared)
+
+
+def _keys(metrics: Metrics) -> set[tuple[str, str]]:
+    """Level and name of every metric."""
+    return {
+        (level, name) for level, dimensions in metrics.items() for by_name in dimensions.values() for name in by_name
+    }
+
+
+def _only(metrics: Metrics, keys: set[tuple[str, str]]) -> Metrics:
+    return {
+        level: {
+            dimension: {name: estimate for name, estimate in by_name.items() if (level, name) in keys}
+            for dimension, by_name in dimensions.items()
+        }
+        for level, dimensions in metrics.items()
+    }
+
+
+def _from_systems(result: Result) -> tuple[int, list[Difference], list[str]]:
+    if not result.systems:
+        nothing = Difference("systems", "neither predictions nor a table of systems: nothing can be recomputed")
+        return 0, [nothing], []
+    from ..stats.metrics import measure, metric_names
+
+    differences: list[Difference] = []
     checked = 0
-    for dimension in result["task"]["dimensions"]:
-        try:
-            pairs = [(float(entry[dimension]), float(entry[f"{dimension}_truth"])) for entry in systems]
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"systems: an entry lacks {dimension} or {dimension}_truth ({error})") from error
-        again = measure([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        for name, value in again.items():
-            stored = result["metrics"]["system"][dimension].get(name, {}).get("value")
-            number = None if math.isnan(value.value) else value.value
-            checked += _compare(f"metrics.system.{dimension}.{name}.value", stored, number, found)
-    return checked, found
+    again: Metrics = {"system": {}}
+    for dimension in result.task.dimensions:
+        truth = [_truth(row, dimension) for row in result.systems]
+        predicted = [value for row in result.systems if (value := row.predicted.get(dimension)) is not None]
+        if len(predicted) != len(truth):
+            raise DataError(f"systems: an entry lacks {dimension}")
+        values = measure(predicted, truth, metrics=metric_names("system"))
+        again["system"][dimension] = {
+            name: Estimate(value=value.value if math.isfinite(value.value) else None) for name, value in values.items()
+        }
+    notes, _, again = _common_metrics({"system": result.metrics.get("system", {})}, again)
+    for dimension, by_name in again["system"].items():
+        for name, estimate in by_name.items():
+            where = f"metrics.system.{dimension}.{name}.value"
+            checked += _compare(where, result.estimate("system", dimension, name).value, estimate.value, differences)
+    return checked, differences, notes
 
 
-def _compare(where: str, stored: Any, again: Any, found: list[Difference]) -> int:
+def _compare(where: str, stored: Any, again: Any, differences: list[Difference]) -> int:
     """Compare nested values; returns how many leaves were compared."""
     if isinstance(again, dict) and isinstance(stored, dict):
         for key in sorted(set(stored) ^ set(again)):
-            found.append(Difference(f"{where}.{key}", "is in only one of the stored and the recomputed result"))
+            differences.append(Difference(f"{where}.{key}", "is in only one of the stored and the recomputed result"))
         return sum(
-            _compare(f"{where}.{key}", stored[key], again[key], found) for key in sorted(set(stored) & set(again))
+            _compare(f"{where}.{key}", stored[key], again[key], differences) for key in sorted(set(stored) & set(again))
         )
-    if isinstance(again, (list, tuple)) and isinstance(stored, (list, tuple)):
+    if isinstance(again, list) and isinstance(stored, list):
         if len(again) != len(stored):
-            found.append(Difference(where, f"has {len(stored)} entries, recomputed {len(again)}"))
+            differences.append(Difference(where, f"has {len(stored)} entries, recomputed {len(again)}"))
             return 1
-        return sum(_compare(f"{where}[{at}]", *pair, found) for at, pair in enumerate(zip(stored, again, strict=True)))
+        pairs = enumerate(zip(stored, again, strict=True))
+        return sum(_compare(f"{where}[{at}]", *pair, differences) for at, pair in pairs)
     numbers = isinstance(stored, (int, float)) and isinstance(again, (int, float))
     equal = abs(stored - again) <= TOLERANCE * max(1.0, abs(again)) if numbers else stored == again
     if not equal:
-        found.append(Difference(where, f"says {stored!r}, recomputed {again!r}"))
+        differences.append(Difference(where, f"says {stored!r}, recomputed {again!r}"))
     return 1

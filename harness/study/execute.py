@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.errors import ClipsFailed, MosharnessError
 from ..core.provenance import own_version
-from ..results.make import RunOptions, system_truth_name, too_many_failed
-from ..results.store import Result, read_result, result_folder
+from ..results.make import RunOptions, result_options, system_truth_name, too_many_failed
+from ..results.schema import Result
+from ..results.store import read_result, result_folder
 from ..run import run_split
 from ..training import seed_label
 from .plan import PlannedRow
@@ -177,27 +178,20 @@ def stored_result(folder: Path, predictor: Predictor, task: MosTask, split: str,
         result = read_result(folder)
     except MosharnessError:
         return None  # of another version, or damaged: it is made again
-    fingerprint, stored = predictor.fingerprint(), result["predictor"]
+    fingerprint, stored = predictor.fingerprint(), result.predictor
     truth = options.system_truth
     convention = truth if truth in ("split-mean", "official") else system_truth_name(truth)
-    wanted = {
-        "system_truth": convention,
-        "limit": options.limit,
-        "allow_missing": options.allow_missing,
-        "allow_failed": options.allow_failed,
-        "precision": predictor.precision,
-        **vars(options.measure),
-    }
+    wanted = result_options(options, convention, predictor.precision)
     same = (
-        result["name"] == folder.name
-        and stored["name"] == predictor.card.name
-        and stored["version"] == predictor.card.version
-        and stored["config_digest"] == fingerprint["config_digest"]
-        and stored["weights"] == fingerprint["weights"]
-        and result["task"]["version"] == task.card.version
-        and result["provenance"]["mosharness"] == own_version()
-        and all(result["options"].get(name) == value for name, value in wanted.items())
-        and result["task"]["digest"] == task.open(split).digest
+        result.name == folder.name
+        and stored.name == predictor.card.name
+        and stored.version == predictor.card.version
+        and stored.config_digest == fingerprint["config_digest"]
+        and stored.weights == fingerprint["weights"]
+        and result.task.version == task.card.version
+        and result.provenance.mosharness == own_version()
+        and result.options == wanted
+        and result.task.digest == task.open(split).digest
     )
     return result if same and any(folder.glob("predictions.*")) else None
 

@@ -9,7 +9,7 @@ from ..boards.published import COLUMNS, place
 from ..core.errors import DataError
 from ..core.files import read_csv
 from ..core.paths import published_figures
-from ..results.store import LEVELS
+from ..results.parts import LEVELS
 from ..stats.metrics import METRICS
 from .model import Study, StudyRow
 

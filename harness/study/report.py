@@ -148,7 +148,7 @@ def _training_row(row: Gathered) -> list[str]:
 
 def _stated(row: Gathered) -> str:
     """What a row's scores must be quoted with, as its results say; seeds that differ in it are all named."""
-    parts = [result.get("predictor", {}).get("stated") for one in row.runs for result in one.results.values()]
+    parts = [result.predictor.stated for one in row.runs for result in one.results.values()]
     return " / ".join(dict.fromkeys(part for part in parts if part))
 
 

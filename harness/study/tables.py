@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from ..results.parts import ABSENT, Estimate
 from .execute import RowRun
 from .figures import Figures
 
@@ -117,13 +117,13 @@ def _block(
     metrics = (*METRICS, *more)
     table: dict[str, dict[str, Cell]] = {}
     for row in rows:
-        entries = [one.results[split]["metrics"][level] for one in row.done if split in one.results]
+        entries = [one.results[split].metrics[level] for one in row.done if split in one.results]
         wanted = dimensions if dimension == AVERAGE else (dimension,)
         if not entries or not all(name in one for one in entries for name in wanted):
             continue
         table[row.name] = {
             metric: _cell(
-                [[one[name][metric] for name in wanted] for one in entries],
+                [[one[name].get(metric, ABSENT) for name in wanted] for one in entries],
                 figures.value(row.name, dimension, primary, level, metric),
             )
             for metric in metrics
@@ -131,19 +131,18 @@ def _block(
     return Block(split, dimension, level, metrics, table, primary)
 
 
-def _cell(entries: Sequence[Sequence[Mapping[str, Any]]], published: float | None) -> Cell:
+def _cell(entries: Sequence[Sequence[Estimate]], published: float | None) -> Cell:
     """A cell from the entries of each seed, several where it is an average over dimensions."""
     values: list[float | None] = []
     for seed in entries:
-        parts = [entry["value"] for entry in seed]
-        values.append(None if any(part is None for part in parts) else statistics.fmean(parts))
+        parts = [entry.value for entry in seed if entry.value is not None]
+        values.append(statistics.fmean(parts) if len(parts) == len(seed) else None)
     known = [value for value in values if value is not None]
-    reasons = dict.fromkeys(entry["reason"] for seed in entries for entry in seed if entry.get("reason"))
-    single = entries[0][0] if len(entries) == 1 and len(entries[0]) == 1 else {}
-    interval = single.get("ci")
+    reasons = dict.fromkeys(entry.reason for seed in entries for entry in seed if entry.reason)
+    single = entries[0][0] if len(entries) == 1 and len(entries[0]) == 1 else None
     return Cell(
         value=statistics.fmean(known) if len(known) == len(values) else None,
-        ci=(interval[0], interval[1]) if interval else None,
+        ci=single.ci if single is not None else None,
         sd=statistics.stdev(known) if len(known) == len(values) > 1 else None,
         values=tuple(values),
         published=published,

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.harness.boards.ranks import ranked
-from mosharness.harness.boards.rows import board_row
 from mosharness.harness.comparison.compare import compare_results
 from mosharness.harness.comparison.model import SCHEMA, Pair
 from mosharness.harness.core.errors import DataError, UnknownName, UsageError
@@ -20,6 +19,7 @@ from mosharness.harness.results.evaluate import evaluate_predictions
 from mosharness.harness.results.make import RunOptions
 from mosharness.harness.results.measure import MeasureOptions
 from mosharness.harness.results.predictions import Scored, read_outside, read_truth, write_predictions
+from mosharness.harness.results.schema import as_result
 from mosharness.harness.results.store import write_result
 from mosharness.harness.stats import METRICS, intervals, system_means
 from mosharness.harness.stats.paired import holm
@@ -61,7 +61,7 @@ def store(
     result = evaluate_predictions(predictions, truth=truth, name=name, options=given)
     folder.mkdir(parents=True)
     if with_predictions:
-        table = read_outside(predictions, result["task"]["dimensions"])
+        table = read_outside(predictions, result.task.dimensions)
         rows = [
             Scored(clip, system, table[clip], values)
             if clip in table
@@ -75,7 +75,7 @@ def store(
             )
             for clip, system, values in read_truth(truth).rows
         ]
-        write_predictions(folder, rows, result["task"]["dimensions"])
+        write_predictions(folder, rows, result.task.dimensions)
     write_result(folder, result)
     return folder
 
@@ -221,7 +221,7 @@ def test_ranks_are_those_of_the_leaderboards(make: Make) -> None:
     results = [json.loads((path / "result.json").read_text()) for path in paths]
     for result in results:
         result["task"]["scale"] = [1.0, 5.0]
-    board = ranked([board_row(result) for result in results], "mos")
+    board = ranked([as_result(result) for result in results], "mos")
     members = found.rankings[0].members
     assert [(m.label, m.rank, m.tied, m.against, m.p) for m in members] == [
         (place.row.name, place.rank, place.tied, place.against, place.p) for place in board

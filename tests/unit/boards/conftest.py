@@ -22,10 +22,10 @@ def samples() -> ModuleType:
 def board_of(samples):
     """From results to the board of the invented task ``speech``."""
     from mosharness.harness.boards import make_board
-    from mosharness.harness.boards.rows import board_row
+    from mosharness.harness.results.schema import as_result
 
     def make(*results, card=None, published=()):
-        rows = [board_row(one) for one in results]
+        rows = [as_result(one) for one in results]
         return make_board("speech", rows, card or samples.card(), published)
 
     return make

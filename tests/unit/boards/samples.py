@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mosharness.harness.results.store import SCHEMA, write_result
+from mosharness.harness.core.files import write_json
+from mosharness.harness.results.schema import SCHEMA
 from mosharness.tasks.base import SplitInfo, TaskCard
 
 DIGEST = "sha256:" + "ab" * 32
@@ -118,6 +119,6 @@ def store(folder: Path, *results: dict[str, Any]) -> Path:
     """Write results as a run does; hostile row names get a numbered folder. Returns the folder of results."""
     for number, one in enumerate(results):
         name = one["name"] if one["name"].isascii() and one["name"].isalnum() else f"row{number}"
-        write_result(folder / one["task"]["name"] / one["task"]["split"] / name, one)
+        write_json(folder / one["task"]["name"] / one["task"]["split"] / name / "result.json", one)
     folder.mkdir(exist_ok=True)
     return folder

@@ -11,6 +11,7 @@ from mosharness.harness.boards.published import BACKGROUND, NAMES, place, read_p
 from mosharness.harness.cli import leaderboard
 from mosharness.harness.core.errors import CheckFailed, DataError, UnknownName, UsageError
 from mosharness.harness.core.files import read_csv
+from mosharness.harness.results.schema import as_result
 from mosharness.harness.results.store import write_result
 from typer.testing import CliRunner
 
@@ -49,7 +50,7 @@ def test_the_same_results_give_the_same_bytes(made):
 
 def test_a_changed_result_makes_page_plot_and_index_stale(made, samples):
     folder, _, _ = made
-    write_result(folder / "results" / "speech" / "test" / "a", samples.result("a", error=0.3, seed=9))
+    write_result(folder / "results" / "speech" / "test" / "a", as_result(samples.result("a", error=0.3, seed=9)))
     boards = make_boards(folder / "results", None, {"speech": samples.card(), "empty": samples.card("empty")})
     assert faults(boards, folder / "out") == [
         "stale: README.md",

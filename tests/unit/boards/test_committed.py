@@ -20,4 +20,4 @@ def test_every_committed_result_holds_and_names_a_clean_commit(repository: Path)
     assert found
     for path, result in found:
         assert verify_result(path).differences == ()
-        assert result["provenance"]["commit"] and result["provenance"]["dirty"] is False
+        assert result.provenance.commit and result.provenance.dirty is False

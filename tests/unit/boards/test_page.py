@@ -104,9 +104,9 @@ def test_a_hostile_result_stays_inert_on_the_page(samples, board_of, name):
         metrics__system__mos__lcc={"value": None, "ci": None, "reason": name},
     )
     from mosharness.harness.boards import make_board
-    from mosharness.harness.boards.rows import board_row
+    from mosharness.harness.results.schema import as_result
 
-    board = make_board("speech", [board_row(one)], None)
+    board = make_board("speech", [as_result(one)], None)
     page = task_page(board, drawn=True)
     tokens = parsed(page)
     assert not [token for token in tokens if token.type in {"html_inline", "s_open"}]

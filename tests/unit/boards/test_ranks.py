@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from mosharness.harness.boards.ranks import ranked
-from mosharness.harness.boards.rows import board_row
+from mosharness.harness.results.schema import as_result
 from mosharness.harness.stats.paired import holm, standardised, system_swap_permutation
 
 
 def places(*results):
-    return {place.row.name: place for place in ranked([board_row(one) for one in results], "mos")}
+    return {place.row.name: place for place in ranked([as_result(one) for one in results], "mos")}
 
 
 def test_clearly_different_rows_get_ranks_of_their_own(samples):
@@ -30,15 +30,15 @@ def test_rows_that_cannot_be_told_apart_share_the_rank_and_the_next_group_counts
 
 def test_the_p_of_a_tie_is_the_holm_corrected_permutation_p(samples):
     results = [samples.result(name, error=0.1 + 0.05 * at, seed=at) for at, name in enumerate("abc")]
-    rows = [board_row(one) for one in results]
+    rows = [as_result(one) for one in results]
     found = ranked(rows, "mos")
     leader, *others = [place.row for place in found]
 
     def scores(row):
-        systems = row.systems["mos"]
+        systems = row.system_scores("mos")
         return standardised(systems.predicted, systems.mean, systems.sd)
 
-    truth = leader.systems["mos"].truth
+    truth = leader.system_scores("mos").truth
     raw = [system_swap_permutation(truth, scores(leader), scores(row)).p for row in others]
     tied = {place.row.name: place.p for place in found[1:] if place.against == leader.name}
     expected = {row.name: p for row, p in zip(others, holm(raw), strict=True) if p > 0.05}

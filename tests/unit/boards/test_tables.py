@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from mosharness.harness.boards.contamination import contamination
-from mosharness.harness.boards.rows import board_row, collect_rows
+from mosharness.harness.boards.rows import collect_rows
 from mosharness.harness.comparison.comparable import comparable_groups
 from mosharness.harness.core.errors import DataError
+from mosharness.harness.results.schema import as_result
 
 
 def groups(*results):
-    found = comparable_groups([board_row(one) for one in results], "mos")
+    found = comparable_groups([as_result(one) for one in results], "mos")
     return [(apart, [row.name for row in rows]) for _, apart, rows in found]
 
 
@@ -85,7 +86,7 @@ def test_somos_and_somos_full_are_the_same_corpus():
 )
 def test_a_malformed_result_is_an_error_that_names_the_file(samples, changes):
     with pytest.raises(DataError, match=r"there/result\.json"):
-        board_row(samples.result(**changes), "there/result.json")
+        as_result(samples.result(**changes), "there/result.json")
 
 
 def test_two_results_for_one_row_are_an_error_that_names_both(samples, tmp_path):

@@ -6,9 +6,11 @@ import csv
 import json
 import statistics
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mosharness.harness.results.parts import Estimate, ResultPredictor
 from mosharness.harness.study.execute import RowRun, exit_code, label_of
 from mosharness.harness.study.figures import Figures
 from mosharness.harness.study.model import parse_study
@@ -19,15 +21,14 @@ TASK = {"name": "musiceval", "title": "t", "dimensions": ["mi", "ta"], "human": 
 METRICS = ("mse", "lcc", "srcc", "ktau", "rmse", "mae")
 
 
-def entry(value: float | None) -> dict[str, Any]:
-    return (
-        {"value": value, "ci": [value - 0.1, value + 0.1]} if value is not None else {"value": None, "reason": "flat"}
-    )
+def entry(value: float | None) -> Estimate:
+    return Estimate(reason="flat") if value is None else Estimate(value=value, ci=(value - 0.1, value + 0.1))
 
 
-def result(mi: float | None, ta: float) -> dict[str, Any]:
+def result(mi: float | None, ta: float) -> Any:
     level = {"mi": {name: entry(mi) for name in METRICS}, "ta": {name: entry(ta) for name in METRICS}}
-    return {"metrics": {"system": level, "utterance": level}}
+    metrics = {"system": level, "utterance": level}
+    return SimpleNamespace(metrics=metrics, predictor=ResultPredictor(name="dsp", trained_on=()))
 
 
 def report(
