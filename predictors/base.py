@@ -14,8 +14,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from ..harness.core.choices import Batching, Precision
 from ..harness.core.config import build_config, config_dict
 from ..harness.core.errors import CheckpointError, PredictionError, UsageError
 from ..harness.core.files import digest, file_sha256, read_json, write_json
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ..tasks.base import TaskSplit
     from .inspection import Inspection
 
-Precision = Literal["float32", "bfloat16", "float16"]
 LONGEST_S = 600.0
 """Clips above this are refused when a predictor names no limit of its own: memory must stay bounded (our choice)."""
 
@@ -74,7 +74,7 @@ class PredictorCard:
     trained_on: tuple[str, ...] = ()
     min_seconds: float = 0.0
     max_seconds: float | None = None
-    batching: Literal["single", "equal_length", "padded"] = "single"
+    batching: Batching = "single"
     license_notice: str = ""
     note: str = ""
 

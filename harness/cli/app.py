@@ -174,6 +174,14 @@ def _is_plain_listing(arguments: list[str]) -> bool:
     return plain and not SETTINGS.is_file()
 
 
+def _sentence(error: Any) -> str:
+    """What a usage error of the command-line library says, and whether the value is that of the settings file."""
+    text = str(error.format_message()).replace("Value error, ", "")
+    context, option = getattr(error, "ctx", None), getattr(error, "param", None)
+    source = context.get_parameter_source(option.name) if context is not None and option is not None else None
+    return f"{text.rstrip('.')} (in the settings file)" if source is not None and source.name == "DEFAULT_MAP" else text
+
+
 def run_app(arguments: list[str]) -> int:
     """Run the application and return its exit code. Nothing but an internal error shows a traceback."""
     try:
@@ -201,7 +209,7 @@ def run_app(arguments: list[str]) -> int:
             usage = getattr(error, "ctx", None)
             if usage is not None:
                 say(usage.get_usage())
-            error_line(error.format_message())
+            error_line(_sentence(error))
             return 2
         traceback.print_exc()
         error_line(

@@ -28,7 +28,6 @@ def check(
     from ...predictors import load_predictor
     from ...predictors.conformance import check_predictor
 
-    common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     settings = common.predictor_settings(set_)
     loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
     results = check_predictor(loaded)

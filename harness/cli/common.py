@@ -8,13 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core import choices
 from ..core.config import parse_assignments
 from ..core.errors import UsageError
 
 Tasks = Annotated[list[str], typer.Option("--task", help="Task; may repeat. `mosharness ls tasks` lists them.")]
+TaskName = Annotated[str, typer.Option("--task", help="Task. `mosharness ls tasks` lists them.")]
 Predictors = Annotated[
     list[str], typer.Option("--predictor", help="Predictor; may repeat. `mosharness ls predictors` lists them.")
 ]
+PredictorName = Annotated[str, typer.Option("--predictor", help="Predictor. `mosharness ls predictors` lists them.")]
+Split = Annotated[str, typer.Option("--split", help="Split to score; `test` of a task may stand for several.")]
 Checkpoint = Annotated[
     str | None, typer.Option("--checkpoint", help="Folder of ours, an official file, or a hub id owner/name[@commit].")
 ]
@@ -23,7 +27,7 @@ DataRoot = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--output", help="Folder of results and trained checkpoints.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-Precision = Annotated[str, typer.Option("--precision", help="float32, bfloat16 or float16.")]
+Precision = Annotated[choices.Precision, typer.Option("--precision", help="Arithmetic of a network.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Settings key=value of the predictor, or task.key=value of the task; one or more."),
@@ -42,10 +46,21 @@ AllowFailed = Annotated[int, typer.Option("--allow-failed", min=0, help="How man
 SystemTruthOption = Annotated[
     str, typer.Option("--system-truth", help="split-mean, official, or a CSV system_id,<dimension>.")
 ]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Score only the first N clips by id.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of training and of the bootstrap.")]
-IntervalOption = Annotated[
-    str, typer.Option("--interval", help="What the bootstrap resamples: systems, two-level or utterances.")
+FirstSeed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Seed of training, the first of --seeds; the recipe's by default.")
 ]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Train and score so many seeds, each a row of its own.")]
+Recipe = Annotated[
+    str | None,
+    typer.Option("--recipe", help="YAML file, or the name of a recipe; <predictor>-<task> by default."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted training of the same recipe.")]
+InitFrom = Annotated[
+    str | None, typer.Option("--init-from", help="Checkpoint to start from (fine-tune) instead of fresh weights.")
+]
+IntervalOption = Annotated[choices.Interval, typer.Option("--interval", help="What the bootstrap resamples.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Decoding threads; never changes a score.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither look up nor store scores in the prediction cache.")]
 

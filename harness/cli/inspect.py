@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def inspect(
     paths: Annotated[list[str], typer.Argument(help="Audio files, folders, or manifests (.csv with a path column).")],
-    predictor: Annotated[str, typer.Option("--predictor", help="Predictor.")],
+    predictor: common.PredictorName,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the .npz and .png files.")],
     checkpoint: common.Checkpoint = None,
     device: common.Device = "auto",
@@ -34,7 +34,6 @@ def inspect(
     from ..engine.predict import collect
     from ..inspection.run import can_inspect, inspect_entries
 
-    common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     if not can_inspect(PREDICTORS[predictor]):  # said before any weights are fetched
         raise UsageError(f"predictor {predictor} has nothing to show: it does not implement inspect")
     if output.exists() and not output.is_dir():

@@ -23,7 +23,7 @@ def predict(
         list[str],
         typer.Argument(help="Audio files, folders, manifests (.csv with a path column), or - for a list on stdin."),
     ],
-    predictor: Annotated[str, typer.Option("--predictor", help="Predictor.")],
+    predictor: common.PredictorName,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet; stdout without.")
     ] = None,
@@ -40,7 +40,6 @@ def predict(
     from ...predictors import load_predictor
     from ..engine import predict as work
 
-    common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     if output is not None:
         work.check_output(output)
     listed = [line.rstrip("\r\n") for line in sys.stdin] if "-" in paths else []

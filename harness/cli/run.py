@@ -15,7 +15,7 @@ from ..core.files import write_json
 from . import common
 from .results import show_result, show_summary
 from .show import error_line, number, print_json, print_table, say
-from .train import InitFrom, Recipe, Resume, training_settings
+from .train import training_settings
 
 if TYPE_CHECKING:
     from ..results.schema import Result
@@ -58,21 +58,19 @@ class _Choices:
 def run(
     task: common.Tasks,
     predictor: common.Predictors,
-    split: Annotated[str, typer.Option("--split", help="Split; `test` of NISQA stands for three.")] = "test",
+    split: common.Split = "test",
     checkpoint: common.Checkpoint = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the row; the predictor's by default.")] = None,
     train: Annotated[bool, typer.Option("--train", help="Train first, by a recipe where there are stages.")] = False,
-    recipe: Recipe = None,
-    seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="With --train: train and score so many seeds, each a row.")
-    ] = 1,
-    resume: Resume = False,
-    init_from: InitFrom = None,
+    recipe: common.Recipe = None,
+    seeds: common.Seeds = 1,
+    resume: common.Resume = False,
+    init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
     output: common.Output = Path("results"),
     device: common.Device = "auto",
     precision: common.Precision = "float32",
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Score only the first N clips by id.")] = None,
+    limit: common.Limit = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of training and of the bootstrap.")] = None,
     system_truth: common.SystemTruthOption = "split-mean",
     allow_missing: common.AllowMissing = 0,
@@ -89,8 +87,6 @@ def run(
 
     if name is not None and len(predictor) * len(task) > 1 and len(predictor) > 1:
         raise UsageError("--name goes with one predictor")
-    common.check_choice(interval, ("systems", "two-level", "utterances"), "--interval")
-    common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     for_predictor, for_task = common.split_settings(set_)
     for_predictor, for_training = training_settings(for_predictor)
     training = _TrainOptions(recipe, seeds, resume, init_from, for_training) if train else None
@@ -117,7 +113,7 @@ def run(
             allow_failed=allow_failed,
             workers=workers,
             use_cache=not no_cache,
-            measure=MeasureOptions(interval=interval, seed=seed or 0),  # type: ignore[arg-type]
+            measure=MeasureOptions(interval=interval, seed=seed or 0),
         ),
     )
     results: list[Result] = []

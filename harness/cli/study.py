@@ -21,13 +21,13 @@ def register(app: typer.Typer) -> None:
 
 def study(
     name: Annotated[str, typer.Argument(help="Name of a study (`mosharness ls studies`), or a YAML file.")],
-    task: Annotated[str, typer.Option("--task", help="Task to train on and to score.")],
+    task: common.TaskName,
     rows: Annotated[
         list[str] | None, typer.Option("--rows", help="Only these rows, by name or slug, separated by commas.")
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="Split to score.")] = "test",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Train and score so many seeds of every row.")] = 1,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="First seed; the recipes' by default.")] = None,
+    split: common.Split = "test",
+    seeds: common.Seeds = 1,
+    seed: common.FirstSeed = None,
     recipe: Annotated[str | None, typer.Option("--recipe", help="This recipe for all rows.")] = None,
     set_: common.Settings = None,
     published: Annotated[
@@ -37,7 +37,7 @@ def study(
     output: common.Output = Path("results"),
     device: common.Device = "auto",
     precision: common.Precision = "float32",
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Score only the first N clips by id.")] = None,
+    limit: common.Limit = None,
     system_truth: common.SystemTruthOption = "split-mean",
     allow_missing: common.AllowMissing = 0,
     allow_failed: common.AllowFailed = 0,
@@ -61,8 +61,6 @@ def study(
     from ..study.report import Report, write
     from ..study.training import Trainer
 
-    common.check_choice(interval, ("systems", "two-level", "utterances"), "--interval")
-    common.check_choice(precision, ("float32", "bfloat16", "float16"), "--precision")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("a study runs in one process; train its rows with `mosharness train` for several")
     chosen = read_study(name)
@@ -103,7 +101,7 @@ def study(
             allow_failed=allow_failed,
             workers=workers,
             use_cache=not no_cache,
-            measure=MeasureOptions(interval=interval),  # type: ignore[arg-type]
+            measure=MeasureOptions(interval=interval),
         ),
         say,
         lambda runs: write(report(runs), tables),

@@ -13,15 +13,6 @@ from ..core.errors import UsageError
 from . import common
 from .show import print_json, say
 
-Recipe = Annotated[
-    str | None,
-    typer.Option("--recipe", help="YAML file, or the name of a recipe; <predictor>-<task> by default."),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted training of the same recipe.")]
-InitFrom = Annotated[
-    str | None, typer.Option("--init-from", help="Checkpoint to start from (fine-tune) instead of fresh weights.")
-]
-TrainingSeed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of training; the recipe's by default.")]
 PREFIX = "train."
 
 
@@ -37,18 +28,18 @@ def training_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict
 
 
 def train(
-    task: Annotated[str, typer.Option("--task", help="Task to train on; a recipe may name others.")],
-    predictor: Annotated[str, typer.Option("--predictor", help="Predictor to train.")],
-    recipe: Recipe = None,
+    task: common.TaskName,
+    predictor: common.PredictorName,
+    recipe: common.Recipe = None,
     stage: Annotated[
         str | None, typer.Option("--stage", help="Run only this stage; those before it must be done.")
     ] = None,
-    resume: Resume = False,
-    init_from: InitFrom = None,
+    resume: common.Resume = False,
+    init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
     output: common.Output = Path("results"),
     device: common.Device = "auto",
-    seed: TrainingSeed = None,
+    seed: common.FirstSeed = None,
     set_: common.Settings = None,
     workers: common.Workers = None,
     tensorboard: Annotated[
@@ -58,7 +49,8 @@ def train(
 ) -> None:
     """Train a predictor on a task; the checkpoint goes to <output>/<task>/<predictor>/checkpoint.
 
-    Settings of the recipe's stages: --set train.KEY=VALUE for all, --set train.STAGE.KEY=VALUE for one.
+    A recipe may name other tasks to train on. Settings of its stages: --set train.KEY=VALUE for all, --set
+    train.STAGE.KEY=VALUE for one.
     """
     from ...predictors.trained import checkpoint_folder
     from ...tasks import load_task

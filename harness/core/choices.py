@@ -18,6 +18,14 @@ Method = Literal["paired-t", "bootstrap", "wilcoxon", "unpaired"]
 """How a gate compares two sides; ``harness/gates/methods.py`` has the function of each."""
 OnError = Literal["fail", "skip"]
 """What a gate does about a file that cannot be used: fail, or leave its text out."""
+Batching = Literal["single", "equal_length", "padded"]
+"""Which clips of a predictor go through it together."""
+ScheduleName = Literal["constant", "linear", "cosine"]
+"""How the learning rate goes on after its warm-up."""
+MonitorMode = Literal["auto", "max", "min"]
+"""Whether training keeps the highest or the lowest value; ``auto``: what is better for the metric."""
+SplitBy = Literal["system", "sentence"]
+"""What never lies on both sides of a fold."""
 
 
 def choices(kind: Any) -> tuple[str, ...]:

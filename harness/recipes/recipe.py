@@ -15,14 +15,13 @@ from typing import Any
 from ..core.config import build_config, parse_yaml
 from ..core.errors import UnknownName, UsageError
 from ..core.files import read_text
-from .settings import Batch, Folds, Loss, Optimizer, Precision, Recipe, Schedule, Source, Stage, Stop
+from .settings import Batch, Folds, Loss, Optimizer, Recipe, Schedule, Source, Stage, Stop
 
 __all__ = [
     "Batch",
     "Folds",
     "Loss",
     "Optimizer",
-    "Precision",
     "Recipe",
     "Schedule",
     "Source",

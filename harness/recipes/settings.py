@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from ..core.choices import MonitorMode, Precision, ScheduleName, SplitBy
 from ..core.config import config_dict
 from ..core.errors import UnknownName
 from ..core.files import check_name, digest
 
 if TYPE_CHECKING:
     from ..stats.metrics import Level, Metric
-
-Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class Optimizer:
 class Schedule:
     """Learning rate by step: ``warmup`` steps of linear rise, then constant, or down to ``minimum`` at the end."""
 
-    name: Literal["constant", "linear", "cosine"] = "constant"
+    name: ScheduleName = "constant"
     warmup: int = 0
     minimum: float = 0.0
 
@@ -130,7 +129,7 @@ class Stop:
     """
 
     monitor: str = "system/srcc"
-    mode: Literal["auto", "max", "min"] = "auto"
+    mode: MonitorMode = "auto"
     patience: int = 0
 
     def __post_init__(self) -> None:
@@ -236,7 +235,7 @@ class Folds:
     """
 
     n: int = 5
-    by: Literal["system", "sentence"] = "system"
+    by: SplitBy = "system"
     fold: int = 0
     seed: int = 42
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ..core.choices import Level
 from ..core.errors import MosharnessError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     Function = Callable[[NDArray[float64], NDArray[float64]], float]
 
-Level = Literal["utterance", "system"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Detail = Literal["summary", "compact", "main", "full", "hidden"]

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.choices import Level
 from ..core.errors import DataError
-from .metric_table import DETAILS, LEVELS, Detail, Level, Metric, MetricTable
+from .metric_table import DETAILS, LEVELS, Detail, Metric, MetricTable
 
 __all__ = [
     "FEWEST", "LEVELS", "METRICS", "RANK_DECIMALS", "Detail", "Level", "Metric", "Value", "ktau", "lcc", "mae",

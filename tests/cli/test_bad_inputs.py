@@ -85,7 +85,7 @@ def test_the_documented_table_names_every_input(odd: ModuleType, repository: Pat
         (["good.wav", "--set", "gain=loud"], "expected a number|expected float"),
         (["good.wav", "--set", "gian=1"], 'Did you mean "gain"'),
         (["good.wav", "--device", "tpu"], "use auto, cpu, cuda"),
-        (["good.wav", "--precision", "int8"], "use one of float32"),
+        (["good.wav", "--precision", "int8"], "'int8' is not one of 'float32', 'bfloat16', 'float16'"),
         (["good.wav", "--workers", "0"], "workers"),
     ],
 )

@@ -156,7 +156,10 @@ def test_several_predictors_get_a_summary_and_one_failure_does_not_stop_the_othe
         (["run", "--task", "demo", "--predictor", "dsp", "--split", "tst"], 'Did you mean "test"'),
         (["run", "--task", "demo", "--predictor", "dsp"], "--train"),
         (["run", "--task", "demo", "--predictor", "nisqa", "--train"], "cannot be trained here"),
-        (["run", "--task", "demo", "--predictor", "dsp", "--interval", "clips"], "use one of systems, two-level"),
+        (
+            ["run", "--task", "demo", "--predictor", "dsp", "--interval", "clips"],
+            "'clips' is not one of 'systems', 'two-level', 'utterances'",
+        ),
         (
             ["run", "--task", "demo", "--predictor", "dsp", "--train", "--name", "Bad Name"],
             "--name 'Bad Name' will not do",
@@ -227,6 +230,10 @@ def test_settings_come_from_a_file_and_the_command_line_wins(
         ({"run": {"limt": 5}}, 'no option of run in mosharness.yaml called "limt". Did you mean "limit"'),
         ({"rn": {}}, 'no verb in mosharness.yaml called "rn". Did you mean "run"'),
         ({"run": 3}, "run must be a mapping"),
+        (
+            {"run": {"task": "folder", "interval": "clips"}},
+            "'clips' is not one of 'systems', 'two-level', 'utterances' (in the settings file)",
+        ),
     ):
         (tmp_path / "mosharness.yaml").write_text(json.dumps(wrong))
         outcome = cli("run", "--predictor", "toy")
