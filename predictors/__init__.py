@@ -53,7 +53,7 @@ def load_predictor(
         HubError: If a download does not work.
     """
     cls = PREDICTORS[name]
-    options = {"device": device, "precision": precision}
+    options: dict[str, Any] = {"device": device, "precision": precision}
     if checkpoint is None:
         checkpoint = cls.local_weights(config)
     if checkpoint is None:
@@ -63,9 +63,7 @@ def load_predictor(
         return cls.from_folder(path, config, **options)
     if path.is_file():
         check_own_file(path, cls.card.name)
-        predictor = cls.from_official(path, config, **options)
-        predictor.checkpoint = CheckpointInfo("official", path.name, file_sha256(path))
-        return predictor
+        return cls.from_official(path, config, checkpoint=_official(path), **options)
     if HUB_ID.fullmatch(str(checkpoint)):
         return _load_hub(cls, str(checkpoint), config, options)
     raise CheckpointError(f"{checkpoint}: no such file or folder, and not a hub id (owner/name)")
@@ -81,28 +79,29 @@ def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[st
             f"--predictor {cls.card.name} --train) or pass --checkpoint"
         )
     path = fetch_file(download)
-    predictor = cls.from_official(path, config, **options)
-    predictor.trained_on = predictor.trained_on or cls.published_training(config)
-    predictor.checkpoint = CheckpointInfo("official", path.name, file_sha256(path))
-    return predictor
+    seen = cls.published_training(config)
+    return cls.from_official(path, config, checkpoint=_official(path), trained_on=seen, **options)
+
+
+def _official(path: Path) -> CheckpointInfo:
+    return CheckpointInfo("official", path.name, file_sha256(path))
 
 
 def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: dict[str, Any]) -> Predictor:
     from ..harness.hub.hub import fetch_snapshot
+    from .saved import read_folder
 
     repository, _, revision = name.partition("@")
     files = dict.fromkeys(("config.json", "card.json", "model.safetensors", *cls.extra_files))
     what = f"weights of {cls.card.name}"
     folder = Path(fetch_snapshot(repository, revision=revision or "main", files=files, what=what))
-    saved = read_json(folder / "config.json")
-    settings = saved.get("config") if isinstance(saved, dict) else None
-    if isinstance(settings, dict) and saved.get("predictor") == cls.card.name:
-        further = dict.fromkeys(cls.further_files(folder, {**settings, **config}))
-        if further:  # of the commit that was taken, though the branch may have moved on
-            folder = Path(fetch_snapshot(repository, revision=folder.name, files={**files, **further}, what=what))
-    predictor = cls.from_folder(folder, config, **options)
-    predictor.checkpoint = CheckpointInfo("hub", name, predictor.checkpoint.sha256)
-    return predictor
+    content = read_json(folder / "config.json")
+    ours = isinstance(content, dict) and content.get("predictor") == cls.card.name  # else an official repository
+    settings = read_folder(folder, cls.card.name)[0] if ours else None
+    further = {} if settings is None else dict.fromkeys(cls.further_files(folder, {**settings, **config}))
+    if further:  # of the commit that was taken, though the branch may have moved on
+        folder = Path(fetch_snapshot(repository, revision=folder.name, files={**files, **further}, what=what))
+    return cls.from_folder(folder, config, checkpoint=CheckpointInfo("hub", name), **options)
 
 
 __all__ = ["PREDICTORS", "Predictor", "PredictorCard", "load_predictor", "resolve_device"]

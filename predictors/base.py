@@ -8,18 +8,20 @@ Nothing heavy is imported here, so listing predictors stays fast.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from concurrent.futures import Future
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..harness.core.choices import Batching, Precision
+from ..harness.core.choices import Precision
 from ..harness.core.config import build_config, config_dict
 from ..harness.core.errors import CheckpointError, PredictionError, UsageError
-from ..harness.core.files import digest, file_sha256, read_json, write_json
+from ..harness.core.files import digest, write_json
+from .card import CheckpointInfo, EmptyConfig, PredictorCard
+from .weights import check_tensors, load_tensors, save_tensors, tensors_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,71 +32,21 @@ if TYPE_CHECKING:
     from ..tasks.base import TaskSplit
     from .inspection import Inspection
 
+__all__ = [
+    "CheckpointInfo",
+    "EmptyConfig",
+    "Precision",
+    "Predictor",
+    "PredictorCard",
+    "check_tensors",
+    "load_tensors",
+    "resolve_device",
+    "save_tensors",
+    "tensors_digest",
+]
+
 LONGEST_S = 600.0
 """Clips above this are refused when a predictor names no limit of its own: memory must stay bounded (our choice)."""
-
-
-@dataclass(frozen=True)
-class PredictorCard:
-    """What a predictor is.
-
-    Attributes:
-        name: Registry name.
-        title: One line for people.
-        dimensions: Names of the predicted dimensions, the primary one first. Trained instances may have others.
-        scale: Lowest and highest score of the training labels; outputs are not clipped to it.
-        paper: Paper or repository.
-        license_code: Licence of the code in this folder.
-        license_weights: Licence of the published default weights, empty where there are none.
-        version: Raised whenever the same weights and audio would give other scores; part of the cache key.
-        sample_rates: Accepted sampling rates in Hz, the preferred one first; ``None`` means any, at native rate.
-        resampler: How other rates are brought to the preferred one (a method of ``audio/resample.py``).
-        deterministic: Whether two runs give the same scores. Stochastic ones are seeded per clip.
-        stages: Names of the training stages; empty when it cannot be trained here.
-        trained_on: ``task/split`` names that the published default weights have seen.
-        min_seconds: Shorter clips fail with a reason.
-        max_seconds: Longer clips fail with a reason; ``None`` means ``LONGEST_S``.
-        batching: ``single``, ``equal_length`` or ``padded``: what may share a batch.
-        license_notice: Sentence shown once when the default weights are first loaded.
-        note: Anything else a reader of a leaderboard must know.
-    """
-
-    name: str
-    title: str
-    dimensions: tuple[str, ...]
-    scale: tuple[float, float]
-    paper: str
-    license_code: str = "Apache-2.0"
-    license_weights: str = ""
-    version: int = 1
-    sample_rates: tuple[int, ...] | None = None
-    resampler: str = "soxr_hq"
-    deterministic: bool = True
-    stages: tuple[str, ...] = ()
-    trained_on: tuple[str, ...] = ()
-    min_seconds: float = 0.0
-    max_seconds: float | None = None
-    batching: Batching = "single"
-    license_notice: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class EmptyConfig:
-    """The configuration of a predictor that has no settings."""
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """Where an instance's weights came from: ``kind`` is ``fresh``, ``folder``, ``official`` or ``hub``.
-
-    ``name`` is the last part of the path or the hub id, never a machine's path; ``sha256`` is that of the file
-    (of ``model.safetensors`` for a folder), empty for fresh weights.
-    """
-
-    kind: str = "fresh"
-    name: str = ""
-    sha256: str = ""
 
 
 class Predictor:
@@ -102,17 +54,19 @@ class Predictor:
 
     Args:
         config: Settings of the predictor's ``config_class``, by name.
+        dimensions: What to predict; ``None``: as the card or the settings say. See :meth:`choose_dimensions`.
+        trained_on: ``task/split`` names that the weights have seen.
+        checkpoint: Where the weights come from.
         device: ``auto`` (CUDA if present), ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32`` (reference), or ``bfloat16``/``float16`` autocast where the predictor supports it.
 
     Attributes:
-        dimensions: What :meth:`predict` returns a column for.
-        trained_on: ``task/split`` names that this instance's weights have seen.
-        checkpoint: Where the weights came from.
         device: As resolved: ``cpu``, ``cuda`` or ``cuda:N``.
         max_clips, max_batch_seconds: Largest batch (class attributes).
-        parallel_score: Whether :meth:`score` may be called from several threads at once (class attribute). On the CPU
-            such a predictor scores clip by clip in one thread per core, which needs no padding and leaves no core idle.
+        parallel_score: Whether :meth:`score` may be called from several threads at once. On the CPU such a
+            predictor scores clip by clip in one thread per core, which needs no padding and leaves no core idle.
+        takes_dimensions: Whether a fresh instance is made for the dimensions of the task it is trained on (class
+            attribute); what is built must then follow ``self.dimensions``.
         needs_torch: ``False`` for a predictor that never imports torch; it then always runs on the CPU.
         uses_text: Whether clips are given their text (``clip.text``) where it is known (class attribute).
         extra_files: Files that :meth:`save_pretrained` writes beside the weights (class attribute).
@@ -122,24 +76,84 @@ class Predictor:
     config_class: ClassVar[type[Any]] = EmptyConfig
     max_clips: ClassVar[int] = 32
     max_batch_seconds: ClassVar[float] = 240.0
-    parallel_score: ClassVar[bool] = False
+    parallel_score: bool = False
+    takes_dimensions: ClassVar[bool] = False
     needs_torch: ClassVar[bool] = True
     uses_text: ClassVar[bool] = False
     extra_files: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, config: Mapping[str, Any] | None = None, *, device: str = "auto", precision: Precision = "float32"
+        self,
+        config: Mapping[str, Any] | None = None,
+        *,
+        dimensions: Sequence[str] | None = None,
+        trained_on: Sequence[str] = (),
+        checkpoint: CheckpointInfo | None = None,
+        device: str = "auto",
+        precision: Precision = "float32",
     ) -> None:
         self.config = build_config(self.config_class, config or {}, f"predictor {self.card.name}")
-        self.dimensions = self.card.dimensions
-        self.trained_on: tuple[str, ...] = ()
-        self.checkpoint = CheckpointInfo()
+        self._dimensions = self.choose_dimensions(self.config, None if dimensions is None else tuple(dimensions))
+        self._trained_on = tuple(trained_on)
+        self._checkpoint = checkpoint or CheckpointInfo()
         self.device = resolve_device(device) if self.needs_torch else "cpu"
         self.precision = precision
         self._fingerprint: dict[str, Any] | None = None
         self.build()
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """What :meth:`predict` returns a column for; known when the instance is made, and fixed."""
+        return self._dimensions
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """``task/split`` names that this instance's weights have seen."""
+        return self._trained_on
+
+    @property
+    def checkpoint(self) -> CheckpointInfo:
+        """Where the weights came from."""
+        return self._checkpoint
+
+    @classmethod
+    def empty(cls, config: Mapping[str, Any], **options: Any) -> Self:
+        """An instance whose network holds no values yet: it must be given all weights before anything else.
+
+        No random numbers are drawn, which would cost seconds. Arguments as for the class.
+        """
+        if not cls.needs_torch:
+            return cls(config, **options)
+        from .empty import empty_weights
+
+        with empty_weights():
+            return cls(config, **options)
+
+    def weights_trained(self, trained_on: Sequence[str], checkpoint: CheckpointInfo | None = None) -> None:
+        """Say that the weights were trained since the instance was made.
+
+        Args:
+            trained_on: All ``task/split`` names that they have seen by now.
+            checkpoint: Where they come from now; ``None``: as before.
+        """
+        self._trained_on, self._checkpoint = tuple(trained_on), checkpoint or self._checkpoint
+        self._fingerprint = self._digest = None
+
     # -- for subclasses -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def choose_dimensions(cls, config: Any, given: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The dimensions of an instance, before anything is built.
+
+        Args:
+            config: Its settings, an object of ``config_class``.
+            given: Those of the task or of the checkpoint; ``None``: nobody said. The default is the card's.
+        """
+        return given or cls.card.dimensions
+
+    def describe(self) -> PredictorCard:
+        """The card as it holds for this instance: its dimensions, and what its settings decide."""
+        return replace(self.card, dimensions=self.dimensions)
 
     def build(self) -> None:
         """Create the modules for ``self.config`` with fresh weights, on ``self.device``. Default: nothing to do."""
@@ -213,6 +227,11 @@ class Predictor:
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
         """Load an official file of the reference implementation.
 
+        Args:
+            path: The file.
+            config: Settings, by name.
+            options: For :meth:`empty`: ``checkpoint`` says what the file is, its sha256 included.
+
         Raises:
             CheckpointError: If the file is no such checkpoint.
         """
@@ -253,8 +272,6 @@ class Predictor:
 
     def prepare_clip(self, clip: Waveform) -> Any:
         """Check the length, resample if the card asks for it, then :meth:`prepare`."""
-        from dataclasses import replace
-
         from ..harness.core.errors import AudioError
 
         if clip.duration_s < self.card.min_seconds:
@@ -342,6 +359,9 @@ class Predictor:
 
     # -- identity -------------------------------------------------------------------------------------------------
 
+    _digest: Future[str] | None = None
+    """Digest of the weights where it is known from loading; dropped when they change."""
+
     def fingerprint(self) -> dict[str, Any]:
         """What a score depends on besides the audio: the key of the prediction cache and of resumption."""
         if self._fingerprint is None:
@@ -349,7 +369,7 @@ class Predictor:
                 "predictor": self.card.name,
                 "version": self.card.version,
                 "config_digest": digest(config_dict(self.config)),
-                "weights": tensors_digest(self.tensors()),
+                "weights": self._digest.result() if self._digest is not None else tensors_digest(self.tensors()),
                 "dimensions": list(self.dimensions),
                 "precision": self.precision,
                 "device": str(self.device).partition(":")[0],
@@ -364,8 +384,9 @@ class Predictor:
         folder.mkdir(parents=True, exist_ok=True)
         save_tensors(folder / "model.safetensors", self.tensors())
         write_json(folder / "config.json", {"predictor": self.card.name, "config": config_dict(self.config)})
-        card = {item.name: getattr(self.card, item.name) for item in fields(self.card)}
-        write_json(folder / "card.json", {**card, "dimensions": self.dimensions, "trained_on": self.trained_on})
+        described = self.describe()
+        card = {item.name: getattr(described, item.name) for item in fields(described)}
+        write_json(folder / "card.json", {**card, "trained_on": self.trained_on})
         return folder
 
     @classmethod
@@ -375,33 +396,20 @@ class Predictor:
         Raises:
             CheckpointError: If files are absent, belong to another predictor, or do not fit.
         """
-        if not (folder / "config.json").is_file():
-            raise CheckpointError(f"{folder}: no config.json; a checkpoint folder is one that save_pretrained wrote")
-        saved = read_json(folder / "config.json")
-        if not isinstance(saved, dict) or saved.get("predictor") != cls.card.name:
-            name = saved.get("predictor") if isinstance(saved, dict) else None
-            raise CheckpointError(f"{folder}: holds predictor {name!r}, not {cls.card.name!r}")
-        weights = folder / "model.safetensors"
-        if not weights.is_file():
+        from .saved import read_folder
+
+        settings, card = read_folder(folder, cls.card.name)
+        path = folder / "model.safetensors"
+        if not path.is_file():
             raise CheckpointError(f"{folder}: no model.safetensors; the folder is incomplete")
-        settings = saved.get("config", {})
-        card = read_json(folder / "card.json") if (folder / "card.json").is_file() else {}
-        if not isinstance(settings, dict) or not isinstance(card, dict):
-            raise CheckpointError(
-                f"{folder}: config.json and card.json must hold mappings, as save_pretrained writes them"
-            )
-        predictor = cls({**settings, **config}, **options)
-        predictor.dimensions = _names(card.get("dimensions", predictor.dimensions), f"{folder}/card.json: dimensions")
-        predictor.trained_on = _names(card.get("trained_on", ()), f"{folder}/card.json: trained_on")
-        predictor.load_tensors(load_tensors(weights))
-        predictor.checkpoint = CheckpointInfo("folder", folder.name, file_sha256(weights))
+        weights = load_tensors(path)
+        origin = options.pop("checkpoint", None) or CheckpointInfo("folder", folder.name)
+        dimensions = card.dimensions if isinstance(card.dimensions, tuple) else None
+        options = {"trained_on": card.trained_on, **options, "dimensions": dimensions, "checkpoint": origin}
+        predictor = cls.empty({**settings, **config}, **options)
+        predictor.load_tensors(weights)
+        predictor._checkpoint = replace(origin, sha256=weights.sha256)
         return predictor
-
-
-def _names(value: Any, what: str) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
-        raise CheckpointError(f"{what} must be a list of names, not {value!r}")
-    return tuple(value)
 
 
 def resolve_device(device: str) -> str:
@@ -452,71 +460,3 @@ def _equal_runs(batch: Sequence[int], durations: Sequence[float]) -> list[tuple[
         else:
             runs.append([at])
     return [tuple(run) for run in runs]
-
-
-def _as_numpy(tensor: Any) -> np.ndarray:
-    import numpy as np
-
-    return tensor.detach().cpu().contiguous().numpy() if hasattr(tensor, "detach") else np.ascontiguousarray(tensor)
-
-
-def tensors_digest(tensors: Mapping[str, Any]) -> str:
-    """Digest of names, types, shapes and bytes: the same for a converted and an original checkpoint."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        array = _as_numpy(tensors[name])
-        total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        total.update(array.tobytes())
-    return "sha256:" + total.hexdigest()
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
-    """Write tensors as safetensors, atomically."""
-    from safetensors.numpy import save
-
-    from ..harness.core.files import atomic_write
-
-    payload = save({name: _as_numpy(tensor) for name, tensor in tensors.items()})
-    with atomic_write(path, "wb") as stream:
-        stream.write(payload)
-
-
-def load_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Read a safetensors file into numpy arrays.
-
-    Raises:
-        CheckpointError: If it is no safetensors file or holds a non-finite number.
-    """
-    import numpy as np
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        tensors: dict[str, np.ndarray] = load(path.read_bytes())
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
-    for name, array in tensors.items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise CheckpointError(f"{path}: {name} holds NaN or infinity")
-    return tensors
-
-
-def check_tensors(expected: Mapping[str, Any], given: Mapping[str, Any], source: str) -> None:
-    """Compare names and shapes strictly.
-
-    Raises:
-        CheckpointError: Naming the first difference of each kind.
-    """
-    problems = []
-    missing, extra = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
-    if missing:
-        problems.append(f"{len(missing)} missing (first: {missing[0]})")
-    if extra:
-        problems.append(f"{len(extra)} not known (first: {extra[0]})")
-    for name in sorted(set(expected) & set(given)):
-        want, have = tuple(expected[name].shape), tuple(given[name].shape)
-        if want != have:
-            problems.append(f"{name} should be {want}, the file has {have}")
-            break
-    if problems:
-        raise CheckpointError(f"{source}: the weights do not fit: " + "; ".join(problems))

@@ -21,6 +21,7 @@ from ..harness.audio.read import clip_from_array
 from ..harness.core.errors import MosharnessError
 from ..harness.core.files import NAME, dump_json
 from ..harness.engine.pipeline import ClipScore, Item, score_batches
+from .card import PredictorCard
 
 if TYPE_CHECKING:
     from .base import Predictor
@@ -75,7 +76,8 @@ class _Subject:
 
     def __init__(self, predictor: Predictor, device: str) -> None:
         self.predictor, self.device = predictor, device
-        self.rate = (predictor.card.sample_rates or (16_000,))[0]
+        self.card = predictor.describe() if isinstance(predictor.card, PredictorCard) else predictor.card
+        self.rate = (self.card.sample_rates or (16_000,))[0]
         shortest = predictor.card.min_seconds * 1.05
         longest = predictor.limits().max_seconds or max(LENGTHS_S)
         self.lengths = [min(max(length, shortest), longest) for length in LENGTHS_S]
@@ -145,7 +147,6 @@ def _same(found: np.ndarray, wanted: np.ndarray, what: str, tolerance: float = T
 
 def _card(subject: _Subject) -> str:
     from ..harness.audio.resample import METHODS
-    from .base import PredictorCard
 
     card, faults = subject.predictor.card, []
     if not isinstance(card, PredictorCard):
@@ -231,7 +232,7 @@ def _padding(subject: _Subject) -> str:
 def _rates(subject: _Subject) -> str:
     scored, refused = [], []
     seconds = max(2.0, subject.predictor.card.min_seconds * 1.05)
-    for rate in sorted({*RATES, *(subject.predictor.card.sample_rates or ())}):
+    for rate in sorted({*RATES, *(subject.card.sample_rates or ())}):
         (row,) = subject.rows([speech_like(min(seconds, max(subject.lengths)), rate, 3)], rate)
         if row.status != "failed":
             scored.append(rate)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..harness.core.errors import AudioError, CheckpointError, UsageError
 from ..harness.core.lazy import LazyModule
 from .base import Predictor, check_tensors, load_tensors
+from .weights import Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +37,6 @@ class Trainable(Predictor):
 
     Attributes:
         network: Everything with weights, in eval mode on ``device`` except while the engine trains it.
-        takes_dimensions: Whether a fresh instance is built for the dimensions of the task it is trained on (class
-            attribute). :meth:`make_network` must then follow ``self.dimensions``.
         alone_on_cpu: Whether clips are scored one by one on the CPU, where one clip per thread is faster than padded
             batches (class attribute; ``parallel_score`` lets several threads do it).
         training_class: The class of its training object, or ``"package.module:Class"`` (class attribute), so that
@@ -48,7 +47,6 @@ class Trainable(Predictor):
     """
 
     training_class: ClassVar[Any] = "mosharness.predictors.training:Training"
-    takes_dimensions: ClassVar[bool] = False
     alone_on_cpu: ClassVar[bool] = False
     global_losses: ClassVar[bool] = True
     network: nn.Module
@@ -69,7 +67,7 @@ class Trainable(Predictor):
 
     def weights_changed(self) -> None:
         """Called after weights were loaded or trained: drop what was derived from them. Call ``super()``."""
-        self._fingerprint = None
+        self._fingerprint = self._digest = None
 
     # -- for subclasses: training ---------------------------------------------------------------------------------
 
@@ -189,7 +187,6 @@ class Trainable(Predictor):
         """Make the network. float16 on the CPU is refused."""
         if self.precision == "float16" and self.device == "cpu":
             raise UsageError(f"predictor {self.card.name}: float16 needs a GPU; use float32 or bfloat16 on the CPU")
-        self._built_for = self.dimensions
         self.network = self.make_network().to(self.device).eval()
 
     def score(self, batch: Sequence[Any]) -> np.ndarray:
@@ -218,20 +215,21 @@ class Trainable(Predictor):
         """
         import torch
 
-        if self.dimensions != self._built_for:
-            self.build()
         own = self.network.state_dict()
         check_tensors(own, tensors, f"predictor {self.card.name}")
         ready = {name: torch.as_tensor(tensors[name]) for name in own}
+        checked = isinstance(tensors, Weights)  # finite, and being hashed
         for name, tensor in ready.items():
             if tensor.is_floating_point() != own[name].is_floating_point():
                 raise CheckpointError(
                     f"predictor {self.card.name}: {name} should hold {own[name].dtype}, the file has {tensor.dtype}"
                 )
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            if not checked and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise CheckpointError(f"predictor {self.card.name}: {name} holds NaN or infinity")
         self.network.load_state_dict(ready)
         self.weights_changed()
+        if isinstance(tensors, Weights) and all(ready[name].dtype == own[name].dtype for name in own):
+            self._digest = tensors.digest
 
     def freeze(self, stage: Stage) -> None:
         """Set ``requires_grad`` by the patterns of ``stage.frozen``.

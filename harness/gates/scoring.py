@@ -155,7 +155,7 @@ def describe(predictors: Mapping[str, Predictor]) -> dict[str, Any]:
     return {
         name: {
             "predictor": predictor.card.name,
-            "title": predictor.card.title,
+            "title": predictor.describe().title,
             "dimension": predictor.dimensions[0],
             "checkpoint": asdict(predictor.checkpoint),
             "license_weights": predictor.card.license_weights,

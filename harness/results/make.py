@@ -70,7 +70,7 @@ def system_truth_name(path: str | Path) -> str:
 
 def predictor_part(predictor: Predictor) -> ResultPredictor:
     """The ``predictor`` part of a result."""
-    card, fingerprint = predictor.card, predictor.fingerprint()
+    card, fingerprint = predictor.describe(), predictor.fingerprint()
     return ResultPredictor(
         name=card.name,
         title=card.title,

@@ -211,7 +211,7 @@ class Trainer:
         stages = self.survey(planned, seed).values()
         names = tuple(dict.fromkeys(name for one in stages for name in one["trained_on"]))
         if names != predictor.trained_on:
-            predictor.trained_on = names
+            predictor.weights_trained(names)
             predictor.save_pretrained(folder / "checkpoint")
 
 

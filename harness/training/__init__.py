@@ -155,9 +155,10 @@ def _train(
     for note in outcome.notes:
         run.log.say(f"note: {note}")
     if not outcome.complete:
-        outcome.predictor.checkpoint = CheckpointInfo("stage", str(stage))
+        seen = outcome.predictor.trained_on
+        outcome.predictor.weights_trained(seen, CheckpointInfo("stage", str(stage)))
         return outcome.predictor
-    outcome.predictor.trained_on = outcome.trained_on
+    outcome.predictor.weights_trained(outcome.trained_on)
     if run.main:
         outcome.predictor.save_pretrained(folder)
         write_json(folder / "training.json", {"task": task.card.name, **training_facts(outcome, run, clock)})
@@ -182,11 +183,11 @@ def _fit(
     if "train" not in task.card.splits:
         raise UsageError(f"task {task.card.name} has no train split")
     clock = time.perf_counter()
-    predictor = PREDICTORS[name](config, device=device)
+    cls = PREDICTORS[name]
+    predictor = cls(config, dimensions=task.card.dimensions if cls.takes_dimensions else None, device=device)
     train = task.open("train")
     dev = [task.open(split) for split in task.card.dev_splits if split in task.card.splits]
     report = predictor.fit(train, dev, seed=seed, show=show)
-    predictor.trained_on = (f"{task.card.name}/train",)
     predictor.save_pretrained(folder)
     facts = {
         "task": task.card.name,

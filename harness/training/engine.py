@@ -167,15 +167,12 @@ class RecipeRun:
             loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **self.recipe.config)
             return loaded  # type: ignore[no-any-return]
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(torch_seed(self.recipe.seed, "init"))
-            predictor: Trainable = cls(self.recipe.config, device=device)
             source = self.recipe.stages[0].data[:1]
             card = self.tasks.task(source[0]).card if source and source[0].task else None
             card = card or (self.tasks.given.card if self.tasks.given is not None else None)
-            if cls.takes_dimensions and card is not None and predictor.dimensions != card.dimensions:
-                torch.manual_seed(torch_seed(self.recipe.seed, "init"))
-                predictor.dimensions = card.dimensions
-                predictor.build()
+            dimensions = card.dimensions if cls.takes_dimensions and card is not None else None
+            torch.manual_seed(torch_seed(self.recipe.seed, "init"))
+            predictor: Trainable = cls(self.recipe.config, dimensions=dimensions, device=device)
         return predictor
 
     def _check(self, stage: Stage, data: StageData, training: Training) -> None:

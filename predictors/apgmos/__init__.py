@@ -87,8 +87,12 @@ class Apgmos(StagedTraining):
 
     # -- the network ----------------------------------------------------------------------------------------------
 
+    @classmethod
+    def choose_dimensions(cls, config: ApgmosConfig, given: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The one that the settings name."""
+        return (config.dimension,)
+
     def build(self) -> None:
-        self.dimensions = (self.config.dimension,)
         self._lock = threading.Lock()
         self._front: FrontEnd | None = None
         self._sources = {}
@@ -332,7 +336,7 @@ class _AllQueries(Apgmos):
 
     def __init__(self, model: Apgmos) -> None:
         self.__dict__.update(model.__dict__)
-        self.dimensions = ("pruned", "all", "semantic", "frames")
+        self._dimensions = ("pruned", "all", "semantic", "frames")
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         import torch

@@ -29,7 +29,7 @@ def from_official(cls: type[P], path: Path, config: Mapping[str, Any], options: 
     Raises:
         CheckpointError: If the file is none of these, or any name or shape differs; the message lists what.
     """
-    predictor = cls(config, **options)
+    predictor = cls.empty(config, **options)
     own = predictor.network.state_dict()
     state = renamed(read_state(path), predictor, str(path))
     problems = differences(own, state)

@@ -212,6 +212,7 @@ def load_semantics_from(folder: Path, config: ApgmosConfig) -> SemanticDistortio
     """
     import torch
 
+    from ..empty import empty_weights
     from .semantic.distortion import SemanticDistortion
 
     if not (folder / WEIGHTS).is_file() or not (folder / FACTS).is_file():
@@ -223,7 +224,8 @@ def load_semantics_from(folder: Path, config: ApgmosConfig) -> SemanticDistortio
     facts = read_json(folder / FACTS)
     if not isinstance(facts, dict) or not isinstance(facts.get("codes"), int):
         raise CheckpointError(f"{folder / FACTS}: does not describe {WEIGHTS}")
-    semantic = SemanticDistortion(config.size, facts["codes"], frame_rate=facts.get("frame_rate", "25hz"))
+    with empty_weights():
+        semantic = SemanticDistortion(config.size, facts["codes"], frame_rate=facts.get("frame_rate", "25hz"))
     tensors = load_tensors(folder / WEIGHTS)
     check_tensors(semantic.state_dict(), tensors, str(folder / WEIGHTS))
     semantic.load_state_dict({name: torch.as_tensor(value) for name, value in tensors.items()})

@@ -99,7 +99,7 @@ class Audiobox(Trainable):
 
         official = read_official(path)
         settings = {"normalize_embedding": official.normalize, **settings_of(official.state, config)}
-        predictor = cls(settings, **options)
+        predictor = cls.empty(settings, **options)
         predictor.load_tensors(to_network(official, predictor.network, str(path)))
         return predictor
 

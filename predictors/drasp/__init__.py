@@ -73,21 +73,19 @@ class Drasp(Trainable):
 
     config: DraspConfig
     inner: Trainable
-    _begun = False
 
     # -- the model ------------------------------------------------------------------------------------------------
 
-    def build(self) -> None:
-        """Make the network; on AudioBox an instance begins with the axes of AES. The card follows what was built."""
-        if self.config.backbone == "audiobox" and not self._begun:
-            self.dimensions = AES
-        self._begun = True
-        super().build()
-        self.dimensions = self._built_for = self.inner.dimensions  # without those that need a text, if it is off
-        vars(self)["card"] = replace(
-            type(self).card,
-            dimensions=self.dimensions,
-            scale=AES_SCALE if set(self.dimensions) <= set(AES) else type(self).card.scale,
+    @classmethod
+    def choose_dimensions(cls, config: DraspConfig, given: tuple[str, ...] | None) -> tuple[str, ...]:
+        """On AudioBox the axes of AES unless others are given; on CLAP as :class:`ClapMos` chooses."""
+        return given or AES if config.backbone == "audiobox" else ClapMos.choose_dimensions(config, given)
+
+    def describe(self) -> PredictorCard:
+        """Scale, rates, resampler and note follow backbone and dimensions."""
+        return replace(
+            super().describe(),
+            scale=AES_SCALE if set(self.dimensions) <= set(AES) else self.card.scale,
             sample_rates=self.inner.card.sample_rates,
             resampler=self.inner.card.resampler,
             note=f"No weights of DRASP were published. {NOTES[self.config.backbone]}",
@@ -95,14 +93,14 @@ class Drasp(Trainable):
 
     def make_network(self) -> nn.Module:
         settings = self.config.for_backbone()
-        options: dict[str, Any] = {"device": self.device, "precision": self.precision}
-        if self.config.backbone == "clap":
-            self.inner = ClapMos(settings, dimensions=self.dimensions, **options)
-        else:
-            self.inner = Audiobox(settings, **options)
-            if self.inner.dimensions != self.dimensions:
-                self.inner.dimensions = self.dimensions
-                self.inner.build()
+        model: type[Trainable] = ClapMos if self.config.backbone == "clap" else Audiobox
+        self.inner = model(
+            settings,
+            dimensions=self.dimensions,
+            checkpoint=self.checkpoint,
+            device=self.device,
+            precision=self.precision,
+        )
         return self.inner.network
 
     def prepare_clip(self, clip: Waveform) -> Any:
@@ -163,8 +161,6 @@ class Drasp(Trainable):
 
     def load_tensors(self, tensors: Mapping[str, Any]) -> None:
         """As in the base class; where texts are off, what belongs to them is left out."""
-        if self.dimensions != self._built_for:
-            self.build()
         if self.config.backbone == "clap" and not self.config.text:
             own = self.network.state_dict()
             of_text = ("backbone.model.text_", "backbone.model.logit_scale", "heads.ta.")
@@ -211,11 +207,8 @@ class Drasp(Trainable):
         if forked:
             return cls._from_fork(path, settings, **options)
         state = official_state(path)
-        predictor = cls({**official_settings(state, settings, str(path)), **settings}, **options)
-        found = official_dimensions(state)
-        if predictor.dimensions != found:
-            predictor.dimensions = found
-            predictor.build()
+        known = official_settings(state, settings, str(path))
+        predictor = cls.empty({**known, **settings}, dimensions=official_dimensions(state), **options)
         network: Any = predictor.network
         predictor.load_tensors(from_mos_predictor(state, network, str(path)))
         return predictor
@@ -240,7 +233,7 @@ class Drasp(Trainable):
             "rms_normalize": False,
             **official_settings(official.state, settings, str(path)),
         }
-        predictor = cls({**known, **settings}, **options)
+        predictor = cls.empty({**known, **settings}, **options)
         network: Any = predictor.network
         predictor.load_tensors(to_network(official, network, str(path)))
         return predictor

@@ -53,7 +53,6 @@ class DraspTraining(Training):
         """As the backbone's model does it; a start brings its tokenizer."""
         self.enter(stage)
         model = self.predictor.inner
-        model.checkpoint = self.predictor.checkpoint
         if isinstance(model, ClapMos) and model.network.reads_text:
             for folder in stage.starts.values():
                 if (Path(folder) / TOKENIZER).is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...harness.core.errors import AudioError, CheckpointError, DataError, PredictionError
+from ...harness.core.errors import AudioError, CheckpointError, DataError, PredictionError, UsageError
 from ..base import Predictor, PredictorCard, check_tensors
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Dsp(Predictor):
     )
     max_clips = 64
     needs_torch = False
+    takes_dimensions = True
     ridge: Ridge | None = None
 
     def prepare(self, clip: Waveform) -> np.ndarray:
@@ -70,7 +71,11 @@ class Dsp(Predictor):
 
         from .ridge import fit_ridge
 
-        self.dimensions = train.card.dimensions
+        if self.dimensions != train.card.dimensions:
+            raise UsageError(
+                f"this dsp is for {', '.join(self.dimensions)}; {train.card.name} is rated for "
+                f"{', '.join(train.card.dimensions)}: make it with dimensions={train.card.dimensions!r}"
+            )
         features, targets, groups, failed = self._table(train, show)
         if len(features) < FEWEST_CLIPS:
             raise DataError(
@@ -78,8 +83,7 @@ class Dsp(Predictor):
                 f"needed (failed: {len(failed)}{'; first: ' + failed[0] if failed else ''})"
             )
         self.ridge, report = fit_ridge(features, targets, groups)
-        self.trained_on = (f"{train.card.name}/{train.split}",)
-        self._fingerprint = None
+        self.weights_trained([f"{train.card.name}/{train.split}"])
         figures = {}
         for split in dev:
             inputs, wanted, _, lost = self._table(split, show)

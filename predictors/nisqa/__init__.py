@@ -57,6 +57,11 @@ class Nisqa(Predictor):
 
     config: NisqaConfig
 
+    @classmethod
+    def choose_dimensions(cls, config: NisqaConfig, given: tuple[str, ...] | None) -> tuple[str, ...]:
+        """Those of the variant."""
+        return config.dimensions
+
     def build(self) -> None:
         from .networks import Network
 
@@ -66,7 +71,6 @@ class Nisqa(Predictor):
             raise UsageError(
                 f"predictor {self.card.name} has no variant {self.config.variant}; use the predictor nisqa for it"
             )
-        self.dimensions = self.config.dimensions
         self.network = Network(self.config).eval().to(self.device)
 
     @cached_property
@@ -184,15 +188,19 @@ class Nisqa(Predictor):
         wanted = (config["variant"],) if "variant" in config else cls.variants
         if variant not in wanted:
             raise CheckpointError(f"{path}: holds {variant}, not {' or '.join(wanted)}; use --predictor nisqa for it")
-        predictor = cls({**settings, **config}, **options)
+        origin = options.pop("checkpoint", None) or CheckpointInfo("official", path.name, file_sha256(path))
+        published = origin.sha256 == f"sha256:{PUBLISHED[variant].sha256}"
+        seen = PUBLISHED[variant].trained_on if published else options.pop("trained_on", ())
+        options = {**options, "trained_on": seen, "checkpoint": origin}
+        predictor = cls.empty({**settings, **config}, **options)
         predictor.load_tensors(tensors)
-        digest = file_sha256(path)
-        if digest == f"sha256:{PUBLISHED[variant].sha256}":
-            predictor.trained_on = PUBLISHED[variant].trained_on
+        if published:
             show_licence(variant)
         else:
-            say(f"{path.name} is none of the published NISQA files ({digest[:19]}…); its training data is not known")
-        predictor.checkpoint = CheckpointInfo("official", path.name, digest)
+            say(
+                f"{path.name} is none of the published NISQA files ({origin.sha256[:19]}…); its training data is not "
+                "known"
+            )
         return predictor
 
 

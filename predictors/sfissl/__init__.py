@@ -162,7 +162,7 @@ class SfiSsl(Trainable):
         from .convert import config_of, read_official, to_network
 
         state = read_official(path)
-        predictor = cls({**config_of(state, path), **config}, **options)
+        predictor = cls.empty({**config_of(state, path), **config}, **options)
         predictor.load_tensors(to_network(state, predictor.tensors(), path))
         return predictor
 

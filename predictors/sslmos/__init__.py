@@ -93,7 +93,7 @@ class SslMos(Trainable):
 
         state = read_official(path)
         known = {"backbone": f"wav2vec2-{size_of(state, path)}", "normalize": False}
-        predictor = cls({**known, **config}, **options)
+        predictor = cls.empty({**known, **config}, **options)
         if predictor.config.head != "linear" or pooling_name(predictor.config.pooling) != "average":
             raise UsageError(f"{path.name}: an official checkpoint has the head linear with the pooling mean")
         predictor.load_tensors(to_network(state, predictor.network, path))

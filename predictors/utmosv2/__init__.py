@@ -14,7 +14,6 @@ from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
 from .config import DOMAINS, SAMPLE_RATE, TASK_DOMAINS, Architecture, Utmosv2Config, Variant
 from .draws import Crops, content_generator, cut, draw
-from .empty import empty_weights, is_empty
 from .items import Detailed, Prepared
 from .stages import StagedTraining
 
@@ -75,12 +74,16 @@ class Utmosv2(StagedTraining):
 
     # -- the network ----------------------------------------------------------------------------------------------
 
+    @classmethod
+    def choose_dimensions(cls, config: Utmosv2Config, given: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The score, and with several draws their spread."""
+        primary = (given or cls.card.dimensions)[0]
+        return (primary, f"{primary}_spread") if config.n_draws > 1 else (primary,)
+
     def build(self) -> None:
-        primary = self.dimensions[0]
-        self.dimensions = (primary, f"{primary}_spread") if self.config.n_draws > 1 else (primary,)
         self.sizes = self.config.sizes
         if self.config.rng == "official":
-            self.parallel_score = False  # type: ignore[misc]  # one generator serves the whole set, in its order
+            self.parallel_score = False  # one generator serves the whole set, in its order
         self.rows = 1 if self.device == "cpu" else self.max_clips  # on a CPU more at once only miss its caches
         self._lock = threading.Lock()
         self._fast: list[Scorer] | None = None
@@ -91,16 +94,14 @@ class Utmosv2(StagedTraining):
 
         from .network import make_network
 
-        empty = is_empty()
         config = self.config
-        with torch.device("meta" if empty else "cpu"):
-            networks = [make_network(config.variant, self.sizes, len(config.domains)) for _ in config.fold_numbers]
+        networks = [make_network(config.variant, self.sizes, len(config.domains)) for _ in config.fold_numbers]
         network: nn.Module = networks[0]
         if len(networks) > 1:
             network = torch.nn.ModuleDict(
                 {f"fold{fold}": one for fold, one in zip(config.fold_numbers, networks, strict=True)}
             )
-        return network.to_empty(device="cpu") if empty else network
+        return network
 
     @property
     def networks(self) -> list[Scorer]:
@@ -322,8 +323,7 @@ class Utmosv2(StagedTraining):
             from .loading import folds_of, from_files
 
             return from_files(cls, {fold: folder / filename(fold) for fold in folds_of(config)}, config, options)
-        with empty_weights():
-            return super().from_folder(folder, config, **options)
+        return super().from_folder(folder, config, **options)
 
 
 class _AllScores(Utmosv2):
@@ -332,7 +332,7 @@ class _AllScores(Utmosv2):
     def __init__(self, owner: Utmosv2) -> None:
         self.__dict__.update(owner.__dict__)
         config = owner.config
-        self.dimensions = tuple(
+        self._dimensions = tuple(
             f"fold {fold} repetition {repetition} {domain}"
             for fold in config.fold_numbers
             for repetition in range(config.repetitions)

@@ -14,7 +14,6 @@ from ...harness.hub.hub import fetch_file
 from ..base import CheckpointInfo
 from .config import Utmosv2Config
 from .convert import check_digest, download, filename, read_official, sha256_of
-from .empty import empty_weights
 
 if TYPE_CHECKING:
     from . import Utmosv2
@@ -61,9 +60,11 @@ def from_files(cls: type[P], files: Mapping[int, Path], config: Mapping[str, Any
             raise CheckpointError(f"{path}: holds fold {known}, not fold {fold}")
     states = [read_official(path) for path in files.values()]
     settings = {"variant": _variant(states[0]), **config}
-    with empty_weights():
-        predictor = cls(settings, **options)
-    several = len(files) > 1
+    paths, several = list(files.values()), len(files) > 1
+    total = digest([sha256_of(path) for path in paths]) if several else sha256_of(paths[0])
+    origin = CheckpointInfo("official", paths[0].parent.name if several else paths[0].name, total)
+    seen = cls.card.trained_on if None not in published else options.get("trained_on", ())
+    predictor = cls.empty(settings, **{**options, "checkpoint": origin, "trained_on": seen})
     predictor.load_tensors(
         {
             f"fold{fold}.{name}" if several else name: value
@@ -71,14 +72,9 @@ def from_files(cls: type[P], files: Mapping[int, Path], config: Mapping[str, Any
             for name, value in state.items()
         }
     )
-    if None not in published:
-        predictor.trained_on = cls.card.trained_on
-    else:
+    if None in published:
         unknown = next(path for path, fold in zip(files.values(), published, strict=True) if fold is None)
         say(f"{unknown.name} is none of the published UTMOSv2 files; its training data is not known")
-    paths = list(files.values())
-    total = digest([sha256_of(path) for path in paths]) if several else sha256_of(paths[0])
-    predictor.checkpoint = CheckpointInfo("official", paths[0].parent.name if several else paths[0].name, total)
     return predictor
 
 

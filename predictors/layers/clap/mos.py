@@ -15,7 +15,7 @@ from ....harness.core.lazy import LazyModule
 from ...base import PredictorCard
 from ...trainable import Trainable
 from .config import ClapMosConfig
-from .shapes import PAD, SAMPLE_RATE, WINDOW
+from .shapes import PAD, SAMPLE_RATE, TEXT_DIMENSIONS, WINDOW
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +54,7 @@ class ClapMos(Trainable):
 
     Args:
         config: See :class:`ClapMosConfig`.
-        dimensions: What to score; ``mi`` and ``ta`` by default.
-        device, precision: As of any predictor.
+        options: As of any predictor; ``dimensions`` are ``mi`` and ``ta`` by default.
 
     Attributes:
         tokenizer: For prompts; ``None`` until it is needed.
@@ -82,25 +81,18 @@ class ClapMos(Trainable):
     network: ClapMosNetwork
     tokenizer: PromptTokenizer | None = None
 
-    def __init__(
-        self, config: Mapping[str, Any] | None = None, *, dimensions: Sequence[str] = (), **options: Any
-    ) -> None:
-        self._wanted = tuple(dimensions)
+    def __init__(self, config: Mapping[str, Any] | None = None, **options: Any) -> None:
         self._texts: dict[tuple[int, ...], Tensor] = {}
         self._lock = threading.Lock()
         super().__init__(config, **options)
 
     # -- the model ------------------------------------------------------------------------------------------------
 
-    def build(self) -> None:
-        """Make the network for the dimensions that are wanted, without those that need a text if it is off."""
-        from .networks import TEXT_DIMENSIONS
-
-        if self._wanted:
-            self.dimensions, self._wanted = self._wanted, ()
-        if not self.config.text:
-            self.dimensions = tuple(name for name in self.dimensions if name not in TEXT_DIMENSIONS)
-        super().build()
+    @classmethod
+    def choose_dimensions(cls, config: Any, given: tuple[str, ...] | None) -> tuple[str, ...]:
+        """Those given, without those that need a text if it is off."""
+        names = given or cls.card.dimensions
+        return names if config.text else tuple(name for name in names if name not in TEXT_DIMENSIONS)
 
     def make_network(self) -> ClapMosNetwork:
         from .networks import ClapMosNetwork

@@ -19,10 +19,7 @@ from ...checkpoints import load_torch
 from ..pooling import make_pooling
 from .backbone import ClapBackbone, FrameFeatures
 from .official import from_laion
-from .shapes import FRAMES, N_MELS, Size
-
-TEXT_DIMENSIONS = ("ta",)
-"""Dimensions whose head sees the text's embedding behind that of the audio."""
+from .shapes import FRAMES, N_MELS, TEXT_DIMENSIONS, Size
 
 OFFICIAL_HEADS = {
     "mi": "overall",

@@ -23,6 +23,8 @@ FRAMES = WINDOW // HOP + 1
 """Mel frames of a window, both ends included."""
 TEXT_TOKENS = 77
 """Longest text in tokens, first and last included; the original cuts there."""
+TEXT_DIMENSIONS = ("ta",)
+"""Dimensions whose head sees the text's embedding behind that of the audio."""
 START, PAD, END = 0, 1, 2
 """RoBERTa's special tokens."""
 

@@ -148,9 +148,7 @@ def test_training_starts_from_released_weights_and_a_fresh_pooling(fresh: Audiob
         initialise(network, StageSettings(released="default", pretrained="microsoft/wavlm-base"), None)
     with pytest.raises(UsageError, match="is no file or folder here; or write default"):
         initialise(network, StageSettings(released=str(tmp_path / "absent")), None)
-    other = Audiobox({"size": "tiny"}, device="cpu")
-    other.dimensions = ("mos",)
-    other.build()
+    other = Audiobox({"size": "tiny"}, dimensions=("mos",), device="cpu")
     with pytest.raises(CheckpointError, match="the released model rates pq, pc, ce, cu, this one is for mos"):
         initialise(other.network, StageSettings(released=str(folder)), None)
 

@@ -43,11 +43,7 @@ WORDS = dict(
 
 def make(dimensions: tuple[str, ...] = (), **config: Any) -> Drasp:
     torch.manual_seed(0)
-    predictor = Drasp({"size": "tiny", **config}, device="cpu")
-    if dimensions and predictor.dimensions != dimensions:
-        predictor.dimensions = dimensions
-        predictor.build()
-    return predictor
+    return Drasp({"size": "tiny", **config}, dimensions=dimensions or None, device="cpu")
 
 
 def as_clip(seconds: float = 0.5, rate: int = RATE, text: str = "") -> Waveform:
@@ -552,7 +548,7 @@ def test_the_card_of_an_instance_tells_its_own_scale_and_resampler() -> None:
         (backbone, dimensions): (card.scale, card.resampler, card.sample_rates, card.dimensions)
         for backbone in ("clap", "audiobox")
         for dimensions in (("mi", "ta"), AES)
-        for card in [make(dimensions, backbone=backbone).card]
+        for card in [make(dimensions, backbone=backbone).describe()]
     }
     assert facts == {
         ("clap", ("mi", "ta")): ((1.0, 5.0), "soxr_hq", None, ("mi", "ta")),

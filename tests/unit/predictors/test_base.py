@@ -162,7 +162,7 @@ def test_settings_are_strict() -> None:
 def test_saving_and_loading_is_a_round_trip(tmp_path: Path) -> None:
     predictor = Level({"gain": 0.5})
     predictor.weight = np.array([0.1, 1 / 3], np.float32)
-    predictor.trained_on = ("demo/train",)
+    predictor.weights_trained(["demo/train"])
     folder = predictor.save_pretrained(tmp_path / "model")
     assert sorted(path.name for path in folder.iterdir()) == ["card.json", "config.json", "model.safetensors"]
     again = load_predictor("level", folder)
@@ -183,7 +183,12 @@ def test_saving_and_loading_is_a_round_trip(tmp_path: Path) -> None:
         ("config.json", '{"predictor": "level", "config": 3}', CheckpointError, "must hold mappings"),
         ("config.json", '{"predictor": "level", "config": {"gaim": 3}}', UnknownName, "gaim"),
         ("card.json", "[]", CheckpointError, "must hold mappings"),
-        ("card.json", '{"dimensions": "mos"}', CheckpointError, "must be a list of names, not 'mos'"),
+        (
+            "card.json",
+            '{"dimensions": "mos"}',
+            CheckpointError,
+            r"dimensions: expected `array`, got `str`",
+        ),
         ("model.safetensors", None, CheckpointError, "no model.safetensors"),
         ("model.safetensors", "junk", CheckpointError, "not a readable safetensors file"),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mosharness.harness.core.errors import CheckpointError, DataError, PredictionError
+from mosharness.harness.core.errors import CheckpointError, DataError, PredictionError, UsageError
 from mosharness.predictors import load_predictor
 from mosharness.predictors.base import save_tensors
 from mosharness.predictors.conformance import speech_like
@@ -151,7 +151,9 @@ def test_it_learns_a_task_reports_dev_and_survives_saving(tmp_path: Path) -> Non
 
 
 def test_it_takes_the_dimensions_of_the_task(tmp_path: Path) -> None:
-    predictor = Dsp()
+    with pytest.raises(UsageError, match="this dsp is for mos; small is rated for mi, ta"):
+        Dsp().fit(small_task(tmp_path, "train", 16, ("mi", "ta")), [])
+    predictor = Dsp(dimensions=("mi", "ta"))
     predictor.fit(small_task(tmp_path, "train", 16, ("mi", "ta")), [])
     again = load_predictor("dsp", predictor.save_pretrained(tmp_path / "model"))
     assert again.dimensions == ("mi", "ta")

@@ -46,7 +46,7 @@ def test_scores_do_not_depend_on_the_batch_and_batches_have_one_rate(make: Make,
 
     monkeypatch.setattr(predictor, "collate", collate)
     predictor.device = "cpu:0"  # padded batches, as on a GPU
-    predictor.parallel_score = False  # type: ignore[misc]
+    predictor.parallel_score = False
     together = predictor.predict(clips)
     assert np.abs(together - alone).max() <= 1e-5
     assert sorted(seen) == [[rate] for rate in sorted(RATES)]

@@ -132,9 +132,8 @@ def test_a_clip_that_is_one_sample_too_short_for_a_frame_fails_with_a_reason() -
 
 
 def test_several_dimensions_survive_saving_and_loading(tmp_path: Path) -> None:
-    predictor, items = make()
-    predictor.dimensions = ("mi", "ta")
-    predictor.build()
+    _, items = make()
+    predictor = SslMos({"backbone": "wav2vec2-tiny"}, dimensions=("mi", "ta"), device="cpu")
     predictor.save_pretrained(tmp_path)
     again = load_predictor("sslmos", tmp_path, "cpu")
     assert again.dimensions == ("mi", "ta")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.empty import empty_weights
 from mosharness.predictors.utmosv2 import Utmosv2
-from mosharness.predictors.utmosv2.empty import empty_weights
 
 
 def sharpen(predictor: Utmosv2, waves: list[Any], spread: float = 0.5) -> None:

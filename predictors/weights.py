@@ -1,0 +1,106 @@
+"""Weights as named tensors: read once, checked once, hashed once; written as safetensors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..harness.core.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Weights(dict[str, Any]):
+    """Tensors of one file by name, as numpy arrays; all numbers are finite.
+
+    Both digests are computed in the background from what was read, while the caller builds the network.
+
+    Args:
+        tensors: By name.
+        content: The bytes of the file.
+    """
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], content: bytes) -> None:
+        super().__init__(tensors)
+        with_threads = ThreadPoolExecutor(2, "weights")
+        self._sha256: Future[str] = with_threads.submit(lambda: f"sha256:{hashlib.sha256(content).hexdigest()}")
+        self.digest: Future[str] = with_threads.submit(tensors_digest, dict(tensors))
+        with_threads.shutdown(wait=False)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file, ``sha256:...``."""
+        return self._sha256.result()
+
+
+def load_tensors(path: Path) -> Weights:
+    """Read a safetensors file into numpy arrays.
+
+    Raises:
+        CheckpointError: If it is no safetensors file or holds a non-finite number.
+    """
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        content = path.read_bytes()
+        tensors: dict[str, np.ndarray] = load(content)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+    for name, array in tensors.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity")
+    return Weights(tensors, content)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write tensors as safetensors, atomically."""
+    from safetensors.numpy import save
+
+    from ..harness.core.files import atomic_write
+
+    payload = save({name: _as_numpy(tensor) for name, tensor in tensors.items()})
+    with atomic_write(path, "wb") as stream:
+        stream.write(payload)
+
+
+def check_tensors(expected: Mapping[str, Any], given: Mapping[str, Any], source: str) -> None:
+    """Compare names and shapes strictly.
+
+    Raises:
+        CheckpointError: Naming the first difference of each kind.
+    """
+    problems = []
+    missing, extra = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
+    if missing:
+        problems.append(f"{len(missing)} missing (first: {missing[0]})")
+    if extra:
+        problems.append(f"{len(extra)} not known (first: {extra[0]})")
+    for name in sorted(set(expected) & set(given)):
+        want, have = tuple(expected[name].shape), tuple(given[name].shape)
+        if want != have:
+            problems.append(f"{name} should be {want}, the file has {have}")
+            break
+    if problems:
+        raise CheckpointError(f"{source}: the weights do not fit: " + "; ".join(problems))
+
+
+def tensors_digest(tensors: Mapping[str, Any]) -> str:
+    """Digest of names, types, shapes and bytes: the same for a converted and an original checkpoint."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        array = _as_numpy(tensors[name])
+        total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        total.update(array.reshape(-1).view("uint8").data if array.size else b"")
+    return "sha256:" + total.hexdigest()
+
+
+def _as_numpy(tensor: Any) -> np.ndarray:
+    import numpy as np
+
+    return tensor.detach().cpu().contiguous().numpy() if hasattr(tensor, "detach") else np.asarray(tensor, order="C")
