@@ -55,6 +55,18 @@ def test_the_commands_of_the_page_run(page: Path, tmp_path: Path) -> None:
     assert outcome.returncode == 0, outcome.stdout[-3000:] + outcome.stderr[-3000:]
 
 
+@pytest.mark.docs
+def test_the_python_of_the_python_page_runs(tmp_path: Path) -> None:
+    """Top to bottom, as one program."""
+    text = (ROOT / "docs" / "python.md").read_text("utf-8")
+    program = tmp_path / "page.py"
+    program.write_text("\n".join(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)))
+    outcome = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert outcome.returncode == 0, outcome.stdout[-3000:] + outcome.stderr[-3000:]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_the_links_of_the_page_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text("utf-8")):

@@ -1,0 +1,69 @@
+"""Measure predictions that were made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .run import as_task, one_split
+
+if TYPE_CHECKING:
+    from ...tasks import MosTask
+    from ..results.make import RunOptions
+    from ..results.store import Result
+
+
+def evaluate(
+    predictions: str | Path,
+    truth: str | Path | None = None,
+    *,
+    task: str | MosTask | None = None,
+    split: str = "test",
+    column: str | None = None,
+    name: str = "outside",
+    trained_on: Sequence[str] | None = None,
+    note: str = "",
+    output: str | Path | None = None,
+    options: RunOptions | None = None,
+) -> Result:
+    """Measure a prediction file against a truth file or a task's labels, as ``mosharness evaluate`` does.
+
+    Args:
+        predictions: CSV with ``utterance_id`` and dimensions, or a challenge's answer file ``id,value`` without header.
+        truth: CSV ``utterance_id,system_id,<dimensions>``; or give ``task``.
+        task: Task whose labels are the truth; no audio is needed.
+        split: Split of the task.
+        column: Column of the predictions to take as the primary dimension.
+        name: Name of the row.
+        trained_on: ``task/split`` names that the predictor has seen; ``None``: not stated.
+        note: Where the predictions come from; stored in the result.
+        output: Store the result below this folder.
+        options: System truth, intervals, how many predictions may be missing: a ``RunOptions``.
+
+    Returns:
+        The result.
+
+    Raises:
+        UsageError: If arguments do not go together.
+        PredictionError: If the file cannot be used, or predictions are missing.
+    """
+    from ..results.evaluate import evaluate_predictions
+    from ..results.store import write_result
+    from .compare import folder_of
+
+    loaded = as_task(task) if task is not None else None
+    result = evaluate_predictions(
+        predictions,
+        truth=truth,
+        task=loaded,
+        split=one_split(loaded, split) if loaded is not None else split,
+        column=column,
+        name=name,
+        trained_on=trained_on,
+        note=note,
+        options=options,
+    )
+    if output is not None:
+        write_result(folder_of(result, output), result)
+    return result

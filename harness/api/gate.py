@@ -1,0 +1,118 @@
+"""Is a candidate system worse than the baseline?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...predictors import Predictor
+    from ..gates.model import GateOptions
+    from ..gates.run import AudioOptions
+
+
+@dataclass(frozen=True, repr=False)
+class Gated:
+    """What a gate decided; in a notebook it shows as the report's summary.
+
+    Attributes:
+        report: Everything, as ``gate.json`` holds it (``docs/gate.md``).
+    """
+
+    report: Any
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``fail`` or ``inconclusive``."""
+        return str(self.report["verdict"])
+
+    @property
+    def exit_code(self) -> int:
+        """What ``mosharness gate`` would end with: 0 pass, 1 fail, 3 inconclusive."""
+        return int(self.report["exit_code"])
+
+    def markdown(self) -> str:
+        """The summary that ``--report`` writes as ``summary.md``."""
+        from ..gates.summary import summary_markdown
+
+        return summary_markdown(self.report)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per score: n, means, difference, bounds, verdict."""
+        import pandas as pd
+
+        return pd.DataFrame([dict(entry) for entry in self.report["predictors"]])
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write ``gate.json``, ``junit.xml``, ``summary.md`` and ``gate.html`` into a folder, made if absent.
+
+        Returns:
+            The files.
+        """
+        from ..gates.report import check_folder, write_report
+
+        check_folder(Path(folder))
+        return write_report(Path(folder), self.report)
+
+    def __repr__(self) -> str:
+        from ..gates.console import headline
+
+        return f"Gated: {headline(self.report)}"
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+def gate(
+    candidate: str | Path,
+    baseline: str | Path,
+    *,
+    predictors: Sequence[str] | Mapping[str, Predictor] = ("nisqa", "nisqa_tts"),
+    margin: float | Mapping[str, float] | None = None,
+    alpha: float | None = None,
+    device: str = "auto",
+    options: GateOptions | None = None,
+    audio: AudioOptions | None = None,
+) -> Gated:
+    """Gate a candidate's audio against a baseline's, as ``mosharness gate`` does.
+
+    Args:
+        candidate: Folder or manifest (``.csv``).
+        baseline: Folder, manifest or saved baseline (``.json``).
+        predictors: Names, each ``P`` or ``P=CHECKPOINT``, or loaded predictors by name. All have to pass; take two.
+        margin: Loss still accepted, one for every score or one by name; 0.2 by default.
+        alpha: One-sided level; 0.05 by default.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for predictors given by name.
+        options: Everything else that can be decided: a ``GateOptions``; ``margin`` and ``alpha`` win over it.
+        audio: How audio is read: an ``AudioOptions``.
+
+    Returns:
+        The outcome: ``verdict``, ``to_frame()``, ``markdown()``, ``write(folder)``, and all figures in ``report``.
+
+    Raises:
+        UsageError: For options or paths that make no sense.
+        DataError: For sides that do not pair, or files that cannot be used.
+    """
+    from ..gates.model import GateOptions, PerScore
+    from ..gates.run import gate_audio
+    from ..gates.scoring import load_predictors
+
+    chosen = options or GateOptions()
+    if isinstance(margin, Mapping):
+        chosen = replace(chosen, margin=PerScore(chosen.margin.default, margin))
+    elif margin is not None:
+        chosen = replace(chosen, margin=PerScore(margin))
+    if alpha is not None:
+        chosen = replace(chosen, alpha=alpha)
+    if isinstance(predictors, Mapping):
+        return Gated(gate_audio(baseline, candidate, predictors, chosen, audio).result)
+    if isinstance(predictors, str):
+        raise UsageError(f"predictors={predictors!r}: give a list of names, [{predictors!r}]")
+    names = list(predictors)
+    return Gated(gate_audio(baseline, candidate, lambda: load_predictors(names, device=device), chosen, audio).result)
