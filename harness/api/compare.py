@@ -10,7 +10,7 @@ from .run import RESULTS
 
 if TYPE_CHECKING:
     from ..comparison.model import Comparison
-    from ..results.store import Result
+    from ..results.schema import Result
 
 
 def compare(
@@ -62,4 +62,4 @@ def folder_of(result: Result, root: str | Path) -> Path:
     """Where a result is stored below ``root``."""
     from ..results.store import result_folder
 
-    return result_folder(root, result["task"]["name"], result["task"]["split"], result["name"])
+    return result_folder(root, result.task.name, result.task.split, result.name)

@@ -11,7 +11,7 @@ from .run import as_task, one_split
 if TYPE_CHECKING:
     from ...tasks import MosTask
     from ..results.make import RunOptions
-    from ..results.store import Result
+    from ..results.schema import Result
 
 
 def evaluate(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..results.store import Result
+    from ..results.schema import Result
     from ..results.verify import Verified
 
 

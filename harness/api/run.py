@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...tasks import MosTask
     from ..recipes.recipe import Recipe
     from ..results.make import RunOptions
-    from ..results.store import Result
+    from ..results.schema import Result
 
 RESULTS = "results"
 
