@@ -10,6 +10,7 @@ from typing import Any
 from ..core.files import atomic_write, write_csv, write_json
 from ..core.markdown import markdown_text, readable, table
 from ..core.provenance import provenance
+from ..stats.metrics import METRICS
 from .execute import RowRun
 from .figures import Figures
 from .model import Study
@@ -161,7 +162,7 @@ def _figures_table(block: Block, rows: Sequence[Gathered], figures: Figures) -> 
         metric: any(cells[metric].published is not None for cells in block.rows.values()) for metric in block.metrics
     }
     for metric in block.metrics:
-        header += [metric.upper(), *(["published (difference)"] if beside[metric] else [])]
+        header += [METRICS[metric].label, *(["published (difference)"] if beside[metric] else [])]
     lines = []
     for row in rows:
         cells = block.rows.get(row.name)

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..results.parts import ABSENT, Estimate
+from ..stats.metrics import METRICS, Level, shown_metrics
 from .execute import RowRun
 from .figures import Figures
 
-METRICS = ("mse", "lcc", "srcc", "ktau")
-MORE = ("rmse", "mae")
-"""Shown only where a source publishes them."""
 AVERAGE = "average"
-ORDER = ("system", "utterance")
+ORDER: tuple[Level, ...] = ("system", "utterance")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Block:
 
     Attributes:
         split, dimension, level: What it is about; dimension may be ``average``.
-        metrics: Columns.
+        metrics: Columns: the main metrics of the level that a row has, and others where a source publishes them.
         rows: Row name to metric to cell; rows without results have no entry.
         primary: Whether it is the task's primary dimension.
     """
@@ -106,28 +104,33 @@ def make_blocks(
 
 
 def _block(
-    rows: Sequence[Gathered], split: str, dimension: str, level: str, dimensions: Sequence[str], figures: Figures
+    rows: Sequence[Gathered], split: str, dimension: str, level: Level, dimensions: Sequence[str], figures: Figures
 ) -> Block:
     primary = dimension == dimensions[0]
-    more = [
-        name
-        for name in MORE
-        if any(figures.value(row.name, dimension, primary, level, name) is not None for row in rows)
-    ]
-    metrics = (*METRICS, *more)
-    table: dict[str, dict[str, Cell]] = {}
+    wanted = dimensions if dimension == AVERAGE else (dimension,)
+    entries: dict[str, list[Mapping[str, Mapping[str, Estimate]]]] = {}
     for row in rows:
-        entries = [one.results[split].metrics[level] for one in row.done if split in one.results]
-        wanted = dimensions if dimension == AVERAGE else (dimension,)
-        if not entries or not all(name in one for one in entries for name in wanted):
-            continue
-        table[row.name] = {
+        of_row = [one.results[split].metrics[level] for one in row.done if split in one.results]
+        if of_row and all(name in by_dimension for by_dimension in of_row for name in wanted):
+            entries[row.name] = of_row
+    given = {name for of_row in entries.values() for by in of_row for one in wanted for name in by[one]}
+    main = shown_metrics(level, detail="main")
+    metrics = tuple(
+        name
+        for name, metric in METRICS.items()
+        if (metric in main and name in given)
+        or any(figures.value(row.name, dimension, primary, level, name) is not None for row in rows)
+    )
+    table = {
+        name: {
             metric: _cell(
-                [[one[name].get(metric, ABSENT) for name in wanted] for one in entries],
-                figures.value(row.name, dimension, primary, level, metric),
+                [[by[one].get(metric, ABSENT) for one in wanted] for by in of_row],
+                figures.value(name, dimension, primary, level, metric),
             )
             for metric in metrics
         }
+        for name, of_row in entries.items()
+    }
     return Block(split, dimension, level, metrics, table, primary)
 
 
