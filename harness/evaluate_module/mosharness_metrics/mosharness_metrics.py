@@ -14,10 +14,11 @@ from typing import Any
 import datasets
 import evaluate
 from mosharness.harness.stats import describe
+from mosharness.harness.stats.metrics import LEVELS, METRICS, metric_names
 
 _DESCRIPTION = """\
-MSE, LCC (Pearson), SRCC (Spearman, average ranks), KTAU (Kendall tau-b), RMSE and MAE between predicted and human mean
-opinion scores, at the utterance level and, when system ids are given, at the level of system means.
+{metrics} between predicted and human mean opinion scores, at the utterance level and, when system ids are given, at the
+level of system means.
 """
 
 _KWARGS_DESCRIPTION = """
@@ -26,10 +27,22 @@ Args:
     references: human score of each utterance.
     systems: system id of each utterance; may be left out.
 Returns:
-    utterance_mse, utterance_lcc, utterance_srcc, utterance_ktau, utterance_rmse, utterance_mae and the same with
-    system_ when there are systems. A value that does not exist (a constant side, fewer than 3 items) is None, and
-    <key>_reason says why. With resamples above 0, <key>_ci is [low, high] of a bootstrap over systems, or None.
+    {utterance}; when there are systems also {system}. A value that does not exist (a constant side, fewer than 3 items)
+    is None, and <key>_reason says why. With resamples above 0, <key>_ci is [low, high] of a bootstrap over systems, or
+    None.
 """
+
+
+def _description() -> str:
+    """What is measured, as the table of metrics says now."""
+    named = [f"{one.label} ({one.title})" if one.title else one.label for one in METRICS.values()]
+    return _DESCRIPTION.format(metrics=", ".join(named))
+
+
+def _inputs_description() -> str:
+    """Arguments and keys, as the table of metrics says now."""
+    keys = {level: ", ".join(f"{level}_{name}" for name in metric_names(level)) for level in LEVELS}
+    return _KWARGS_DESCRIPTION.format(**keys)
 
 
 class MosharnessMetrics(evaluate.Metric):  # type: ignore[misc]
@@ -46,9 +59,9 @@ class MosharnessMetrics(evaluate.Metric):  # type: ignore[misc]
             "systems": datasets.Value("string"),
         }
         return evaluate.MetricInfo(
-            description=_DESCRIPTION,
+            description=_description(),
             citation="",
-            inputs_description=_KWARGS_DESCRIPTION,
+            inputs_description=_inputs_description(),
             features=datasets.Features(features),
         )
 
