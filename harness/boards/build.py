@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from ..core.errors import DataError, UnknownName
 from ..core.files import atomic_write
 from ..results.schema import Result
+from . import systems
 from .index import index_page
 from .model import Board, make_board
 from .page import GENERATED, NOT_DRAWN, task_page
 from .plots import Scatter, can_draw, draw, png_digest, scatter_of
 from .published import PublishedRow, read_published
 from .rows import collect_rows
+from .systems import system_files
 
 if TYPE_CHECKING:
     from ...tasks.base import TaskCard
@@ -161,9 +163,9 @@ def _says_not_drawn(page: Path) -> bool:
 
 
 def _pages(boards: Sequence[Board], chosen: Sequence[Board], drawn: Mapping[str, bool]) -> dict[str, str]:
-    """File name to text: the index of all boards and the pages of the chosen ones."""
+    """File name to text: the index of all boards, the pages of the chosen ones and their tables of systems."""
     pages = {f"{board.task}.md": task_page(board, drawn=drawn[board.task]) for board in chosen}
-    return {INDEX: index_page(boards), **pages}
+    return {INDEX: index_page(boards), **pages, **system_files(chosen)}
 
 
 def _plots(boards: Sequence[Board]) -> list[Scatter]:
@@ -192,6 +194,11 @@ def _extra(boards: Sequence[Board], out: Path) -> list[Fault]:
     for path in sorted(out.glob("*.md")):
         if path.name not in pages and path.read_bytes().startswith(GENERATED.encode()):
             found.append(Fault("extra", path.name))
+    tables = system_files(boards)
+    for path in sorted((out / systems.FOLDER).glob("*.csv")):
+        name = f"{systems.FOLDER}/{path.name}"
+        if name not in tables and path.read_bytes().startswith(systems.HEADER.encode()):
+            found.append(Fault("extra", name))
     for path in sorted((out / "plots").glob("*.png")):
         name = f"plots/{path.name}"
         if name not in plots and png_digest(path) is not None:

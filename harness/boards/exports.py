@@ -9,24 +9,22 @@ from typing import Any
 
 from ..core.files import csv_cell, dump_json
 from ..core.markdown import latex_text
-from ..results.parts import LEVELS
-from ..stats.metrics import METRICS
-from .contamination import contamination
-from .model import Board, BoardDimension, BoardSplit, BoardTable
+from ..results.parts import Estimate
+from ..stats.metrics import LEVELS, Detail, Level, metric_names
+from .columns import COLUMNS, Entry, metrics_with_values
+from .model import Board, BoardTable
 from .plots import number_text
-from .ranks import RankedRow
-from .rows import SYSTEM, UTTERANCE
 
 SCHEMA = "mosharness.leaderboard/1"
-LATEX_COLUMNS = [(SYSTEM, name) for name in ("srcc", "lcc", "ktau", "mse")] + [(UTTERANCE, "srcc"), (UTTERANCE, "mse")]
+LATEX_LEVELS: tuple[tuple[Level, Detail], ...] = (("system", "main"), ("utterance", "summary"))
 
 
-def _places(boards: Sequence[Board]) -> Iterator[tuple[Board, BoardSplit, BoardDimension, int, BoardTable]]:
+def _tables(boards: Sequence[Board]) -> Iterator[tuple[BoardTable, list[Entry]]]:
     for board in boards:
         for split in board.splits:
             for dimension in split.dimensions:
-                for number, one in enumerate(dimension.tables, start=1):
-                    yield board, split, dimension, number, one
+                for number, ranking in enumerate(dimension.tables, start=1):
+                    yield ranking, [Entry(board, split, dimension.name, number, place) for place in ranking.rows]
 
 
 def boards_csv(boards: Sequence[Board]) -> str:
@@ -35,29 +33,20 @@ def boards_csv(boards: Sequence[Board]) -> str:
     ``table`` counts the tables of a dimension: only rows of the same table are comparable, ranks hold within it.
     Published figures are not in it; their CSV files are.
     """
-    header = ["task", "split", "dimension", "table", "rank", "tied", "name", "predictor", "predictor_version"]
-    header += ["outside", "training", "trained_on", "scored", "missing", "failed", "task_version", "labels"]
-    header += ["system_truth", "human", "license_weights", "commit", "dirty", "date"]
-    for level in LEVELS:
-        for metric in METRICS:
-            header += [f"{level}_{metric}", f"{level}_{metric}_low", f"{level}_{metric}_high"]
+    columns = [column for column in COLUMNS if column.csv]
+    metrics = [(level, name) for level in LEVELS for name in metric_names(level)]
+    header = [column.name for column in columns]
+    header += [f"{level}_{name}{end}" for level, name in metrics for end in ("", "_low", "_high")]
     stream = io.StringIO()
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(header)
-    for board, split, dimension, number, one in _places(boards):
-        for place in one.rows:
-            row = place.row
-            task, predictor, counts = row.task, row.predictor, row.counts
-            mark, _ = contamination(task.name, task.split, predictor.trained_on)
-            trained = " ".join(sorted(predictor.trained_on)) if predictor.trained_on is not None else None
-            cells: list[Any] = [board.task, split.name, dimension.name, number, place.rank, place.tied, row.name]
-            cells += [predictor.name, predictor.version, predictor.outside, mark, trained, counts.scored]
-            cells += [counts.missing, counts.failed, task.version, task.digest, task.system_truth, board.human]
-            cells += [predictor.license_weights, row.provenance.commit, bool(row.provenance.dirty), row.date]
-            for level in LEVELS:
-                for metric in METRICS:
-                    found = row.estimate(level, dimension.name, metric)
-                    cells += [found.value, found.low, found.high]
+    for _, entries in _tables(boards):
+        for entry in entries:
+            values = [column.value(entry) for column in columns]
+            cells = [" ".join(value) if isinstance(value, list) else value for value in values]
+            for level, name in metrics:
+                estimate = entry.row.estimate(level, entry.dimension, name)
+                cells += [estimate.value, estimate.low, estimate.high]
             writer.writerow([csv_cell(cell) for cell in cells])
     return stream.getvalue()
 
@@ -85,7 +74,13 @@ def _plain_board(board: Board) -> dict[str, Any]:
             {
                 "split": split.name,
                 "dimensions": [
-                    {"dimension": one.name, "tables": [_plain_table(one.name, part) for part in one.tables]}
+                    {
+                        "dimension": one.name,
+                        "tables": [
+                            _plain_table(part, [Entry(board, split, one.name, number, place) for place in part.rows])
+                            for number, part in enumerate(one.tables, start=1)
+                        ],
+                    }
                     for one in split.dimensions
                 ],
             }
@@ -107,90 +102,88 @@ def _plain_board(board: Board) -> dict[str, Any]:
     }
 
 
-def _plain_table(dimension: str, one: BoardTable) -> dict[str, Any]:
-    shared = one.shared
+def _plain_table(ranking: BoardTable, entries: Sequence[Entry]) -> dict[str, Any]:
+    shared = ranking.shared
     return {
         "version": shared.version,
         "labels": shared.digest,
         "system_truth": shared.system_truth,
         "scored": shared.scored,
-        "apart": one.apart or None,
-        "rows": [_plain_row(dimension, place) for place in one.rows],
+        "apart": ranking.apart or None,
+        "rows": [_plain_row(entry) for entry in entries],
     }
 
 
-def _plain_row(dimension: str, place: RankedRow) -> dict[str, Any]:
-    row = place.row
-    predictor, counts, trained_on = row.predictor, row.counts, row.predictor.trained_on
-    mark, text = contamination(row.task.name, row.task.split, trained_on)
-    metrics = {}
-    for level in LEVELS:
-        estimates = {metric: row.estimate(level, dimension, metric) for metric in METRICS}
-        metrics[level] = {
-            metric: {
-                "value": one.value,
-                "ci": [one.low, one.high] if one.low is not None else None,
-                **({"reason": one.reason} if one.reason else {}),
-            }
-            for metric, one in estimates.items()
-        }
+def _plain_row(entry: Entry) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for column in COLUMNS:
+        key = column.name if column.json is None else column.json
+        *parents, last = key.split(".")
+        place = plain
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        if last:
+            place[last] = column.value(entry)
+    row, dimension = entry.row, entry.dimension
+    plain["metrics"] = {
+        level: {name: _plain_estimate(row.estimate(level, dimension, name)) for name in metric_names(level)}
+        for level in LEVELS
+    }
+    plain["ceiling"] = {
+        level: {"value": ceiling.value, ("method" if ceiling.value is not None else "reason"): ceiling.remark}
+        for level in LEVELS
+        for ceiling in [row.ceiling_of(level, dimension)]
+    }
+    return plain
+
+
+def _plain_estimate(estimate: Estimate) -> dict[str, Any]:
     return {
-        "name": row.name,
-        "rank": place.rank,
-        "tied": place.tied,
-        "tied_with": place.against or None,
-        "tie_p": place.p,
-        "predictor": predictor.name,
-        "predictor_version": "" if predictor.version is None else str(predictor.version),
-        "outside": predictor.outside,
-        "training": {"mark": mark, "text": text, "trained_on": None if trained_on is None else sorted(trained_on)},
-        "counts": {"scored": counts.scored, "missing": counts.missing, "failed": counts.failed},
-        "metrics": metrics,
-        "ceiling": {
-            level: {"value": ceiling.value, ("method" if ceiling.value is not None else "reason"): ceiling.remark}
-            for level in LEVELS
-            for ceiling in [row.ceiling_of(level, dimension)]
-        },
-        "license_weights": predictor.license_weights or None,
-        "stated": predictor.stated or None,
-        "commit": row.provenance.commit or None,
-        "dirty": bool(row.provenance.dirty),
-        "date": row.date or None,
+        "value": estimate.value,
+        "ci": [estimate.low, estimate.high] if estimate.low is not None else None,
+        **({"reason": estimate.reason} if estimate.reason else {}),
     }
 
 
 def boards_latex(boards: Sequence[Board]) -> str:
-    """One ``table`` per comparable group (needs ``booktabs``): system level, and utterance SRCC and MSE."""
+    """One ``table`` per comparable group (needs ``booktabs``): the main metrics of systems, few of utterances."""
     parts = ["% Generated by mosharness leaderboard --format latex; needs \\usepackage{booktabs} and T1 fonts."]
-    for board, split, dimension, number, one in _places(boards):
-        caption = f"{board.task}, {split.name}, {dimension.name}: {one.shared.scored} clips, "
-        caption += f"system truth {one.shared.system_truth}. 95 % bootstrap intervals over systems."
-        caption += "" if board.human else " These are not human ratings."
-        caption += f" Not comparable with the first table: {one.apart}." if one.apart else ""
-        head = " & ".join(["Rank", "Row", *(f"{level} {name.upper()}" for level, name in LATEX_COLUMNS)])
-        lines = [
-            "\\begin{table}",
-            f"  \\caption{{{latex_text(caption, 2000)}}}",
-            f"  \\label{{tab:{board.task}-{split.name}-{number}-{dimension_label(dimension.name)}}}",
-            f"  \\begin{{tabular}}{{rl{'c' * len(LATEX_COLUMNS)}}}",
-            "    \\toprule",
-            f"    {head} \\\\",
-            "    \\midrule",
-            *(f"    {_latex_row(place, dimension.name)} \\\\" for place in one.rows),
-            "    \\bottomrule",
-            "  \\end{tabular}",
-            "\\end{table}",
-        ]
-        parts.append("\n".join(lines))
+    for ranking, entries in _tables(boards):
+        if entries:
+            parts.append(_latex_table(ranking, entries))
     return "\n\n".join(parts) + "\n"
+
+
+def _latex_table(ranking: BoardTable, entries: Sequence[Entry]) -> str:
+    board, split, dimension = entries[0].board, entries[0].split, entries[0].dimension
+    caption = f"{board.task}, {split.name}, {dimension}: {ranking.shared.scored} clips, "
+    caption += f"system truth {ranking.shared.system_truth}. 95 % bootstrap intervals over systems."
+    caption += "" if board.human else " These are not human ratings."
+    caption += f" Not comparable with the first table: {ranking.apart}." if ranking.apart else ""
+    columns = [(column.heading, *column.latex) for column in COLUMNS if column.latex is not None]
+    metrics = [
+        (level, metric)
+        for level, detail in LATEX_LEVELS
+        for metric in metrics_with_values((entry.row for entry in entries), dimension, level, detail=detail)
+    ]
+    headings = [*(heading for heading, _, _ in columns), *(f"{level} {metric.label}" for level, metric in metrics)]
+    lines = [
+        "\\begin{table}",
+        f"  \\caption{{{latex_text(caption, 2000)}}}",
+        f"  \\label{{tab:{board.task}-{split.name}-{entries[0].table}-{dimension_label(dimension)}}}",
+        f"  \\begin{{tabular}}{{{''.join(align for _, align, _ in columns)}{'c' * len(metrics)}}}",
+        "    \\toprule",
+        f"    {' & '.join(headings)} \\\\",
+        "    \\midrule",
+    ]
+    for entry in entries:
+        # A row must not begin with [ or *: both are arguments of the line end before it.
+        cells = [text(entry) for _, _, text in columns]
+        cells += [number_text(entry.row.estimate(level, dimension, one.name), one.digits) for level, one in metrics]
+        lines.append(f"    {' & '.join(cells)} \\\\")
+    return "\n".join([*lines, "    \\bottomrule", "  \\end{tabular}", "\\end{table}"])
 
 
 def dimension_label(name: str) -> str:
     """A dimension's letters and digits, for a LaTeX label."""
-    return "".join(one for one in name if one.isascii() and one.isalnum()) or "dimension"
-
-
-def _latex_row(place: RankedRow, dimension: str) -> str:
-    values = [number_text(place.row.estimate(level, dimension, metric)) for level, metric in LATEX_COLUMNS]
-    # A row must not begin with [ or *: both are arguments of the line end before it.
-    return " & ".join([latex_text(place.label), f"{{{latex_text(place.row.name)}}}", *values])
+    return "".join(character for character in name if character.isascii() and character.isalnum()) or "dimension"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.markdown import markdown_text, readable, table
+from ..stats.metrics import METRICS, shown_metrics
 from .model import Board, BoardSplit
 from .page import GENERATED
 from .plots import number_text
@@ -14,12 +15,12 @@ INTRODUCTION = """How well predictors of mean opinion scores agree with listener
 task; each shows intervals, ties, what a predictor was trained on, and what is not known."""
 FIRST_ROW = """*First row* is the row with the best score of the first table in the task's primary dimension; its page
 shows the rows that it cannot be told from."""
+METRICS_HERE = "@metrics@"
 HOW_TO_READ = f"""## How to read
 
 - **System level** compares the mean score of each system with the mean of its labels; **utterance level** compares clip
   by clip. System SRCC decides the order: does a predictor put systems in the right order?
-- **SRCC, LCC, KTAU** (Spearman, Pearson, Kendall tau-b) are correlations, higher is better. **MSE, RMSE, MAE** are
-  errors in points of the scale, lower is better; they include any offset between listening tests.
+{METRICS_HERE}
 - `0.930 [0.909, 0.947]` is the value and its 95 % bootstrap interval over systems (over clips where there are none):
   what another sample of systems could have given.
 - **Rank.** The leader is compared with every other row by swapping whole systems between the two ({RESAMPLES:,}
@@ -50,8 +51,28 @@ def index_page(boards: Sequence[Board]) -> str:
         for split in board.splits:
             cells.append([link, labels, readable(split.name), str(len(split.rows)), *_best(board, split), published])
             link = labels = published = ""
-    parts = [GENERATED, "# Leaderboards", INTRODUCTION, table(header, cells, right=(3,)), FIRST_ROW, HOW_TO_READ]
+    parts = [GENERATED, "# Leaderboards", INTRODUCTION, table(header, cells, right=(3,)), FIRST_ROW]
+    parts.append(HOW_TO_READ.replace(METRICS_HERE, _about_metrics(boards)))
     return "\n\n".join(parts) + "\n"
+
+
+def _about_metrics(boards: Sequence[Board]) -> str:
+    """What the columns of metrics mean: of every metric that a result has, of all where there are no results."""
+    rows = [row for board in boards for split in board.splits for row in split.rows]
+    given = {
+        name for row in rows for by_dimension in row.metrics.values() for by in by_dimension.values() for name in by
+    }
+    shown = [metric for metric in shown_metrics() if metric.name in given or not rows]
+    lines = []
+    for words, higher in (("higher is better", True), ("lower is better", False)):
+        titles = [
+            f"**{metric.label}**" + (f" ({readable(metric.title)})" if metric.title else "")
+            for metric in shown
+            if metric.higher_is_better == higher
+        ]
+        if titles:
+            lines.append(f"- {', '.join(titles)}: {words}.")
+    return "\n".join([*lines, "- Errors are in points of the scale and include any offset between listening tests."])
 
 
 def _best(board: Board, split: BoardSplit) -> list[str]:
@@ -61,6 +82,6 @@ def _best(board: Board, split: BoardSplit) -> list[str]:
         figure = place.row.estimate(board.primary_level, dimension.name, board.primary_metric)
         shown = f"{markdown_text(place.row.name)} ({markdown_text(dimension.name)})"
         if (board.primary_level, board.primary_metric) != ("system", "srcc"):
-            return [shown, f"{board.primary_level} {board.primary_metric.upper()} {number_text(figure)}"]
+            return [shown, f"{board.primary_level} {METRICS[board.primary_metric].label} {number_text(figure)}"]
         return [shown, number_text(figure)]
     return ["", ""]

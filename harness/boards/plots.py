@@ -1,4 +1,4 @@
-"""The scatter plot of a row's systems, and the same as text: alternative text and a table.
+"""The scatter plot of a row's systems, and the same as text.
 
 A PNG carries the digest of what it shows. Two versions of matplotlib may draw the same points in different bytes, so a
 board is compared with its results by this digest, which needs no matplotlib, and a plot whose digest is right is not
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..core.files import NAME, atomic_write, digest
-from ..core.markdown import html_text, markdown_text, plain, table
+from ..core.markdown import markdown_text, plain
 from ..results.parts import Estimate
 from ..results.schema import Result
 from ..results.systems import SystemScores
@@ -71,7 +71,7 @@ class Scatter:
         return f"{kind}, system mean ({unit})", f"predicted score, system mean ({unit})"
 
 
-def number_text(estimate: Estimate) -> str:
+def number_text(estimate: Estimate, digits: int = 3) -> str:
     """A value with its interval for people: ``0.930 [0.909, 0.947]``, ``0.930 [no interval]`` or ``n/a``.
 
     Example:
@@ -81,8 +81,8 @@ def number_text(estimate: Estimate) -> str:
     if estimate.value is None:
         return "n/a"
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f} [no interval]"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        return f"{estimate.value:.{digits}f} [no interval]"
+    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
 def scale_text(scale: tuple[float | None, float | None]) -> str:
@@ -137,31 +137,9 @@ def _places(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np
     return np.asarray(higher + (equal + 1) / 2, dtype=np.float64)
 
 
-def scatter_markdown(plot: Scatter, *, drawn: bool) -> str:
-    """The image with its alternative text (when drawn) and a folded table of all systems, best label first."""
-    systems = plot.systems
-    order = sorted(range(len(systems.names)), key=lambda at: (-systems.truth[at], systems.names[at]))
-    rows = [
-        [
-            markdown_text(systems.names[at]),
-            str(systems.sizes[at]),
-            f"{systems.predicted[at]:.3f}",
-            f"{systems.truth[at]:.3f}",
-            f"{systems.predicted[at] - systems.truth[at]:+.3f}",
-        ]
-        for at in order
-    ]
-    name = html_text(plot.row.name)
-    parts = [f"![{markdown_text(scatter_alt(plot), 2000)}]({plot.path})", ""] if drawn else []
-    header = ["System", "Clips", "Predicted", "Label", "Difference"]
-    parts += [
-        f"<details><summary>The {len(rows)} systems of {name} as a table</summary>",
-        "",
-        table(header, rows, right=(1, 2, 3, 4)),
-        "",
-        "</details>",
-    ]
-    return "\n".join(parts)
+def scatter_markdown(plot: Scatter) -> str:
+    """The image with its alternative text."""
+    return f"![{markdown_text(scatter_alt(plot), 2000)}]({plot.path})"
 
 
 def can_draw() -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core.markdown import readable, table
+from ..stats.metrics import shown_metrics
 from .model import Board
 from .published import PublishedRow
 from .rows import SYSTEM, UTTERANCE
 
 HEADING = "## Published figures: not measured here"
 LEVELS = (SYSTEM, UTTERANCE)
-METRICS = ("srcc", "lcc", "ktau", "mse", "rmse", "mae")
 
 
 def published_block(board: Board) -> str:
@@ -44,15 +44,19 @@ def _place(board: Board, split: str, dimension: str) -> tuple[str, int, str]:
 
 def _table(rows: Sequence[PublishedRow], level: str) -> str:
     with_level = [row for row in rows if any(one == level for one, _ in row.figures)]
-    metrics = [name for name in METRICS if any((level, name) in row.figures for row in with_level)]
+    metrics = [
+        metric
+        for metric in shown_metrics(detail="hidden")
+        if any((level, metric.name) in row.figures for row in with_level)
+    ]
     if not metrics:
         return ""
-    header = ["Predictor", "Variant", *(name.upper() for name in metrics), "Source"]
+    header = ["Predictor", "Variant", *(metric.label for metric in metrics), "Source"]
     cells = [
         [
             readable(row.predictor),
             readable(row.variant),
-            *(row.figures.get((level, name), "") for name in metrics),
+            *(row.figures.get((level, metric.name), "") for metric in metrics),
             _source(row),
         ]
         for row in with_level

@@ -36,7 +36,8 @@ def test_every_page_plot_and_the_index_are_written_and_fresh(made):
     folder, boards, written = made
     names = {str(path.relative_to(folder / "out")) for path in written}
     pages = {"README.md", "speech.md", "empty.md"}
-    assert names == pages | {"plots/speech-test-a-mos.png", "plots/speech-test-b-mos.png"}
+    plots = {"plots/speech-test-a-mos.png", "plots/speech-test-b-mos.png"}
+    assert names == pages | plots | {"systems/speech-test-a.csv", "systems/speech-test-b.csv"}
     assert faults(boards, folder / "out") == []
 
 
@@ -56,6 +57,7 @@ def test_a_changed_result_makes_page_plot_and_index_stale(made, samples):
         "stale: README.md",
         "stale: plots/speech-test-a-mos.png",
         "stale: speech.md",
+        "stale: systems/speech-test-a.csv",
     ]
     write_boards(boards, folder / "out")
     assert faults(boards, folder / "out") == []
@@ -69,17 +71,22 @@ def test_missing_and_extra_files_are_found_and_files_of_others_are_left_alone(ma
     (out / "gone.md").write_bytes((out / "speech.md").read_bytes())
     (out / "notes.md").write_text("written by hand\n")
     (out / "plots" / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (out / "systems" / "speech-test-a.csv").rename(out / "systems" / "old.csv")
+    (out / "systems" / "mine.csv").write_text("system,remark\n")
     assert faults(boards, out) == [
         "missing: empty.md",
         "extra: gone.md",
         "extra: plots/old.png",
         "missing: plots/speech-test-a-mos.png",
+        "extra: systems/old.csv",
+        "missing: systems/speech-test-a.csv",
     ]
     said = []
     write_boards(boards, out, say=said.append)
     assert faults(boards, out) == []
-    assert len(said) == 2
+    assert len(said) == 3
     assert (out / "notes.md").is_file()
+    assert (out / "systems" / "mine.csv").is_file()
     assert (out / "plots" / "photo.png").is_file()
 
 
@@ -202,6 +209,7 @@ def command(made, monkeypatch, samples):
     folder, _, _ = made
     cards = {"speech": samples.card(), "empty": samples.card("empty")}
     monkeypatch.setattr(build, "our_cards", lambda: cards)
+    (folder / "published").mkdir()
     app = typer.Typer()
     leaderboard.register(app)
 
