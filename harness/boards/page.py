@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..comparison.comparable import short
 from ..core.markdown import markdown_text, readable, table
 from ..results.schema import Result
-from ..stats.metrics import Level, Metric
+from ..stats.metrics import LEVELS, Level, Metric
 from .columns import COLUMNS, Column, Entry, metrics_with_values
 from .model import Board, BoardDimension, BoardSplit, BoardTable
 from .plots import Scatter, number_text, scale_text, scatter_markdown, scatter_of
@@ -112,7 +112,7 @@ def _table(board: Board, split: BoardSplit, dimension: str, number: int, one: Bo
         f"scored{systems}; system truth: {markdown_text(shared.system_truth)}."
     )
     parts = [facts, _ceiling(rows, dimension)]
-    levels = [board.primary_level, *(level for level in (SYSTEM, UTTERANCE) if level != board.primary_level)]
+    levels = sorted(LEVELS, key=lambda level: (level != board.primary_level, level != SYSTEM))
     metrics = {
         level: metrics_with_values((place.row for place in rows), dimension, level, primary=board.primary_metric)
         for level in levels

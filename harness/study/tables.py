@@ -108,7 +108,7 @@ def _block(
 ) -> Block:
     primary = dimension == dimensions[0]
     wanted = dimensions if dimension == AVERAGE else (dimension,)
-    entries: dict[str, list[Mapping[str, Mapping[str, Estimate]]]] = {}
+    entries: dict[str, Sequence[Mapping[str, Mapping[str, Estimate]]]] = {}
     for row in rows:
         of_row = [one.results[split].metrics[level] for one in row.done if split in one.results]
         if of_row and all(name in by_dimension for by_dimension in of_row for name in wanted):
