@@ -156,7 +156,7 @@ def plain(value: Any) -> Any:
     return json_ready(msgspec.to_builtins(value, str_keys=True, enc_hook=_write_open))
 
 
-def changed(value: T, **fields: Any) -> T:
+def changed(value: T, /, **fields: Any) -> T:
     """A copy of a typed object with some fields changed."""
     return msgspec.structs.replace(value, **fields)  # type: ignore[type-var]
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.errors import DataError
 from ..core.files import json_ready
+from ..core.markdown import plain as plain_text
 from ..core.typed import UNSET, Typed, UnsetType, as_typed, changed, plain
+from .card import as_html, as_markdown, card_lines, counts_text, figures, number_text, tidy_frame
 from .parts import (
     ABSENT,
     NO_CEILING,
@@ -31,6 +33,9 @@ from .parts import (
     RunTime,
 )
 from .systems import Spread, SystemRow, SystemScores, system_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA: Literal["mosharness.run/2"] = "mosharness.run/2"
 FIRST_SCHEMA = "mosharness.run/1"
@@ -94,6 +99,32 @@ class Result(Typed):
     def system_scores(self, dimension: str) -> SystemScores | None:
         """The system level of one dimension, or ``None`` when the result has no per-system table of it."""
         return system_scores(self.systems, self.spread, dimension)
+
+    @property
+    def n_items(self) -> dict[str, int]:
+        """Level to how many items its metrics were computed over: scored clips, systems."""
+        return {"utterance": self.counts.scored, "system": len(self.systems)}
+
+    def to_frame(self) -> pd.DataFrame:
+        """The metrics as a tidy data frame: ``level dimension metric value low high n method reason``."""
+        return tidy_frame(self.metrics, self.n_items)
+
+    def as_markdown(self) -> str:
+        """A card in markdown: what was scored, and the metrics with their intervals."""
+        lines = card_lines(self.name, self.task, self.counts, self.predictor.stated)
+        return as_markdown(lines, *figures(self.metrics, self.ceiling))
+
+    def _repr_markdown_(self) -> str:
+        return self.as_markdown()
+
+    def _repr_html_(self) -> str:
+        lines = card_lines(self.name, self.task, self.counts, self.predictor.stated)
+        return as_html(lines, *figures(self.metrics, self.ceiling))
+
+    def __repr__(self) -> str:
+        level, metric = self.task.primary_level, self.task.primary_metric
+        primary = f"{level} {metric} {number_text(self.primary)}"
+        return f"<Result {plain_text(self.name)} on {self.where}: {primary}; {counts_text(self.counts)}>"
 
     def with_time(self, time: RunTime) -> Result:
         """The same result with other times."""

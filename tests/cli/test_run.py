@@ -39,7 +39,7 @@ def test_train_run_verify_and_list_on_the_demo_task(cli: Cli, demo: None, tmp_pa
     assert "not human ratings" in outcome.out and "162 scored, 0 missing, 0 failed" in outcome.out
     folder = tmp_path / "demo" / "test" / "dsp"
     result = json.loads((folder / "result.json").read_text())
-    assert result["schema"] == "mosharness.run/1"
+    assert result["schema"] == "mosharness.run/2"
     assert result["predictor"]["trained_on"] == ["demo/train"] and result["task"]["human"] is False
     assert result["task"]["n_systems"] == len(result["systems"]) == 18
     entry = result["metrics"]["system"]["mos"]["srcc"]

@@ -1,4 +1,4 @@
-"""Valid results with chosen properties, as ``results.py`` documents them, for the tests of the boards."""
+"""Valid results with chosen properties, as ``schema.Result`` documents them, for the tests of the boards."""
 
 from __future__ import annotations
 
