@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("datasets", "numpy", "scipy", "soundfile", "soxr", "torch", "torchaudio", "transformers")
+
+
+def utc_now() -> str:
+    """The time in UTC, to the second: ``2026-01-31T12:00:00Z``."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def package_versions() -> dict[str, str]:

@@ -18,8 +18,29 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..audio.checks import check_length
 from ..audio.read import AudioLimits, Waveform, clip_from_array, read_audio, read_header
 from ..core.errors import AudioError, MosharnessError
+
+
+@dataclass(frozen=True, eq=False)
+class KnownClip:
+    """A file whose digest and length are known; its samples come from ``read`` when they are needed.
+
+    Attributes:
+        path: The file.
+        content: Digest of the decoded audio.
+        duration_s: Seconds as decoded.
+        sample_rate: Hz.
+        read: Gives the decoded and checked audio, or raises ``AudioError``.
+    """
+
+    path: Path
+    content: str
+    duration_s: float
+    sample_rate: int
+    read: Callable[[], Waveform]
+
 
 Source = str | Path | bytes | tuple[np.ndarray, int]
 """A path, an encoded file's bytes, or ``(samples, sample_rate)``."""
@@ -30,7 +51,7 @@ class Item:
     """One clip to score: its id, where its audio is, and the text it was made from where that is known."""
 
     utterance_id: str
-    source: Source
+    source: Source | KnownClip
     text: str = ""
 
 
@@ -107,11 +128,13 @@ def plan_batches(
     return batches
 
 
-def source_duration(source: Source) -> float:
+def source_duration(source: Source | KnownClip) -> float:
     """Seconds of a source by its shape or header; 0 when that cannot be read (the reader will say why)."""
     try:
         if isinstance(source, tuple):
             return float(len(source[0]) / source[1])
+        if isinstance(source, KnownClip):
+            return source.duration_s
         return read_header(source).duration_s
     except (AudioError, TypeError, ValueError, ZeroDivisionError):
         return 0.0
@@ -139,7 +162,13 @@ def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | N
     """Decode and prepare one clip; a clip that cannot be used is a result, not an exception."""
     clip = None
     try:
-        if isinstance(item.source, tuple):
+        if isinstance(item.source, KnownClip):
+            known = None if cache is None or item.text else cache.get(item.source.content)
+            if known is not None:
+                return _Loaded(None, cached=known)
+            clip = item.source.read()
+            check_length(clip.samples.size, clip.sample_rate, limits, clip.path)
+        elif isinstance(item.source, tuple):
             clip = clip_from_array(item.source[0], item.source[1], name=item.utterance_id, limits=limits)
         else:
             clip = read_audio(item.source, limits)
@@ -281,7 +310,8 @@ def _score_alone(scorer: Scorer, prepared: Any) -> tuple[float, ...] | str:
 
 def _row(item: Item, one: _Loaded, outcome: tuple[float, ...] | str, dimensions: int, with_content: bool) -> ClipScore:
     clip = one.clip
-    duration, rate = (clip.duration_s, clip.sample_rate) if clip is not None else (math.nan, 0)
+    audio = item.source if clip is None and isinstance(item.source, KnownClip) else clip
+    duration, rate = (audio.duration_s, audio.sample_rate) if audio is not None else (math.nan, 0)
     content = clip.scored_sha256 if clip is not None and with_content else ""
     if not isinstance(outcome, str) and not all(map(math.isfinite, outcome)):
         outcome = f"not_finite: the predictor returned {', '.join(map(str, outcome))}"

@@ -13,7 +13,7 @@ from ..core.files import digest
 from ..core.progress import progress_bar
 from .cache import PredictionCache
 from .journal import Journal
-from .pipeline import ClipScore, Item, score_batches, source_duration
+from .pipeline import ClipScore, Item, KnownClip, score_batches, source_duration
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
@@ -136,5 +136,7 @@ def _identity(item: Item) -> list[str | int | float]:
         return [status.st_size, status.st_mtime_ns]
     if isinstance(item.source, bytes):
         return ["bytes", len(item.source)]
+    if isinstance(item.source, KnownClip):
+        return ["content", item.source.content]
     samples, rate = item.source
     return ["wave", len(samples), rate, math.fsum(map(float, samples[:64].ravel()))]
