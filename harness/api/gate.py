@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ...predictors import Predictor
-    from ..gates.model import GateOptions
-    from ..gates.run import AudioOptions
+    from ..gates.options import AudioOptions, GateOptions
+    from ..gates.schema import GateReport
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,20 +22,20 @@ class Gated:
     """What a gate decided; in a notebook it shows as the report's summary.
 
     Attributes:
-        report: Everything, as ``gate.json`` holds it (``docs/gate.md``).
+        report: Everything that ``gate.json`` holds (``docs/gate.md``), as attributes.
     """
 
-    report: Any
+    report: GateReport
 
     @property
     def verdict(self) -> str:
         """``pass``, ``fail`` or ``inconclusive``."""
-        return str(self.report["verdict"])
+        return self.report.verdict
 
     @property
     def exit_code(self) -> int:
         """What ``mosharness gate`` would end with: 0 pass, 1 fail, 3 inconclusive."""
-        return int(self.report["exit_code"])
+        return self.report.exit_code
 
     def markdown(self) -> str:
         """The summary that ``--report`` writes as ``summary.md``."""
@@ -47,7 +47,9 @@ class Gated:
         """One row per score: n, means, difference, bounds, verdict."""
         import pandas as pd
 
-        return pd.DataFrame([dict(entry) for entry in self.report["predictors"]])
+        from ..core.typed import plain
+
+        return pd.DataFrame(plain(self.report)["predictors"])
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write ``gate.json``, ``junit.xml``, ``summary.md`` and ``gate.html`` into a folder, made if absent.
@@ -55,7 +57,7 @@ class Gated:
         Returns:
             The files.
         """
-        from ..gates.report import check_folder, write_report
+        from ..gates.outputs import check_folder, write_report
 
         check_folder(Path(folder))
         return write_report(Path(folder), self.report)
@@ -99,20 +101,21 @@ def gate(
         UsageError: For options or paths that make no sense.
         DataError: For sides that do not pair, or files that cannot be used.
     """
-    from ..gates.model import GateOptions, PerScore
+    from ..core.typed import changed
+    from ..gates.options import GateOptions, PerScore
     from ..gates.run import gate_audio
     from ..gates.scoring import load_predictors
 
     chosen = options or GateOptions()
     if isinstance(margin, Mapping):
-        chosen = replace(chosen, margin=PerScore(chosen.margin.default, margin))
+        chosen = changed(chosen, margin=PerScore(chosen.margin.default, margin))
     elif margin is not None:
-        chosen = replace(chosen, margin=PerScore(margin))
+        chosen = changed(chosen, margin=PerScore(margin))
     if alpha is not None:
-        chosen = replace(chosen, alpha=alpha)
+        chosen = changed(chosen, alpha=alpha)
     if isinstance(predictors, Mapping):
-        return Gated(gate_audio(baseline, candidate, predictors, chosen, audio).result)
+        return Gated(gate_audio(baseline, candidate, predictors, chosen, audio).report)
     if isinstance(predictors, str):
         raise UsageError(f"predictors={predictors!r}: give a list of names, [{predictors!r}]")
     names = list(predictors)
-    return Gated(gate_audio(baseline, candidate, lambda: load_predictors(names, device=device), chosen, audio).result)
+    return Gated(gate_audio(baseline, candidate, lambda: load_predictors(names, device=device), chosen, audio).report)

@@ -6,13 +6,15 @@ Clips are embedded as data where they are small; a content security policy forbi
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..core.markdown import plain
+from ..core.typed import UNSET
 from .console import COLUMNS, advice, entry_cells, floor_line, headline
 from .html_plots import baseline_plots, difference_plot, history_plots, read_history
+from .schema import GateReport
 
 TEMPLATE = "report.html.j2"
 POLICY = (
@@ -33,11 +35,11 @@ MOST_PLOTS = 40
 LONGEST = 1000
 
 
-def report_html(result: Mapping[str, Any], history: Path | None = None) -> str:
+def report_html(report: GateReport, history: Path | None = None) -> str:
     """The report as text.
 
     Args:
-        result: As :func:`~mosharness.harness.gates.decide.decide` returns it; that of
+        report: As :func:`~mosharness.harness.gates.decide.decide` returns it; that of
             :func:`~mosharness.harness.gates.run.gate_audio` brings players.
         history: File of earlier runs, plotted where it exists.
 
@@ -53,38 +55,38 @@ def report_html(result: Mapping[str, Any], history: Path | None = None) -> str:
         finalize=_finalize,
         trim_blocks=True,
     )
-    entries = result["predictors"]
-    counted = [entry for entry in entries if entry["scope"] != "pooled"]
-    plots = [plot for entry in counted[:MOST_PLOTS] if (plot := difference_plot(result, entry)) is not None]
+    entries = report.predictors
+    counted = [entry for entry in entries if entry.scope != "pooled"]
+    plots = [plot for entry in counted[:MOST_PLOTS] if (plot := difference_plot(report, entry)) is not None]
     runs, notes = ([], []) if history is None else read_history(history)
     if len(counted) > MOST_PLOTS:
         notes.append(f"Only the first {MOST_PLOTS} of {len(counted)} scores are plotted.")
     order = ("error", "warning", "note")
-    findings = sorted(result["findings"], key=lambda one: order.index(one["level"]))
-    options, steps = result["options"], result.get("baseline_history") or []
-    skipped = [f"{one['path']}: {one['reason']}" for one in result["skipped"]]
+    findings = sorted(report.findings, key=lambda finding: order.index(finding.level))
+    options, steps = report.options, () if report.baseline_history is UNSET else report.baseline_history
+    skipped = [f"{skipped.path}: {skipped.reason}" for skipped in report.skipped]
     return environment.get_template(TEMPLATE).render(
         policy=POLICY,
-        headline=headline(result),
-        verdict=result["verdict"],
-        sides=[result["baseline"], result["candidate"]] if result.get("baseline") else [],
-        method=f"method {options['method']}, one-sided alpha {options['alpha']:g}, at least {options['min_n']} texts",
+        headline=headline(report),
+        verdict=report.verdict,
+        sides=report.sides or [],
+        method=f"method {options.method}, one-sided alpha {options.alpha:g}, at least {options.min_n} texts",
         columns=COLUMNS,
         entries=[entry_cells(entry) for entry in entries],
         advice=[line for line in map(advice, entries) if line],
-        floors=[floor_line(floor) for floor in result["floors"]],
+        floors=[floor_line(floor) for floor in report.floors],
         plots=plots,
-        worst=list(_worst(result)),
-        listen=_listen(result),
+        worst=list(_worst(report)),
+        listen=_players(report),
         findings=findings[:MOST_LINES],
         more_findings=max(0, len(findings) - MOST_LINES),
         skipped=skipped[:MOST_LINES] + ["and more; see gate.json"] * (len(skipped) > MOST_LINES),
         history=history_plots(runs)[:MOST_PLOTS],
         approved=baseline_plots(steps)[:MOST_PLOTS],
-        reasons=[step["reason"] for step in steps if step["reason"]][-MOST_LINES:],
+        reasons=[step.reason for step in steps if step.reason][-MOST_LINES:],
         notes=notes,
-        details=list(_details(result)),
-        limitation=result["limitation"],
+        details=list(_details(report)),
+        limitation=report.limitation,
     )
 
 
@@ -95,40 +97,40 @@ def _finalize(value: Any) -> Any:
     return value if isinstance(value, Markup | int | float) else plain(value, LONGEST)
 
 
-def _worst(result: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    for name, lists in list(result["worst"].items())[:MOST_PLOTS]:
-        for kind, title in (("by_diff", "largest losses"), ("by_score", "worst of the candidate")):
+def _worst(report: GateReport) -> Iterable[dict[str, Any]]:
+    for name, lists in list(report.worst.items())[:MOST_PLOTS]:
+        for texts, title in ((lists.by_diff, "largest losses"), (lists.by_score, "worst of the candidate")):
             rows = [
-                [one["key"], f"{one['score_baseline']:.3f}", f"{one['score_candidate']:.3f}", f"{one['diff']:+.3f}"]
-                for one in lists[kind][:MOST_LINES]
+                [text.key, f"{text.score_baseline:.3f}", f"{text.score_candidate:.3f}", f"{text.diff:+.3f}"]
+                for text in texts[:MOST_LINES]
             ]
             if rows:
                 yield {"title": f"{name}: {title}", "rows": rows}
 
 
-def _listen(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _players(report: GateReport) -> list[dict[str, Any]]:
     """Both clips of every text in the lists of the worst, each text once.
 
     Outside scores have no clips. A saved baseline names files that may be gone or others by now: no player for them.
     """
-    if not result.get("predictor_details"):
+    if report.sides is None:
         return []
-    saved = str(result["baseline"]).lower().endswith(".json")
+    saved = report.sides[0].lower().endswith(".json")
     budget = [LARGEST_AUDIO]
-    found: dict[str, dict[str, Any]] = {}
-    for lists in result["worst"].values():
-        for one in [*lists["by_diff"], *lists["by_score"]]:
-            if one["key"] not in found and len(found) < MOST_LINES:
-                old = {"uri": "", "source": one["baseline"], "reason": "saved scores, no audio"}
-                found[one["key"]] = {
-                    "key": one["key"],
-                    "candidate": _clip(one["candidate"], budget),
-                    "baseline": old if saved else _clip(one["baseline"], budget),
+    players: dict[str, dict[str, Any]] = {}
+    for lists in report.worst.values():
+        for text in (*lists.by_diff, *lists.by_score):
+            if text.key not in players and len(players) < MOST_LINES:
+                old = {"uri": "", "source": text.baseline, "reason": "saved scores, no audio"}
+                players[text.key] = {
+                    "key": text.key,
+                    "candidate": _player(text.candidate, budget),
+                    "baseline": old if saved else _player(text.baseline, budget),
                 }
-    return list(found.values())
+    return list(players.values())
 
 
-def _clip(source: str, budget: list[int]) -> dict[str, Any]:
+def _player(source: str, budget: list[int]) -> dict[str, Any]:
     """A clip as data, or why it is not: ``uri``, ``source``, ``reason``. What it takes goes from ``budget[0]``."""
     from markupsafe import Markup
 
@@ -151,11 +153,10 @@ def _clip(source: str, budget: list[int]) -> dict[str, Any]:
     return clip | {"uri": Markup(f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}")}
 
 
-def _details(result: Mapping[str, Any]) -> Iterable[str]:
-    for name, one in (result.get("predictor_details") or {}).items():
-        weights: Sequence[str] = (one["checkpoint"]["name"] or "no file", one["checkpoint"]["sha256"][:19])
+def _details(report: GateReport) -> Iterable[str]:
+    for name, details in report.details.items():
         yield (
-            f"{name}: {one['title']}, dimension {one['dimension']}, weights {' '.join(weights)}, licence "
-            f"{one['license_weights'] or 'not stated'}"
-            + (f"; scored with {one['stated']}" if one.get("stated") else "")
+            f"{name}: {details.title}, dimension {details.dimension}, weights {details.checkpoint.name or 'no file'} "
+            f"{details.checkpoint.sha256[:19]}, licence {details.license_weights or 'not stated'}"
+            + (f"; scored with {details.stated}" if details.stated else "")
         )

@@ -1,4 +1,4 @@
-"""A gate's result as JUnit XML for the test tab of a CI system.
+"""A gate's report as JUnit XML for the test tab of a CI system.
 
 One suite per score and one for the sanity checks. Only the comparison itself and the floors can fail for scores: with
 40 utterances a test case each would fail by chance. The layout is valid under both published schemas, that of Apache
@@ -10,11 +10,12 @@ Jenkins (junit-10.xsd): ``testsuites/testsuite/(properties, testcase*, system-ou
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from ..core.typed import UNSET
 from .console import advice, entry_name, floor_line
+from .schema import GateReport, ScoreComparison
 
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, even escaped."""
@@ -50,20 +51,20 @@ def line(text: object) -> str:
     return " ".join(xml_text(text).split())
 
 
-def junit_xml(result: Mapping[str, Any]) -> str:
+def junit_xml(report: GateReport) -> str:
     """The document, UTF-8 declared, with a final newline.
 
     Args:
-        result: As :func:`~mosharness.harness.gates.decide.decide` returns it.
+        report: As :func:`~mosharness.harness.gates.decide.decide` returns it.
     """
-    seconds = float((result.get("seconds") or {}).get("all") or 0.0)
-    names = dict.fromkeys(entry["name"] for entry in (*result["predictors"], *result["floors"]))
+    seconds = 0.0 if report.seconds is UNSET else report.seconds.all
+    names = dict.fromkeys(entry.name for entry in (*report.predictors, *report.floors))
     root = ET.Element("testsuites")
-    for number, suite in enumerate([*(_score_suite(name, result) for name in names), _sanity_suite(result)]):
+    for number, suite in enumerate([*(_score_suite(name, report) for name in names), _sanity_suite(report)]):
         attributes = {
             "package": "mosharness.gate",
             "id": str(number),
-            "timestamp": str(result["time"]).removesuffix("Z"),
+            "timestamp": report.time.removesuffix("Z"),
             "hostname": "localhost",  # the schema wants one; a report names no machine
             **{kind: str(count) for kind, count in _count(suite).items()},
             "time": f"{seconds if number == 0 else 0.0:.3f}",
@@ -100,35 +101,37 @@ def _case(suite: ET.Element, name: str) -> ET.Element:
     return ET.SubElement(suite, "testcase", attributes)
 
 
-def _score_suite(name: str, result: Mapping[str, Any]) -> ET.Element:
+def _score_suite(name: str, report: GateReport) -> ET.Element:
     suite, properties = _suite(name)
     output = []
-    entries = [entry for entry in result["predictors"] if entry["name"] == name]
+    entries = [entry for entry in report.predictors if entry.name == name]
     for entry in entries:
-        prefix = {"voice": f"{entry['voice']}.", "pooled": "pooled."}.get(entry["scope"], "")
+        prefix = {"voice": f"{entry.voice}.", "pooled": "pooled."}.get(entry.scope, "")
         for figure in FIGURES:
-            if entry[figure] is not None:
-                _property(properties, prefix + figure, entry[figure])
-    details = (result.get("predictor_details") or {}).get(name)
-    if details:
-        for key in ("dimension", "license_weights", *(["stated"] if details.get("stated") else [])):
-            _property(properties, key, details[key])
-        _property(properties, "weights_sha256", details["checkpoint"]["sha256"])
+            if getattr(entry, figure) is not None:
+                _property(properties, prefix + figure, getattr(entry, figure))
+    details = report.details.get(name)
+    if details is not None:
+        _property(properties, "dimension", details.dimension)
+        _property(properties, "license_weights", details.license_weights)
+        if details.stated:
+            _property(properties, "stated", details.stated)
+        _property(properties, "weights_sha256", details.checkpoint.sha256)
     for entry in entries:
-        if entry["scope"] == "pooled":
+        if entry.scope == "pooled":
             continue  # an extra that does not decide
         case = _case(suite, f"candidate is not worse than the baseline: {entry_name(entry)}")
-        allowed = entry["verdict"] == "inconclusive" and result["options"]["allow_inconclusive"]
-        if entry["verdict"] != "pass" and not allowed:
-            message = f"{entry['verdict']}: {_bounds(entry)}"
-            failure = ET.SubElement(case, "failure", {"message": line(message), "type": entry["verdict"]})
-            failure.text = xml_text("\n".join([advice(entry), *_worst_lines(name, result)]), 20_000)
+        allowed = entry.verdict == "inconclusive" and report.options.allow_inconclusive
+        if entry.verdict != "pass" and not allowed:
+            message = f"{entry.verdict}: {_bounds(entry)}"
+            failure = ET.SubElement(case, "failure", {"message": line(message), "type": entry.verdict})
+            failure.text = xml_text("\n".join([advice(entry), *_worst_lines(name, report)]), 20_000)
         else:
-            output.append(f"{entry_name(entry)}: {entry['verdict']}: {_bounds(entry)}")
-    for floor in result["floors"]:
-        if floor["name"] == name:
-            case = _case(suite, f"{floor['kind']} floor of {name}")
-            if floor["verdict"] != "pass":
+            output.append(f"{entry_name(entry)}: {entry.verdict}: {_bounds(entry)}")
+    for floor in report.floors:
+        if floor.name == name:
+            case = _case(suite, f"{floor.kind} floor of {name}")
+            if floor.verdict != "pass":
                 ET.SubElement(case, "failure", {"message": line(floor_line(floor)), "type": "floor"})
     return _close(suite, output)
 
@@ -137,35 +140,33 @@ def _property(properties: ET.Element, name: str, value: object) -> None:
     ET.SubElement(properties, "property", {"name": line(name) or "unnamed", "value": line(value)})
 
 
-def _bounds(entry: Mapping[str, Any]) -> str:
-    if entry["lower"] is None:
-        return f"difference {entry['mean_diff']:+.4f}, margin {entry['margin']:g}"
+def _bounds(entry: ScoreComparison) -> str:
+    if entry.lower is None:
+        return f"difference {entry.mean_diff:+.4f}, margin {entry.margin:g}"
     return (
-        f"difference {entry['mean_diff']:+.4f}, bounds {entry['lower']:+.4f} to {entry['upper']:+.4f}, "
-        f"margin {entry['margin']:g}"
+        f"difference {entry.mean_diff:+.4f}, bounds {entry.lower:+.4f} to {entry.upper:+.4f}, margin {entry.margin:g}"
     )
 
 
-def _worst_lines(name: str, result: Mapping[str, Any]) -> Sequence[str]:
-    lists = result["worst"].get(name)
-    if not lists or not lists["by_diff"]:
+def _worst_lines(name: str, report: GateReport) -> Sequence[str]:
+    lists = report.worst.get(name)
+    if lists is None or not lists.by_diff:
         return []
     return ["worst utterances:"] + [
-        f"  {one['diff']:+.3f}  {one['score_baseline']:.3f} -> {one['score_candidate']:.3f}  {one['key']}  "
-        f"{one['candidate']}"
-        for one in lists["by_diff"]
+        f"  {one.diff:+.3f}  {one.score_baseline:.3f} -> {one.score_candidate:.3f}  {one.key}  {one.candidate}"
+        for one in lists.by_diff
     ]
 
 
-def _sanity_suite(result: Mapping[str, Any]) -> ET.Element:
+def _sanity_suite(report: GateReport) -> ET.Element:
     suite, _ = _suite("sanity")
-    errors = [finding for finding in result["findings"] if finding["level"] == "error"]
+    errors = [finding for finding in report.findings if finding.level == "error"]
     for number, finding in enumerate(errors, start=1):
-        case = _case(suite, finding["path"] or f"{finding['code']} {number}")
-        ET.SubElement(case, "error", {"message": line(finding["message"]), "type": line(finding["code"])})
-    for entry in result["skipped"]:
-        case = _case(suite, f"{entry['side']} {entry['path']}")
-        ET.SubElement(case, "skipped", {"message": line(entry["reason"])})
+        case = _case(suite, finding.path or f"{finding.code} {number}")
+        ET.SubElement(case, "error", {"message": line(finding.message), "type": line(finding.code)})
+    for skipped in report.skipped:
+        case = _case(suite, f"{skipped.side} {skipped.path}")
+        ET.SubElement(case, "skipped", {"message": line(skipped.reason)})
     if not errors:
         _case(suite, "no file of the candidate is broken or missing")
     return _close(suite)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 LARGEST = 10**9
 """No sample size above this is looked for."""
@@ -139,37 +138,3 @@ def normal_drop(n: int, spread: float, alpha: float = 0.05, wanted: float = 0.8)
     from scipy import special
 
     return float((special.ndtri(1 - alpha) + special.ndtri(wanted)) * spread / math.sqrt(n))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a margin costs, given how much two renderings of one system differ.
-
-    Attributes:
-        name: Predictor or score.
-        n: Pairs that were measured.
-        sd_diff: Standard deviation of their differences.
-        mean_diff: Their mean; far from 0 means that the two renderings are not of the same system.
-        margin: The loss that would still be accepted.
-        power: Power at ``n`` for an equal candidate.
-        needed: Pairs for 80, 90 and 95 % power, by percentage.
-        detectable_drop: Smallest loss noticed with 80 % power at ``n``.
-        detectable_drop_normal: Its normal approximation.
-    """
-
-    name: str
-    n: int
-    sd_diff: float
-    mean_diff: float
-    margin: float
-    power: float
-    needed: dict[str, int | None]
-    detectable_drop: float
-    detectable_drop_normal: float
-
-
-def make_plan(name: str, n: int, sd_diff: float, mean_diff: float, margin: float, alpha: float = 0.05) -> Plan:
-    """Power, sample sizes and detectable loss for one score."""
-    needed = {f"{100 * wanted:.0f}": sample_size(sd_diff, margin, alpha, wanted) for wanted in (0.8, 0.9, 0.95)}
-    drops = detectable_drop(n, sd_diff, alpha), normal_drop(n, sd_diff, alpha)
-    return Plan(name, n, sd_diff, mean_diff, margin, power(n, sd_diff, margin, alpha), needed, *drops)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ...predictors.base import Predictor
+from ..audio.read import Waveform
 from ..audio.resample import resample
 from ..core.errors import PredictionError, UsageError
 from ..engine.pipeline import Item
-from .hearing import Heard
-
-if TYPE_CHECKING:
-    from ...predictors.base import Predictor
-    from ..audio.read import Waveform
+from ..engine.waveforms import WaveformStore
+from .options import AudioOptions
+from .schema import CheckpointDetails, PredictorDetails
+from .sides import Rendering
 
 FAULTS = ("predictor_error", "not_finite", "out_of_memory")
 """Failures that are the predictor's, not the file's."""
@@ -84,83 +85,95 @@ def load_predictors(
     }
 
 
-def score_heard(
+def score_renderings(
     predictors: Mapping[str, Predictor],
-    heard: Sequence[Heard],
+    renderings: Sequence[Rendering],
+    store: WaveformStore,
     *,
     rate: int | None = None,
-    use_cache: bool = True,
-    workers: int | None = None,
-    show: bool = False,
-) -> tuple[list[Heard], list[str]]:
+    audio: AudioOptions,
+) -> tuple[list[Rendering], list[str]]:
     """Score files by every predictor's primary dimension.
 
     Args:
         predictors: By name.
-        heard: Usable files; those of a saved baseline bring their scores.
+        renderings: Usable files; those of a saved baseline bring their scores.
+        store: Where the files were examined: it has their samples.
         rate: Sampling rate that every clip is brought to, or ``None``.
-        use_cache: Whether the prediction cache is used.
-        workers: Decoding threads.
-        show: Progress on stderr.
+        audio: Cache, threads and progress.
 
     Returns:
-        The files with ``scores``, or with the ``failure`` of the first predictor that could not score them; and
-        sentences about the cache.
+        The files with ``scores``, or with the failure of the first predictor that could not score them; and sentences
+        about the cache.
     """
     from ..engine.score import score_items
 
     known: dict[str, dict[str, float]] = {}
     files: dict[str, Path] = {}
-    for one in heard:
-        known.setdefault(one.content, {}).update(one.scores)
-        if one.path is not None:
-            files.setdefault(one.content, one.path)
-    failures: dict[str, str] = {}
+    for rendering in renderings:
+        known.setdefault(rendering.content, {}).update(rendering.scores)
+        if rendering.path is not None:
+            files.setdefault(rendering.content, rendering.path)
+    failures: dict[str, tuple[str, str]] = {}
     notes: list[str] = []
     for name, predictor in predictors.items():
         scorer: Any = predictor if rate is None else AtRate(predictor, rate)
-        items = [Item(content, path) for content, path in sorted(files.items()) if name not in known[content]]
-        scores = score_items(scorer, items, use_cache=use_cache, workers=workers, show=show, title=name)
+        items = [
+            Item(content, store.clip(path)) for content, path in sorted(files.items()) if name not in known[content]
+        ]
+        scores = score_items(
+            scorer, items, use_cache=audio.use_cache, workers=audio.workers, show=audio.show, title=name
+        )
         notes += scores.notes
         for row in scores.rows:
             if row.status == "failed":
-                failures.setdefault(row.utterance_id, f"{row.reason} (predictor {name})")
+                failures.setdefault(row.utterance_id, _cause(row.reason, name))
             else:
                 known[row.utterance_id][name] = row.scores[0]
     done = []
-    for one in heard:
-        failure = failures.get(one.content, "")
-        if failure:
-            done.append(replace(one, failure=failure))
+    for rendering in renderings:
+        if rendering.content in failures:
+            code, message = failures[rendering.content]
+            done.append(replace(rendering, code=code, message=message))
         else:
-            done.append(replace(one, scores=tuple((name, known[one.content][name]) for name in predictors)))
+            scored = {name: known[rendering.content][name] for name in predictors}
+            done.append(replace(rendering, scores=scored))
     return done, notes
 
 
-def refuse_faults(heard: Sequence[Heard]) -> None:
+def _cause(reason: str, name: str) -> tuple[str, str]:
+    code, _, message = reason.partition(": ")
+    return code, f"{message} (predictor {name})"
+
+
+def refuse_faults(renderings: Sequence[Rendering]) -> None:
     """A predictor that fails on a sound file proves nothing about the candidate.
 
     Raises:
         PredictionError: Naming file and predictor.
     """
-    for one in heard:
-        if one.failure.partition(":")[0] in FAULTS:
+    for rendering in renderings:
+        if rendering.code in FAULTS:
             raise PredictionError(
-                f"{one.source}: {one.failure}. No score is made up; mend the predictor, or leave the text out"
+                f"{rendering.name}: {rendering.reason}. No score is made up; mend the predictor, or leave the text out"
             )
 
 
-def describe(predictors: Mapping[str, Predictor]) -> dict[str, Any]:
+def describe(predictors: Mapping[str, Predictor]) -> dict[str, PredictorDetails]:
     """What a reader must know about the predictors: dimension, weights, licence, fingerprint."""
     return {
-        name: {
-            "predictor": predictor.card.name,
-            "title": predictor.describe().title,
-            "dimension": predictor.dimensions[0],
-            "checkpoint": asdict(predictor.checkpoint),
-            "license_weights": predictor.card.license_weights,
-            "stated": predictor.stated_settings(),
-            "fingerprint": predictor.fingerprint(),
-        }
+        name: PredictorDetails(
+            predictor=predictor.card.name,
+            title=predictor.describe().title,
+            dimension=predictor.dimensions[0],
+            checkpoint=CheckpointDetails(
+                kind=predictor.checkpoint.kind,
+                name=predictor.checkpoint.name,
+                sha256=predictor.checkpoint.sha256,
+            ),
+            license_weights=predictor.card.license_weights,
+            stated=predictor.stated_settings(),
+            fingerprint=predictor.fingerprint(),
+        )
         for name, predictor in predictors.items()
     }

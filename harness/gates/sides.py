@@ -2,54 +2,64 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..audio.checks import Finding
 from ..audio.discover import find_audio, utterance_id
 from ..core.errors import DataError, UsageError
 from ..core.files import read_csv
 from ..core.printable import printable
-from .model import Key, show_key
+from .units import TextKey
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """One audio file of one side.
+    """One audio file of one side, or what a saved baseline remembers of it.
 
     Attributes:
         key: Text and voice. A folder has one voice; its texts are the paths below it without suffix.
-        path: The file.
         seed: What tells repeats of one text apart; empty without repeats.
+        name: The file, for people.
+        path: The file; ``None`` where only the saved scores are there.
+        content: Digest of the decoded audio; empty before it was decoded.
+        duration_s: Seconds.
+        sample_rate: Hz.
+        rms_dbfs: Level.
+        findings: Warnings of the reader.
+        code: Why the file cannot be used, for machines; empty when it can.
+        message: The same for people.
+        scores: Scores that are known, by name.
     """
 
-    key: Key
-    path: Path
-    seed: str = ""
+    key: TextKey
+    seed: str
+    name: str
+    path: Path | None
+    content: str = ""
+    duration_s: float = math.nan
+    sample_rate: int = 0
+    rms_dbfs: float = math.nan
+    findings: tuple[Finding, ...] = ()
+    code: str = ""
+    message: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """Code and message as one sentence; empty for a usable file."""
+        return f"{self.code}: {self.message}" if self.code else ""
 
 
 @dataclass(frozen=True)
 class Side:
-    """All files of one side.
-
-    Attributes:
-        origin: Folder or manifest.
-        renderings: Sorted by key and seed.
-        passed_over: What was ignored in the folder, as one line; empty when nothing was.
-    """
+    """All files of one side: a folder or manifest (``origin``), its renderings sorted by key and seed."""
 
     origin: Path
     renderings: tuple[Rendering, ...]
-    passed_over: str = ""
-
-    def by_key(self) -> dict[Key, list[Rendering]]:
-        """Renderings of each text and voice."""
-        groups: dict[Key, list[Rendering]] = defaultdict(list)
-        for rendering in self.renderings:
-            groups[rendering.key].append(rendering)
-        return dict(groups)
 
 
 def read_side(origin: str | Path, option: str) -> Side:
@@ -108,8 +118,8 @@ def _read_folder(folder: Path) -> Side:
                 "without suffix, so remove one, or pair by a manifest"
             )
         seen[key] = entry.path
-        renderings.append(Rendering((key, ""), entry.path))
-    return Side(folder, _sorted(renderings), discovery.describe_ignored())
+        renderings.append(Rendering(TextKey(key), "", printable(entry.path), entry.path))
+    return Side(folder, _sorted(renderings))
 
 
 def _read_manifest(path: Path) -> Side:
@@ -119,25 +129,26 @@ def _read_manifest(path: Path) -> Side:
     column = next((name for name in ("id", "text") if name in rows[0]), None)
     if column is None:
         raise DataError(f"{path}: a manifest of a gate needs the column id or text, which pairs the files")
-    seen: dict[tuple[Key, str], int] = {}
+    seen: dict[tuple[TextKey, str], int] = {}
     files: dict[Path, int] = {}
     renderings = []
     for number, row in enumerate(rows, start=2):
         if not row["path"].strip() or not row[column].strip():
             raise DataError(f"{path}: row {number}: the path or the {column} is empty")
-        key = (printable(unicodedata.normalize("NFC", row[column].strip())), printable(row.get("voice", "").strip()))
+        text = unicodedata.normalize("NFC", row[column].strip())
+        key = TextKey(printable(text), printable(row.get("voice", "").strip()))
         file, seed = path.parent / row["path"].strip(), row.get("seed", "").strip()
         if file in files:
             raise DataError(f"{path}: rows {files[file]} and {number} name the same file {printable(file)}")
         if (key, seed) in seen:
             raise DataError(
-                f"{path}: rows {seen[key, seed]} and {number} are both {show_key(key)!r}"
+                f"{path}: rows {seen[key, seed]} and {number} are both {str(key)!r}"
                 + (f" with seed {seed!r}" if seed else "; a column seed tells repeats of one text apart")
             )
         seen[key, seed] = files[file] = number
-        renderings.append(Rendering(key, file, seed))
+        renderings.append(Rendering(key, seed, printable(file), file))
     return Side(path, _sorted(renderings))
 
 
 def _sorted(renderings: Sequence[Rendering]) -> tuple[Rendering, ...]:
-    return tuple(sorted(renderings, key=lambda one: (one.key, one.seed)))
+    return tuple(sorted(renderings, key=lambda rendering: (rendering.key, rendering.seed)))

@@ -1,15 +1,14 @@
-"""A gate's result as markdown for a job summary: short whatever the number of clips, inert whatever their names."""
+"""A gate's report as markdown for a job summary: short whatever the number of clips, inert whatever their names."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import UsageError
 from ..core.markdown import markdown_text, table
 from .console import COLUMNS, advice, entry_cells, floor_line, headline
+from .schema import GateReport
 
 GITHUB = "GITHUB_STEP_SUMMARY"
 LARGEST_BYTES = 900_000
@@ -17,34 +16,34 @@ LARGEST_BYTES = 900_000
 MOST_ROWS = 50
 
 
-def summary_markdown(result: Mapping[str, Any]) -> str:
+def summary_markdown(report: GateReport) -> str:
     """Verdict, table, worst utterances, findings, weights; at most :data:`LARGEST_BYTES` long.
 
     Args:
-        result: As :func:`~mosharness.harness.gates.decide.decide` returns it.
+        report: As :func:`~mosharness.harness.gates.decide.decide` returns it.
     """
-    parts = [f"## {markdown_text(headline(result))}"]
-    if result.get("baseline"):
-        parts.append(f"{markdown_text(result['candidate'])} against {markdown_text(result['baseline'])}")
-    entries = result["predictors"][:MOST_ROWS]
+    parts = [f"## {markdown_text(headline(report))}"]
+    if report.sides is not None:
+        baseline, candidate = report.sides
+        parts.append(f"{markdown_text(candidate)} against {markdown_text(baseline)}")
+    entries = report.predictors[:MOST_ROWS]
     if entries:
         rows = [[markdown_text(cell) for cell in entry_cells(entry)] for entry in entries]
-        parts.append(table([*COLUMNS], rows, right=range(1, 9)) + _more(len(result["predictors"]), "rows"))
+        parts.append(table([*COLUMNS], rows, right=range(1, 9)) + _more(len(report.predictors), "rows"))
         parts.append("\n".join(f"- {markdown_text(advice(entry), 500)}" for entry in entries if advice(entry)))
-    if result["floors"]:
-        lines = [f"- {markdown_text(floor_line(floor), 500)}" for floor in result["floors"][:MOST_ROWS]]
-        parts.append("\n".join(lines) + _more(len(result["floors"]), "floors"))
-    parts += _worst(result)
-    parts += _findings(result)
-    details = result.get("predictor_details") or {}
-    for name, one in list(details.items())[:MOST_ROWS]:
-        weights = f"{one['checkpoint']['name'] or 'no file'} {one['checkpoint']['sha256'][:19]}"
+    if report.floors:
+        lines = [f"- {markdown_text(floor_line(floor), 500)}" for floor in report.floors[:MOST_ROWS]]
+        parts.append("\n".join(lines) + _more(len(report.floors), "floors"))
+    parts += _worst(report)
+    parts += _findings(report)
+    for name, details in list(report.details.items())[:MOST_ROWS]:
+        weights = f"{details.checkpoint.name or 'no file'} {details.checkpoint.sha256[:19]}"
         parts.append(
-            f"{markdown_text(name)}: {markdown_text(one['dimension'])}, weights {markdown_text(weights)}, licence "
-            f"{markdown_text(one['license_weights'] or 'not stated')}"
-            + (f"; scored with {markdown_text(one['stated'], 500)}" if one.get("stated") else "")
+            f"{markdown_text(name)}: {markdown_text(details.dimension)}, weights {markdown_text(weights)}, licence "
+            f"{markdown_text(details.license_weights or 'not stated')}"
+            + (f"; scored with {markdown_text(details.stated, 500)}" if details.stated else "")
         )
-    parts.append(markdown_text(result["limitation"], 500))
+    parts.append(markdown_text(report.limitation, 500))
     return _bounded("\n\n".join(part for part in parts if part) + "\n")
 
 
@@ -52,18 +51,18 @@ def _more(count: int, what: str) -> str:
     return f"\n\nand {count - MOST_ROWS} more {what}; see gate.json" if count > MOST_ROWS else ""
 
 
-def _worst(result: Mapping[str, Any]) -> list[str]:
+def _worst(report: GateReport) -> list[str]:
     parts = []
-    for name, lists in list(result["worst"].items())[:MOST_ROWS]:
+    for name, lists in list(report.worst.items())[:MOST_ROWS]:
         rows = [
             [
-                markdown_text(one["key"]),
-                f"{one['score_baseline']:.3f}",
-                f"{one['score_candidate']:.3f}",
-                f"{one['diff']:+.3f}",
-                markdown_text(one["candidate"]),
+                markdown_text(text.key),
+                f"{text.score_baseline:.3f}",
+                f"{text.score_candidate:.3f}",
+                f"{text.diff:+.3f}",
+                markdown_text(text.candidate),
             ]
-            for one in lists["by_diff"][:MOST_ROWS]
+            for text in lists.by_diff[:MOST_ROWS]
         ]
         if rows:
             header = ["text", "baseline", "candidate", "difference", "file"]
@@ -71,12 +70,12 @@ def _worst(result: Mapping[str, Any]) -> list[str]:
     return parts
 
 
-def _findings(result: Mapping[str, Any]) -> list[str]:
-    findings = sorted(result["findings"], key=lambda one: ("error", "warning", "note").index(one["level"]))
-    lines = [f"- {one['level']}: {markdown_text(one['message'], 500)}" for one in findings[:MOST_ROWS]]
+def _findings(report: GateReport) -> list[str]:
+    findings = sorted(report.findings, key=lambda finding: ("error", "warning", "note").index(finding.level))
+    lines = [f"- {finding.level}: {markdown_text(finding.message, 500)}" for finding in findings[:MOST_ROWS]]
     parts = ["Findings:", "\n".join(lines) + _more(len(findings), "findings")] if lines else []
-    if result["skipped"]:
-        lines = [f"- {markdown_text(one['path'])}: {markdown_text(one['reason'])}" for one in result["skipped"]]
+    if report.skipped:
+        lines = [f"- {markdown_text(skipped.path)}: {markdown_text(skipped.reason)}" for skipped in report.skipped]
         parts += ["Skipped:", "\n".join(lines[:MOST_ROWS]) + _more(len(lines), "files")]
     return parts
 
@@ -101,7 +100,7 @@ def github_target() -> Path:
     return Path(name)
 
 
-def append_summary(path: Path, result: Mapping[str, Any]) -> None:
+def append_summary(path: Path, report: GateReport) -> None:
     """Append the summary to a job summary file.
 
     Raises:
@@ -109,6 +108,6 @@ def append_summary(path: Path, result: Mapping[str, Any]) -> None:
     """
     try:
         with path.open("a", encoding="utf-8") as stream:
-            stream.write("\n" + summary_markdown(result))
+            stream.write("\n" + summary_markdown(report))
     except OSError as error:
         raise UsageError(f"--github: {path} cannot be written ({error.strerror})") from error

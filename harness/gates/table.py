@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import DataError, UnknownName, UsageError
 from ..core.files import csv_text, read_csv
 from .decide import decide, match_keys
-from .model import GateOptions, Unit
+from .options import GateOptions
+from .schema import GateReport
+from .units import TextScores
 
 
 def read_systems(
     path: Path, systems: Sequence[str], scores: Sequence[str], *, system_column: str = "system", key_column: str = "key"
-) -> list[list[Unit]]:
-    """The units of some systems from a long CSV table.
+) -> list[list[TextScores]]:
+    """The scores of some systems from a long CSV table.
 
     Args:
         path: CSV with a header; other columns and other systems are ignored.
@@ -33,7 +34,7 @@ def read_systems(
         UnknownName: For a system that has no row.
     """
     rows = read_csv(path, [system_column, key_column, *scores])
-    found: dict[str, dict[str, tuple[int, Unit]]] = {}
+    found: dict[str, dict[str, tuple[int, TextScores]]] = {}
     for number, row in enumerate(rows, start=2):
         system, key = csv_text(row[system_column]), csv_text(row[key_column])
         if system not in systems:
@@ -46,7 +47,7 @@ def read_systems(
                 "first, or pick another --key"
             )
         values = {name: _number(row[name], f"{path}: row {number} ({system}, {key}), column {name}") for name in scores}
-        units[key] = (number, Unit((key, ""), system, values))
+        units[key] = (number, TextScores(key, system, values))
     for system in systems:
         if system not in found:
             raise UnknownName(f"system in {path}, column {system_column}", system, found)
@@ -73,7 +74,7 @@ def gate_table(
     system_column: str = "system",
     key_column: str = "key",
     candidate_option: str = "--candidate",
-) -> dict[str, Any]:
+) -> GateReport:
     """Gate one system of a long table against another.
 
     Args:
@@ -85,7 +86,7 @@ def gate_table(
         candidate_option: What the option that names the candidate is called, for messages.
 
     Returns:
-        The result of :func:`~mosharness.harness.gates.decide.decide`.
+        The report of :func:`~mosharness.harness.gates.decide.decide`.
 
     Raises:
         UsageError: For the same system on both sides, or options that make no sense.

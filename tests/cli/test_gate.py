@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from mosharness.harness.core.errors import UsageError
-from mosharness.harness.gates.model import GateOptions, PerScore
+from mosharness.harness.gates.options import GateOptions, PerScore
 
 Cli = Callable[..., Any]
 

@@ -270,7 +270,7 @@ def test_paths_and_options_that_make_no_sense_are_refused_before_scoring(
         ((old, new, "--save-baseline", tmp_path), "this is a folder"),
         ((old, new, "--history", tmp_path / "a" / "b"), "cannot be written"),
         ((old, new, "--github"), "GITHUB_STEP_SUMMARY is not set"),
-        ((old, new, "--on-error", "ignore"), "fail, skip"),
+        ((old, new, "--on-error", "ignore"), "'fail', 'skip'"),
         ((old, new, "--score", "mos"), "--scores-csv"),
         ((old, new, "--max-bad", 2), "--utt-floor"),
         ((old, new, "--predictor", "toy"), "given twice"),
@@ -368,9 +368,9 @@ def test_damaged_baselines_are_refused(cli: Cli, sides: tuple[Path, Path], tmp_p
         ({"schema_version": 9}, "schema version 9"),
         ({"files": []}, "holds no files"),
         ({"predictors": {}}, "holds no scores of toy"),
-        ({"files": [{"key": "a"}]}, "files[0] is damaged"),
+        ({"files": [{"key": "a"}]}, "$.files[0]: object missing required field"),
         ({"files": [good["files"][0]] * 2}, "same text"),
-        ({"files": [good["files"][0] | {"duration_s": 0}]}, "cannot be"),
+        ({"files": [good["files"][0] | {"duration_s": 0}]}, "$.files[0].duration_s: expected `float` > 0.0"),
     ]:
         saved.write_text(json.dumps(good | change))
         outcome = run(cli, saved, sides[1])

@@ -12,7 +12,7 @@ import mosharness
 import numpy as np
 import pytest
 import soundfile
-from mosharness.harness.gates.model import GateOptions
+from mosharness.harness.gates.options import GateOptions
 
 FUNCTIONS = [name for name in mosharness.__all__ if inspect.isfunction(getattr(mosharness, name))]
 CLASSES = [name for name in mosharness.__all__ if inspect.isclass(getattr(mosharness, name))]

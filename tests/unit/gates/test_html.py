@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mosharness.harness.gates.baseline import append_history, approvals
 from mosharness.harness.gates.decide import decide
+from mosharness.harness.gates.history import append_history, approvals
 from mosharness.harness.gates.html import POLICY, report_html
 from mosharness.harness.gates.html_plots import MOST_DOTS, read_history, ticks_of
-from mosharness.harness.gates.model import GateFinding, GateOptions, PerScore, Unit
-from mosharness.harness.gates.report import write_report
+from mosharness.harness.gates.options import GateOptions, PerScore
+from mosharness.harness.gates.outputs import write_report
+from mosharness.harness.gates.saved import FrontEnd, SavedBaseline, SavedFile
+from mosharness.harness.gates.schema import CheckpointDetails, GateFinding, GateReport, PredictorDetails, Skipped
+from mosharness.harness.gates.units import TextScores
+from msgspec.structs import replace
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 KNOWN = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "ul", "li", "div", "span", "br"}
@@ -96,19 +100,21 @@ def result_of(
     change: float = -0.3,
     score: str = "toy",
     **options: Any,
-) -> dict[str, Any]:
+) -> GateReport:
     """A gate on texts of these names, each a little different."""
     keys = names + [f"t{at:02d}" for at in range(24 - len(names))]
-    old = [Unit((key, ""), source("old", key), {score: 3 + at / 40}) for at, key in enumerate(keys)]
+    old = [TextScores(key, source("old", key), {score: 3 + at / 40}) for at, key in enumerate(keys)]
     new = [
-        Unit((key, ""), source("new", key), {score: 3 + at / 40 + change + 0.1 * (at * 7 % 5 - 2)})
+        TextScores(key, source("new", key), {score: 3 + at / 40 + change + 0.1 * (at * 7 % 5 - 2)})
         for at, key in enumerate(keys)
     ]
     result = decide(old, new, [score], GateOptions(**options), findings=[GateFinding("warning", "x", n) for n in names])
     if audio:
-        checkpoint = {"name": "weights.tar", "sha256": "sha256:" + "0" * 64}
-        detail = {"title": "A toy", "dimension": "mos", "checkpoint": checkpoint, "license_weights": "CC0"}
-        result |= {"baseline": "old", "candidate": "new", "predictor_details": {score: detail}}
+        checkpoint = CheckpointDetails(name="weights.tar", sha256="sha256:" + "0" * 64)
+        detail = PredictorDetails(
+            predictor="toy", title="A toy", dimension="mos", checkpoint=checkpoint, license_weights="CC0"
+        )
+        result = replace(result, baseline="old", candidate="new", predictor_details={score: detail})
     return result
 
 
@@ -116,19 +122,19 @@ def test_the_page_has_the_table_the_plot_the_worst_and_the_findings() -> None:
     result = result_of(["first finding"], floor=PerScore(3.0))
     page = assert_inert(report_html(result))
     assert page.text.startswith("gate: FAIL") and "new against old" in page.text
-    entry = result["predictors"][0]
-    for name in ("mean_baseline", "mean_candidate"):
-        assert f"{entry[name]:.4f}" in page.text
-    assert f"{entry['lower']:+.4f}" in page.text and "floor of toy: fail" in page.text
+    entry = result.predictors[0]
+    for mean in (entry.mean_baseline, entry.mean_candidate):
+        assert f"{mean:.4f}" in page.text
+    assert f"{entry.lower:+.4f}" in page.text and "floor of toy: fail" in page.text
     assert "warning: first finding" in page.text and "weights.tar" in page.text and "licence CC0" in page.text
-    assert result["limitation"] in page.text
+    assert result.limitation in page.text
     assert len(page.all("circle")) == 24
     label = page.all("svg")[0]["aria-label"] or ""
-    assert "24 texts" in label and f"mean {entry['mean_diff']:+.3f}" in label
-    beyond = sum(pair["diff"]["toy"] < -0.2 for pair in result["pairs"])
+    assert "24 texts" in label and f"mean {entry.mean_diff:+.3f}" in label
+    beyond = sum(pair.diff["toy"] < -0.2 for pair in result.pairs)
     assert len([one for one in page.all("circle") if one["class"] == "dot fail"]) == beyond > 0
-    for worst in result["worst"]["toy"]["by_diff"]:
-        assert f"{worst['key']} {worst['score_baseline']:.3f} {worst['score_candidate']:.3f}" in page.text
+    for worst in result.worst["toy"].by_diff:
+        assert f"{worst.key} {worst.score_baseline:.3f} {worst.score_candidate:.3f}" in page.text
 
 
 def test_the_points_lie_where_their_differences_are() -> None:
@@ -137,14 +143,15 @@ def test_the_points_lie_where_their_differences_are() -> None:
     places = {(one["class"] or ""): float(one["x1"] or "") for one in page.all("line") if one["class"] != "axis"}
     unit = (places["zero"] - places["margin"]) / 0.2
     shown = sorted((float(one["cx"] or "") - places["zero"]) / unit for one in page.all("circle"))
-    assert shown == pytest.approx(sorted(pair["diff"]["toy"] for pair in result["pairs"]), abs=1e-3)
+    assert shown == pytest.approx(sorted(pair.diff["toy"] for pair in result.pairs), abs=1e-3)
     heights = [float(one["cy"] or "") for one in page.all("circle")]
     assert heights == sorted(heights) and len(set(heights)) == 24
 
 
 def test_hostile_names_are_inert_everywhere(tmp_path: Path) -> None:
     result = result_of(HOSTILE, score=HOSTILE[1], worst=24)
-    result |= {"baseline": HOSTILE[0], "candidate": HOSTILE[3], "skipped": [{"path": HOSTILE[5], "reason": HOSTILE[2]}]}
+    skipped = Skipped(key="", side="candidate", path=HOSTILE[5], reason=HOSTILE[2])
+    result = replace(result, baseline=HOSTILE[0], candidate=HOSTILE[3], skipped=(skipped,))
     append_history(tmp_path / "h.jsonl", result_of([], score=HOSTILE[0]))
     append_history(tmp_path / "h.jsonl", result_of([], score=HOSTILE[0]))
     text = report_html(result, tmp_path / "h.jsonl")
@@ -167,14 +174,14 @@ def test_small_clips_are_players_once_each_and_others_say_why_not(
         return str(tmp_path / side / f"{key}.wav")
 
     result = result_of([], source=source)
-    lists = result["worst"]["toy"]
-    keys = {one["key"] for one in [*lists["by_diff"], *lists["by_score"]]}
+    lists = result.worst["toy"]
+    keys = {text.key for text in (*lists.by_diff, *lists.by_score)}
     page = assert_inert(report_html(result))
     players = page.all("audio")
     assert len(players) == 2 * len(keys) and all("controls" in one for one in players)
     embedded = {base64.b64decode((one["src"] or "").partition(",")[2]) for one in players}
     assert embedded == {Path(source(side, key)).read_bytes() for side in ("old", "new") for key in keys}
-    saved = assert_inert(report_html(result | {"baseline": "baseline.json"}))
+    saved = assert_inert(report_html(replace(result, baseline="baseline.json")))
     assert len(saved.all("audio")) == len(keys) and "saved scores, no audio" in saved.text
     Path(source("new", min(keys))).unlink()
     assert "the audio is not here" in assert_inert(report_html(result)).text
@@ -209,15 +216,15 @@ def test_other_methods_have_a_page_too(method: str) -> None:
 
 
 def test_a_gate_without_any_comparison_has_a_page() -> None:
-    units = [Unit((f"t{at}", ""), "a", {"toy": 3.0}) for at in range(24)]
+    units = [TextScores(f"t{at}", "a", {"toy": 3.0}) for at in range(24)]
     lost = GateFinding("error", "unreadable", "all files are broken", "candidate")
     result = decide(units, [], ["toy"], GateOptions(), findings=[lost], expected=[unit.key for unit in units])
     assert "all files are broken" in assert_inert(report_html(result)).text
 
 
 def test_ten_thousand_clips_stay_small_and_keep_the_extremes() -> None:
-    old = [Unit((f"t{at}", ""), "a", {"toy": 3.0}) for at in range(10_000)]
-    new = [Unit((f"t{at}", ""), "b", {"toy": 3.0 + (at * 7919 % 10_000) / 10_000}) for at in range(10_000)]
+    old = [TextScores(f"t{at}", "a", {"toy": 3.0}) for at in range(10_000)]
+    new = [TextScores(f"t{at}", "b", {"toy": 3.0 + (at * 7919 % 10_000) / 10_000}) for at in range(10_000)]
     text = report_html(decide(old, new, ["toy"], GateOptions()))
     page = assert_inert(text)
     assert len(text) < 500_000 and len(page.all("circle")) == MOST_DOTS
@@ -245,23 +252,34 @@ def test_the_history_is_plotted_with_the_run_itself_and_damage_is_counted(tmp_pa
 
 
 def test_the_approvals_inside_a_saved_baseline_are_plotted_with_their_reasons(tmp_path: Path) -> None:
-    files = [{"scores": {"toy": 3.5}}, {"scores": {"toy": 3.7}}]
+    saved = {
+        "voice": "",
+        "seed": "",
+        "path": "",
+        "audio_sha256": "",
+        "duration_s": 1.0,
+        "sample_rate": 1,
+        "rms_dbfs": 0.0,
+    }
+    files = tuple(SavedFile(key=key, scores={"toy": score}, **saved) for key, score in (("a", 3.5), ("b", 3.7)))
     record = {"approved": "2026-02-01", "reason": HOSTILE[0], "previous_created": "2026-01-01"}
-    content = {
-        "created": "2026-03-01",
-        "files": files,
-        "history": [
+    content = SavedBaseline(
+        created="2026-03-01",
+        front_end=FrontEnd(max_seconds=60),
+        predictors={},
+        files=files,
+        history=(
             {**record, "previous_means": {"toy": 3.2, "gone": 1.0}},
             {**record, "previous_means": {"toy": None}},
             "damaged",
             {**record, "previous_means": {"toy": 3.4}, "approved": "2026-03-01", "reason": "new vocoder"},
-        ],
-    }
+        ),
+    )
     steps, damaged = approvals(content)
     assert damaged == 2
-    assert [step["means"]["toy"] for step in steps] == pytest.approx([3.2, 3.4, 3.6])
-    assert [step["reason"] for step in steps] == ["", f"2026-02-01: {HOSTILE[0]}", "2026-03-01: new vocoder"]
-    page = assert_inert(report_html(result_of([]) | {"baseline_history": steps}))
+    assert [step.means["toy"] for step in steps] == pytest.approx([3.2, 3.4, 3.6])
+    assert [step.reason for step in steps] == ["", f"2026-02-01: {HOSTILE[0]}", "2026-03-01: new vocoder"]
+    page = assert_inert(report_html(replace(result_of([]), baseline_history=steps)))
     assert "Approved baselines" in page.text and HOSTILE[0] in page.text and "2026-03-01: new vocoder" in page.text
     assert [plot["aria-label"] for plot in page.all("svg")][1:] == [
         "Mean toy of 3 approved baselines; of the present one 3.600"
@@ -269,7 +287,7 @@ def test_the_approvals_inside_a_saved_baseline_are_plotted_with_their_reasons(tm
     (line,) = page.all("polyline")
     heights = [float(point.partition(",")[2]) for point in (line["points"] or "").split()]
     assert len(heights) == 3 and heights[0] > heights[1] > heights[2]
-    alone = report_html(result_of([]) | {"baseline_history": steps[-1:]})
+    alone = report_html(replace(result_of([]), baseline_history=steps[-1:]))
     assert not assert_inert(alone).all("polyline")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -13,8 +12,11 @@ from hypothesis import strategies as st
 from mosharness.harness.gates.console import headline
 from mosharness.harness.gates.decide import decide
 from mosharness.harness.gates.junit import junit_xml, xml_text
-from mosharness.harness.gates.model import GateFinding, GateOptions, PerScore, Unit, parse_per_score
+from mosharness.harness.gates.options import GateOptions, PerScore, parse_per_score
+from mosharness.harness.gates.schema import GateFinding, GateReport, Skipped, UtteranceFloor, Worst
 from mosharness.harness.gates.summary import LARGEST_BYTES, summary_markdown
+from mosharness.harness.gates.units import TextScores
+from msgspec.structs import replace
 
 ATTRIBUTES = {
     "testsuites": set[str](),
@@ -62,18 +64,18 @@ def total(root: ET.Element, kind: str) -> int:
     return sum(int(suite.attrib[kind]) for suite in root)
 
 
-def units(count: int, shift: float = 0.0, prefix: str = "t", voice: str = "") -> list[Unit]:
+def units(count: int, shift: float = 0.0, prefix: str = "t", voice: str = "") -> list[TextScores]:
     return [
-        Unit((f"{prefix}{at:05d}", voice), f"folder/{prefix}{at:05d}.wav", {"mos": 3 + (at * 7 % 11) / 10 + shift})
+        TextScores(f"{prefix}{at:05d}", f"folder/{prefix}{at:05d}.wav", {"mos": 3 + (at * 7 % 11) / 10 + shift}, voice)
         for at in range(count)
     ]
 
 
 def result(
     shift: float = 0.0, count: int = 24, options: GateOptions | None = None, findings: Sequence[GateFinding] = ()
-) -> dict[str, Any]:
+) -> GateReport:
     new = [
-        Unit(unit.key, unit.source, {"mos": unit.scores["mos"] + 0.1 * (at % 3 - 1)})
+        TextScores(unit.text, unit.source, {"mos": unit.scores["mos"] + 0.1 * (at % 3 - 1)})
         for at, unit in enumerate(units(count, shift))
     ]
     return decide(units(count), new, ["mos"], options or GateOptions(), findings=findings)
@@ -97,7 +99,7 @@ def test_a_failure_is_one_test_case_with_the_worst_utterances() -> None:
 def test_inconclusive_is_a_failure_unless_it_is_allowed() -> None:
     assert total(check_structure(junit_xml(result(-0.2))), "failures") == 1
     allowed = result(-0.2, options=GateOptions(allow_inconclusive=True))
-    assert allowed["exit_code"] == 0 and total(check_structure(junit_xml(allowed)), "failures") == 0
+    assert allowed.exit_code == 0 and total(check_structure(junit_xml(allowed)), "failures") == 0
     assert "allowed by --allow-inconclusive" in headline(allowed)
 
 
@@ -105,7 +107,7 @@ def test_floors_errors_and_skipped_files_have_cases_of_their_own() -> None:
     findings = [GateFinding("error", "silent", "a.wav: silence", "candidate", "a", "a.wav")]
     found = decide(
         units(24), units(24), ["mos"], GateOptions(floor=parse_per_score(["9"], "--floor")), findings=findings,
-        skipped=[{"key": "b", "side": "candidate", "path": "b.wav", "reason": "empty: no bytes"}],
+        skipped=[Skipped(key="b", side="candidate", path="b.wav", reason="empty: no bytes", code="empty")],
     )  # fmt: skip
     root = check_structure(junit_xml(found))
     assert (total(root, "failures"), total(root, "errors"), total(root, "skipped")) == (1, 1, 1)
@@ -116,8 +118,8 @@ def test_floors_errors_and_skipped_files_have_cases_of_their_own() -> None:
 @settings(max_examples=60)
 def test_any_name_gives_a_document_that_is_read_back(name: str) -> None:
     findings = [GateFinding("error", "silent", f"{name}: silence", "candidate", name, name)]
-    old = [Unit((f"{name}{at}", ""), name, {"mos": 3.0 + at}) for at in range(3)]
-    new = [Unit((f"{name}{at}", ""), name, {"mos": 1.0 + at * at}) for at in range(3)]
+    old = [TextScores(f"{name}{at}", name, {"mos": 3.0 + at}) for at in range(3)]
+    new = [TextScores(f"{name}{at}", name, {"mos": 1.0 + at * at}) for at in range(3)]
     found = decide(old, new, ["mos"], GateOptions(min_n=3), findings=findings)
     check_structure(junit_xml(found))
     summary = summary_markdown(found)
@@ -134,11 +136,9 @@ def test_the_summary_of_ten_thousand_clips_stays_small() -> None:
     long = "n" * 150
     findings = [GateFinding("warning", "short", f"{long}{at}: short", path=f"{long}{at}") for at in range(10_000)]
     found = result(-0.5, count=10_000, options=GateOptions(worst=10_000), findings=findings)
-    found["skipped"] = [{"key": "b", "side": "candidate", "path": long, "reason": "empty"}] * 10_000
-    found["floors"] = [
-        {"name": long, "kind": "utterance", "floor": 1, "bad": [long] * 9, "max_bad": 0, "verdict": "fail"}
-    ]
-    found["floors"] *= 10_000
+    floor = UtteranceFloor(name=long, floor=1, bad=(long,) * 9, max_bad=0, verdict="fail")
+    skipped = Skipped(key="b", side="candidate", path=long, reason="empty")
+    found = replace(found, skipped=(skipped,) * 10_000, floors=(floor,) * 10_000)
     text = summary_markdown(found)
     assert len(text.encode()) < 200_000 < LARGEST_BYTES
     assert "9950 more findings" in text and "9950 more files" in text and "9950 more floors" in text
@@ -147,9 +147,9 @@ def test_the_summary_of_ten_thousand_clips_stays_small() -> None:
 
 def test_a_summary_that_is_too_long_is_cut_at_a_line() -> None:
     found = result()
-    found["worst"] = {f"mos{at}": found["worst"]["mos"] for at in range(50)}
-    for lists in found["worst"].values():
-        lists["by_diff"] = [lists["by_diff"][0] | {"key": "é" * 199, "candidate": "é" * 199}] * 50
+    line = replace(found.worst["mos"].by_diff[0], key="é" * 199, candidate="é" * 199)
+    lists = Worst(by_diff=(line,) * 50, by_score=found.worst["mos"].by_score)
+    found = replace(found, worst={f"mos{at}": lists for at in range(50)})
     text = summary_markdown(found)
     assert len(text.encode()) < LARGEST_BYTES + 100 and text.endswith("The rest was cut; see gate.json\n")
 
@@ -158,10 +158,10 @@ def test_every_voice_decides_and_the_pool_does_not() -> None:
     old = units(24, voice="a") + units(24, voice="b")
     new = units(24, voice="a") + units(24, -0.3, voice="b")
     found = decide(old, new, ["mos"], GateOptions())
-    assert [(one["scope"], one["voice"], one["verdict"]) for one in found["predictors"]] == [
+    assert [(one.scope, one.voice, one.verdict) for one in found.predictors] == [
         ("voice", "a", "pass"), ("voice", "b", "fail"), ("pooled", "", "pass"),
     ]  # fmt: skip
-    assert found["verdict"] == "fail" and found["predictors"][2]["n"] == 24
+    assert found.verdict == "fail" and found.predictors[2].n == 24
     assert headline(found) == "gate: FAIL (fail: mos, voice b)"
     check_structure(junit_xml(found))
 

@@ -1,26 +1,20 @@
-"""What a gate works on: options, units of analysis, findings."""
+"""What a gate is told: how it decides (limits, method, level) and how it reads audio."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
 
+from ..core.choices import Method, choices
 from ..core.errors import UnknownName, UsageError
-from .statistics import METHODS, Method, check_alpha, check_margin
-
-SCHEMA_VERSION = 1
-Key = tuple[str, str]
-"""Text (or file) and voice; the voice is empty where there is only one."""
+from ..core.typed import Typed
 
 
-@dataclass(frozen=True)
-class PerScore:
+class PerScore(Typed, frozen=True):
     """A limit for every score, and others for some by name."""
 
     default: float | None = None
-    named: Mapping[str, float] = field(default_factory=dict)
+    named: Mapping[str, float] = {}
 
     def of(self, name: str) -> float | None:
         """The limit of one score, ``None`` where there is none."""
@@ -78,14 +72,13 @@ def parse_per_score(values: Iterable[str], option: str) -> PerScore:
     return limits
 
 
-@dataclass(frozen=True)
-class GateOptions:
+class GateOptions(Typed, frozen=True, kw_only=True):
     """How a gate decides. The defaults are those of the command line.
 
     Attributes:
         margin: Loss that is still accepted, in score units, above 0.
         alpha: One-sided level.
-        method: See :func:`~mosharness.harness.gates.statistics.compare`.
+        method: See :data:`~mosharness.harness.gates.methods.METHODS`.
         min_n: Fewest texts per voice.
         floor: The lower bound of the candidate's mean must reach this; off by default.
         utterance_floor: Candidate scores below this count as bad; off by default.
@@ -99,14 +92,14 @@ class GateOptions:
         lower_is_better: Scores whose sign is turned (error rates).
     """
 
-    margin: PerScore = field(default_factory=lambda: PerScore(0.2))
+    margin: PerScore = PerScore(0.2)
     alpha: float = 0.05
     method: Method = "paired-t"
     min_n: int = 20
-    floor: PerScore = field(default_factory=PerScore)
-    utterance_floor: PerScore = field(default_factory=PerScore)
+    floor: PerScore = PerScore()
+    utterance_floor: PerScore = PerScore()
     max_bad: int = 0
-    max_drop: PerScore = field(default_factory=PerScore)
+    max_drop: PerScore = PerScore()
     allow_inconclusive: bool = False
     allow_missing: int = 0
     max_skipped: int | None = None
@@ -122,8 +115,8 @@ class GateOptions:
             UnknownName: For a limit of a score that is not there.
         """
         check_alpha(self.alpha)
-        if self.method not in METHODS:
-            raise UsageError(f"--method {self.method}: use one of {', '.join(METHODS)}")
+        if self.method not in choices(Method):
+            raise UsageError(f"--method {self.method}: use one of {', '.join(choices(Method))}")
         for name in names:
             margin = self.margin.of(name)
             if margin is None:
@@ -146,52 +139,48 @@ class GateOptions:
             if name not in names:
                 raise UnknownName("score of this gate (in --lower-is-better)", name, names)
 
-    def as_dict(self) -> dict[str, Any]:
-        """For the result."""
-        return asdict(self)
 
-
-@dataclass(frozen=True)
-class Unit:
-    """One text of one voice on one side; repeats are averaged already.
+class AudioOptions(Typed, frozen=True, kw_only=True):
+    """How audio is read and scored.
 
     Attributes:
-        key: Text and voice.
-        source: Where it came from, for people: a path, or a system's name.
-        scores: By score name; finite.
+        allow_same: Accept one folder on both sides.
+        allow_mixed_rates: Accept different sampling rates and resample to one.
+        skip_broken: Leave a text out when one of its files cannot be used; ``GateOptions.max_skipped`` limits it.
+        max_seconds: Longer clips cannot be used.
+        use_cache: Whether the prediction cache is used.
+        workers: Decoding threads.
+        show: Progress on stderr.
+        candidate_option: What the option that names the candidate is called, for messages.
     """
 
-    key: Key
-    source: str
-    scores: Mapping[str, float]
+    allow_same: bool = False
+    allow_mixed_rates: bool = False
+    skip_broken: bool = False
+    max_seconds: float = 60.0
+    use_cache: bool = True
+    workers: int | None = None
+    show: bool = False
+    candidate_option: str = "--candidate"
 
 
-@dataclass(frozen=True)
-class GateFinding:
-    """Something noticed about a file, a pair or a side.
+def check_margin(margin: float, what: str = "--margin") -> float:
+    """``margin`` if it is a finite number above 0.
 
-    Attributes:
-        level: ``error`` fails the gate, ``warning`` and ``note`` do not.
-        code: Short machine-readable cause.
-        message: A sentence for people that names the file.
-        side: ``baseline``, ``candidate`` or empty for both.
-        key: The text concerned, or empty.
-        path: The file concerned, or empty.
+    Raises:
+        UsageError: Otherwise.
     """
-
-    level: Literal["error", "warning", "note"]
-    code: str
-    message: str
-    side: str = ""
-    key: str = ""
-    path: str = ""
+    if not (math.isfinite(margin) and margin > 0):
+        raise UsageError(f"{what} {margin:g}: the margin must be above 0; it is the loss that would still be accepted")
+    return margin
 
 
-def show_key(key: Key) -> str:
-    """A key for people.
+def check_alpha(alpha: float) -> float:
+    """``alpha`` if it is between 0 and 0.5.
 
-    Example:
-        >>> show_key(("s01", "anna")), show_key(("s01", ""))
-        ('s01 [anna]', 's01')
+    Raises:
+        UsageError: Otherwise.
     """
-    return f"{key[0]} [{key[1]}]" if key[1] else key[0]
+    if not 0 < alpha < 0.5:
+        raise UsageError(f"--alpha {alpha:g}: must be between 0 and 0.5 (one-sided); 0.05 is usual")
+    return alpha

@@ -1,0 +1,65 @@
+"""A gate's report on the terminal: JSON, the verdict alone, or tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..show import clean, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ...gates.schema import GateReport, ScorePlan
+
+MOST_FINDINGS = 50
+
+
+def show(report: GateReport, *, quiet: bool = False, as_json: bool = False) -> None:
+    """A report on stdout; findings go to stderr."""
+    from ...core.typed import plain
+    from ...gates.console import COLUMNS, advice, entry_cells, floor_line, headline
+
+    if as_json:
+        print_json(plain(report))
+        return
+    if quiet:
+        print(report.verdict)
+        return
+    for finding in report.findings[:MOST_FINDINGS]:
+        say(f"{finding.level}: {finding.message}")
+    if len(report.findings) > MOST_FINDINGS:
+        say(f"and {len(report.findings) - MOST_FINDINGS} more findings; --json or --report has all of them")
+    print_table(COLUMNS, [entry_cells(entry) for entry in report.predictors], right=1)
+    for name, details in report.details.items():
+        if details.stated:
+            print(clean(f"  {name}: scored with {details.stated}"))
+    for line in [*map(advice, report.predictors), *map(floor_line, report.floors)]:
+        if line:
+            print("  " + clean(line))
+    for name, lists in report.worst.items():
+        rows = [
+            [text.key, f"{text.score_baseline:.3f}", f"{text.score_candidate:.3f}", f"{text.diff:+.3f}"]
+            for text in lists.by_diff
+        ]
+        if rows:
+            print_table(["text", "baseline", "candidate", "difference"], rows, title=f"worst by {name}", right=1)
+    print(report.limitation)
+    print(clean(headline(report)))
+
+
+def show_plan(plans: tuple[ScorePlan, ...]) -> None:
+    """Power and numbers of texts, one line a score."""
+    header = ["score", "n", "SD", "mean", "margin", "power", "n 80 %", "n 90 %", "n 95 %", "smallest drop seen"]
+    rows = [
+        [
+            plan.name,
+            plan.n,
+            f"{plan.sd_diff:.3f}",
+            f"{plan.mean_diff:+.3f}",
+            f"{plan.margin:g}",
+            f"{plan.power:.3f}",
+            *(plan.needed[level] or "-" for level in ("80", "90", "95")),
+            f"{plan.detectable_drop:.3f}",
+        ]
+        for plan in plans
+    ]
+    print_table(header, rows, right=1)
+    print("power: how often an equal system passes with n texts; smallest drop seen: with 80 % power, against no loss")

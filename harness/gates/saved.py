@@ -1,0 +1,73 @@
+"""A saved baseline as a file: scores with the fingerprint of whatever made them, and why it replaced the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from ..core.typed import Typed
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class FrontEnd(Typed, frozen=True, kw_only=True):
+    """What the audio of a saved baseline went through; ``sample_rate`` is ``native`` or the one rate in Hz."""
+
+    max_seconds: float
+    mono: str = "mean of the channels"
+    sample_rate: int | Literal["native"] = "native"
+
+    @property
+    def rate(self) -> int | None:
+        """The rate that clips were brought to, ``None`` for their own."""
+        return self.sample_rate if isinstance(self.sample_rate, int) else None
+
+
+class SavedPredictor(Typed, frozen=True, kw_only=True):
+    """Whatever made the scores of a saved baseline."""
+
+    fingerprint: Mapping[str, Any] = {}
+    dimension: str = ""
+    checkpoint: str = ""
+    weights_sha256: str = ""
+    stated: str = ""
+
+
+class SavedFile(Typed, frozen=True, kw_only=True):
+    """One file of a saved baseline: text, voice, seed, digest of the audio, scores by name; durations in seconds."""
+
+    key: str
+    voice: str
+    seed: str
+    path: str
+    audio_sha256: str
+    duration_s: Annotated[float, Meta(gt=0)]
+    sample_rate: Annotated[int, Meta(gt=0)]
+    rms_dbfs: float
+    scores: Mapping[str, float]
+
+
+class Approval(Typed, frozen=True, kw_only=True):
+    """The record of replacing a baseline: when, why, and what it replaced."""
+
+    approved: str
+    reason: str
+    previous_created: str | None
+    previous_sha256: str = ""
+    previous_means: Mapping[str, float]
+
+
+class SavedBaseline(Typed, frozen=True, kw_only=True):
+    """A saved baseline. ``history`` holds :class:`Approval` records; a damaged one is kept and counted, not fatal."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["gate-baseline"] = "gate-baseline"
+    created: str | None = None
+    mosharness: str | None = None
+    packages: Mapping[str, str | None] = {}
+    front_end: FrontEnd
+    predictors: Mapping[str, SavedPredictor]
+    files: tuple[SavedFile, ...]
+    history: tuple[Any, ...]
