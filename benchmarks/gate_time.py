@@ -29,7 +29,7 @@ CLIPS, SECONDS, LIMIT_S = 40, 3.0, 8.0
 PARTS = {
     "load": "pairing files, loading torch and both weights",
     "listen": "decoding and checks",
-    "score": "scoring (decoding again, mel spectrograms, networks)",
+    "score": "scoring (mel spectrograms, networks)",
     "decide": "statistics",
 }
 

@@ -10,7 +10,7 @@ from ..core.errors import UnknownName, UsageError
 from ..core.typed import Typed
 
 
-class PerScore(Typed, frozen=True):
+class PerScore(Typed, frozen=True, kw_only=False):
     """A limit for every score, and others for some by name."""
 
     default: float | None = None

@@ -18,7 +18,7 @@ Scope = Literal["all", "voice", "pooled"]
 """What a comparison is over: every text of the only voice, those of one voice, or voices of a text averaged."""
 
 
-class GateFinding(Typed, frozen=True):
+class GateFinding(Typed, frozen=True, kw_only=False):
     """Something noticed about a file, a pair or a side.
 
     Attributes:
@@ -134,7 +134,7 @@ class Skipped(Typed, frozen=True, kw_only=True):
     code: str = ""
 
 
-class PairScores(Typed, frozen=True):
+class PairScores(Typed, frozen=True, kw_only=False):
     """The two scores of a pair."""
 
     baseline: float

@@ -23,7 +23,7 @@ class TextKey(NamedTuple):
         return f"{self.text} [{self.voice}]" if self.voice else self.text
 
 
-class TextScores(Typed, frozen=True):
+class TextScores(Typed, frozen=True, kw_only=False):
     """The unit of analysis: one text of one voice on one side, repeats averaged.
 
     Attributes:
