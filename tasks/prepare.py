@@ -8,17 +8,17 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..harness.core.errors import AudioError, DataError, DataMissing, MosharnessError, UsageError
 from ..harness.core.files import file_sha256, write_json
+from ..harness.core.progress import progress_bar
 from .base import MosTask, Row, TaskFinding, TaskSplit
 from .portable import MANIFEST, SCHEMA, is_portable, labels_digest, read_manifest, read_portable, write_split
 
-Advance = Callable[[], None]
+Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _prepare(task: MosTask, root: Path, out: Path, *, audio: bool) -> Summary:
             own = [TaskFinding(item.code, item.message.replace(str(root), task.card.name)) for item in task.findings]
             seen = tuple(dict.fromkeys((*loaded.findings, *task.findings)))
             path = temporary / f"{split}.parquet"
-            with _progress(f"{task.card.name}/{split}", len(loaded.rows) * 2) as advance:
+            with progress_bar(f"{task.card.name}/{split}", total=len(loaded.rows) * 2, stays=False) as advance:
                 unusable, warnings, seconds = _decode_all(loaded, advance)
                 rows = [_floats(task, row) for row in loaded.rows]
                 write_split(path, task.card.dimensions, _counted(rows, advance), audio=audio)
@@ -240,7 +240,7 @@ def _decode_all(loaded: TaskSplit, advance: Advance) -> tuple[dict[str, tuple[st
                 found, duration = {item.code for item in clip.findings}, clip.duration_s
             except AudioError as error:
                 code = error.code
-        advance()
+        advance(1)
         return row["utterance_id"], code, found, duration
 
     unusable: dict[str, list[str]] = {}
@@ -258,7 +258,7 @@ def _decode_all(loaded: TaskSplit, advance: Advance) -> tuple[dict[str, tuple[st
 def _counted(rows: list[Row], advance: Advance) -> Iterator[Row]:
     for row in rows:
         yield row
-        advance()
+        advance(1)
 
 
 def _write_manifest(folder: Path, task: MosTask, entries: Mapping[str, Any]) -> None:
@@ -280,17 +280,3 @@ def _compare(task: MosTask, folder: Path, split: str, rows: list[Row]) -> None:
     silent = [{**row, "audio_path": "", "sample_rate": 0} for row in rows]
     if read_portable(task.card, folder, split, audio=False) != silent:
         raise DataError(f"{folder / split}.parquet: what was written does not read back equal; is the disk sound?")
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Advance]:
-    """A progress bar on stderr, where that is a terminal; gives a function that counts one step."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=console, transient=True, disable=not console.is_terminal) as bar:
-        step = bar.add_task(escape(title), total=total)
-        yield lambda: bar.advance(step)

@@ -186,7 +186,7 @@ def run_app(arguments: list[str]) -> int:
     """Run the application and return its exit code. Nothing but an internal error shows a traceback."""
     try:
         if _is_plain_listing(arguments):
-            ls.ls(arguments[1], as_json="--json" in arguments)
+            ls.ls("tasks" if arguments[1] == "tasks" else "predictors", as_json="--json" in arguments)
             return 0
         outcome = app(spread_settings(arguments), prog_name="mosharness", standalone_mode=False)
         sys.stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from ..core import choices
 from ..core.config import parse_assignments
 from ..core.errors import UsageError
+from .show import say
 
 Tasks = Annotated[list[str], typer.Option("--task", help="Task; may repeat. `mosharness ls tasks` lists them.")]
 TaskName = Annotated[str, typer.Option("--task", help="Task. `mosharness ls tasks` lists them.")]
@@ -72,6 +74,22 @@ def split_settings(pairs: Sequence[str] | None) -> tuple[dict[str, Any], dict[st
     return {name: value for name, value in values.items() if not name.startswith("task.")}, task
 
 
+@dataclass(frozen=True)
+class AllSettings:
+    """``--set`` values by what they are settings of, names without ``task.`` and ``train.``."""
+
+    predictor: dict[str, Any]
+    task: dict[str, Any]
+    training: dict[str, Any]
+
+
+def all_settings(pairs: Sequence[str] | None) -> AllSettings:
+    """``--set`` values of a verb that may train."""
+    rest, task = split_settings(pairs)
+    training = {name.removeprefix("train."): value for name, value in rest.items() if name.startswith("train.")}
+    return AllSettings({name: value for name, value in rest.items() if not name.startswith("train.")}, task, training)
+
+
 def predictor_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
     """``--set`` values of a verb that has neither task nor training.
 
@@ -98,6 +116,12 @@ def refuse_training(names: Iterable[str]) -> None:
                 f"--set {name}: nothing is trained here; train.KEY belongs to `mosharness train`, `mosharness run "
                 "--train` and `mosharness study`"
             )
+
+
+def say_notes(interrupt: KeyboardInterrupt) -> None:
+    """How to go on after Ctrl-C, on stderr, where the interrupted work left a note on it."""
+    for note in getattr(interrupt, "__notes__", ()):
+        say(note)
 
 
 def check_choice(value: str, choices: Sequence[str], option: str) -> Any:

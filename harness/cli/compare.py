@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.choices import Level
 from . import common
 from .show import clean, number, print_json, print_table, say
 
@@ -24,7 +25,7 @@ def compare(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="A metric by its name, such as srcc, or all; may repeat.")
     ] = None,
-    level: Annotated[str, typer.Option("--level", help="system or utterance.")] = "system",
+    level: Annotated[Level, typer.Option("--level", help="What the metrics are computed over.")] = "system",
     dimension: Annotated[
         list[str] | None, typer.Option("--dimension", help="Only this dimension; may repeat. Default: all they share.")
     ] = None,

@@ -56,7 +56,6 @@ def evaluate(
     from ..results.measure import MeasureOptions
     from ..results.store import result_folder, write_result
 
-    common.check_choice(interval, ("systems", "two-level", "utterances"), "--interval")
     settings, for_task = common.split_settings(set_)
     if settings:
         raise UsageError(f"--set {next(iter(settings))}: only task.key=value is of use here")
@@ -78,7 +77,7 @@ def evaluate(
         options=RunOptions(
             system_truth=system_truth,
             allow_missing=allow_missing,
-            measure=MeasureOptions(interval=interval, seed=seed),  # type: ignore[arg-type]
+            measure=MeasureOptions(interval=interval, seed=seed),
         ),
     )
     if output is not None and output.suffix == ".json":

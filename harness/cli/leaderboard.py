@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
+from ..core.choices import BoardFormat
 from ..core.errors import CheckFailed, UsageError
 from ..core.paths import published_figures
 from . import common
 from .show import print_json, say
-
-FORMATS = ("md", "csv", "json", "latex")
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +34,7 @@ def leaderboard(
     ] = None,
     task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may repeat.")] = None,
     format_: Annotated[
-        str, typer.Option("--format", help="md writes pages into --output; csv, json and latex go to stdout.")
+        BoardFormat, typer.Option("--format", help="md writes pages into --output; the others go to stdout.")
     ] = "md",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a page or plot is stale.")] = False,
     as_json: common.AsJson = False,
@@ -43,7 +42,6 @@ def leaderboard(
     """Make the leaderboards from stored results; ranks share a place where a paired test shows no difference."""
     from ..boards import boards_csv, boards_json, boards_latex, check_boards, choose, make_boards, write_boards
 
-    common.check_choice(format_, FORMATS, "--format")
     if as_json and format_ not in {"md", "json"}:
         raise UsageError(f"--json and --format {format_} ask for two formats; give one")
     if check and format_ != "md":

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core.choices import Listing
 from . import common
 from .show import print_json, print_table, with_interval
 
@@ -18,12 +19,11 @@ def register(app: typer.Typer) -> None:
 
 
 def ls(
-    what: Annotated[str, typer.Argument(help="tasks, predictors, studies or results")],
+    what: Annotated[Listing, typer.Argument(help="What to list.")],
     output: Annotated[Path, typer.Option("--output", help="Folder of results, for `ls results`.")] = Path("results"),
     as_json: common.AsJson = False,
 ) -> None:
     """List tasks, predictors, studies or stored results."""
-    common.check_choice(what, ("tasks", "predictors", "studies", "results"), "ls")
     if what == "tasks":
         _tasks(as_json)
     elif what == "predictors":

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import UsageError
 from . import common
-from .show import print_json, print_table, say
-from .train import training_settings
+from .show import error_line, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ..study.report import Report
 
 
 def register(app: typer.Typer) -> None:
@@ -51,50 +51,25 @@ def study(
     --set key=value and --set train.key=value apply to all rows. Tables: <output>/<task>/studies/<name>/study.md, .csv
     and .json.
     """
-    from ...tasks import TASKS, load_task
     from ..results.make import RunOptions
     from ..results.measure import MeasureOptions
-    from ..study import read_study
-    from ..study.execute import Execution, RowRun, exit_code
-    from ..study.figures import published_folder, read_figures
-    from ..study.plan import Choices, plan_rows
-    from ..study.report import Report, write
-    from ..study.training import Trainer
+    from ..study.plan import Choices
+    from ..study.run import StudyRequest, run_study
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("a study runs in one process; train its rows with `mosharness train` for several")
-    chosen = read_study(name)
-    TASKS[task]  # its name is checked before anything that depends on it
-    for_predictor, for_task = common.split_settings(set_)
-    for_predictor, for_training = training_settings(for_predictor)
-    choices = Choices(for_predictor, for_training, recipe, seed, seeds)
-    names = [one for given in rows or [] for one in _names(given, chosen)]
-    planned = plan_rows(chosen, task, names, choices)
-    loaded = load_task(task, data_root, **for_task)
-    splits = loaded.resolve_split(split)
-    folder = published_folder(published)
-    figures = {one: read_figures(chosen, task, one, folder, list(TASKS)) for one in splits}
-    loaded.root()  # absent data is said before anything is trained
-    card = loaded.card
-    about = {
-        "name": card.name,
-        "title": card.title,
-        "dimensions": list(card.dimensions),
-        "human": card.human,
-        "note": card.note,
-    }
-    changed = [f"--set {one}" for one in set_ or []] + ([f"--recipe {recipe}"] if recipe else [])
-    tables = output / card.name / "studies" / chosen.name
-
-    def report(runs: list[RowRun]) -> Report:
-        return Report.make(chosen, about, runs, figures, changed=changed, limit=limit)
-
-    execution = Execution(
-        loaded,
-        splits,
-        output,
-        Trainer(loaded, output, device, precision, workers, show=True),
-        RunOptions(
+    settings = common.all_settings(set_)
+    request = StudyRequest(
+        task=task,
+        rows=rows or (),
+        split=split,
+        changes=Choices(settings.predictor, settings.training, recipe, seed, seeds),
+        changed=[f"--set {setting}" for setting in set_ or []] + ([f"--recipe {recipe}"] if recipe else []),
+        published=published,
+        data_root=data_root,
+        task_options=settings.task,
+        output=output,
+        device=device,
+        precision=precision,
+        options=RunOptions(
             system_truth=system_truth,
             limit=limit,
             allow_missing=allow_missing,
@@ -103,31 +78,21 @@ def study(
             use_cache=not no_cache,
             measure=MeasureOptions(interval=interval),
         ),
-        say,
-        lambda runs: write(report(runs), tables),
+        show=True,
     )
     try:
-        runs = execution.run(planned, seeds)
-    except KeyboardInterrupt:
-        say(f"the same command goes on; tables of what is finished: {tables}")
+        outcome = run_study(name, request, say=say)
+    except KeyboardInterrupt as interrupt:
+        common.say_notes(interrupt)
         raise
-    _show(report(runs), tables, as_json)
-    code = exit_code(runs)
-    if code:
-        failed = [one for one in runs if one.status == "failed"]
-        say(
-            f"mosharness: error: {len(failed)} of {len(runs)} rows failed; their reasons stand in {tables / 'study.md'}"
-        )
-        raise typer.Exit(code)
+    _show(outcome.report, outcome.folder, as_json)
+    if outcome.exit_code:
+        where = outcome.folder / "study.md"
+        error_line(f"{outcome.failed} of {len(outcome.runs)} rows failed; their reasons stand in {where}")
+        raise typer.Exit(outcome.exit_code)
 
 
-def _names(given: str, study: Any) -> list[str]:
-    """Row names of one ``--rows``; a name may hold commas itself."""
-    known = {row.name.lower() for row in study.rows} | {row.slug for row in study.rows}
-    return [given] if given.strip().lower() in known else [one for one in given.split(",") if one.strip()]
-
-
-def _show(report: Any, folder: Path, as_json: bool) -> None:
+def _show(report: Report, folder: Path, as_json: bool) -> None:
     from ..study.report import as_json as ready
 
     if as_json:

@@ -13,18 +13,10 @@ from ..core.errors import UsageError
 from . import common
 from .show import print_json, say
 
-PREFIX = "train."
-
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
     app.command("train")(train)
-
-
-def training_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``--set`` values of the predictor, and those that begin with ``train.``, without it."""
-    training = {name.removeprefix(PREFIX): value for name, value in settings.items() if name.startswith(PREFIX)}
-    return {name: value for name, value in settings.items() if not name.startswith(PREFIX)}, training
 
 
 def train(
@@ -54,11 +46,10 @@ def train(
     """
     from ...predictors.trained import checkpoint_folder
     from ...tasks import load_task
-    from ..training import is_fitted, train_predictor
+    from ..training import TrainOptions, is_fitted, train_predictor
 
-    for_predictor, for_task = common.split_settings(set_)
-    for_predictor, for_training = training_settings(for_predictor)
-    loaded = load_task(task, data_root, **for_task)
+    settings = common.all_settings(set_)
+    loaded = load_task(task, data_root, **settings.task)
     if tensorboard and is_fitted(predictor):
         raise UsageError(f"predictor {predictor} is fitted in one go: --tensorboard does not apply to it")
     try:
@@ -67,16 +58,14 @@ def train(
             loaded,
             output=output,
             device=device,
-            config=for_predictor,
+            config=settings.predictor,
             seed=seed,
             show=True,
             recipe=recipe,
-            overrides=for_training,
-            stage=stage,
+            overrides=settings.training,
             resume=resume,
             init_from=init_from,
-            tensorboard=tensorboard,
-            workers=workers,
+            options=TrainOptions(stage=stage, tensorboard=tensorboard, workers=workers),
         )
     except KeyboardInterrupt:
         say("training goes on from the last saved state with --resume")

@@ -26,6 +26,10 @@ MonitorMode = Literal["auto", "max", "min"]
 """Whether training keeps the highest or the lowest value; ``auto``: what is better for the metric."""
 SplitBy = Literal["system", "sentence"]
 """What never lies on both sides of a fold."""
+Listing = Literal["tasks", "predictors", "studies", "results"]
+"""What ``mosharness ls`` lists."""
+BoardFormat = Literal["md", "csv", "json", "latex"]
+"""Forms of a leaderboard."""
 
 
 def choices(kind: Any) -> tuple[str, ...]:

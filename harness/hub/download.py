@@ -27,11 +27,12 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from ..core.progress import ProgressBar
 from .faults import CONNECT_S, TransferFailed, answered, causes, failure_of
 
 QUIET_S = 7.0  # no new byte for so long: the transfer is given up; with CONNECT_S inside it stays below 10 s
@@ -58,7 +59,7 @@ def transfer(request: dict[str, Any], what: str, total: int | None = None, quiet
     """
     command = [sys.executable, "-P", "-m", "mosharness.harness.hub.download"]
     with (
-        _progress_bar(what, total) as advance,
+        ProgressBar(what, total, unit="bytes") as bar,
         tempfile.TemporaryFile() as complaints,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True) as child,
     ):
@@ -68,7 +69,7 @@ def transfer(request: dict[str, Any], what: str, total: int | None = None, quiet
             child.stdin.close()
             for event in _events(child.stdout, quiet_s):
                 if event["event"] == "progress":
-                    advance(event["bytes"], event["total"])
+                    bar.reach(event["bytes"], None if total else event["total"])
                 elif event["event"] == "done":
                     return dict(event["result"])
                 elif event["event"] == "failed":
@@ -81,24 +82,6 @@ def transfer(request: dict[str, Any], what: str, total: int | None = None, quiet
         lines = complaints.read().decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
         raise TransferFailed(f"the download process ended early ({last[:200]})", "try again")
-
-
-@contextmanager
-def _progress_bar(what: str, total: int | None) -> Iterator[Callable[[int, int | None], None]]:
-    """Gives ``advance(bytes so far, bytes in all)``."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(escape(what), total=total)
-
-        def advance(done: int, in_all: int | None) -> None:
-            bar.update(task, completed=done, total=total or in_all)
-
-        yield advance
 
 
 def _events(stream: IO[str], quiet_s: float) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...predictors.trained import checkpoint_folder
+from ..core.choices import Precision
 from ..core.config import build_config, config_dict
 from ..core.errors import CheckpointError, DataError
 from ..core.files import digest, dump_json, file_sha256, read_json, write_json
@@ -58,7 +59,7 @@ class Trainer:
     task: MosTask
     output: Path
     device: str = "auto"
-    precision: str = "float32"
+    precision: Precision = "float32"
     workers: int | None = None
     show: bool = False
     _surveys: dict[tuple[str, int], dict[str, dict[str, Any]]] = field(default_factory=dict)
@@ -93,7 +94,7 @@ class Trainer:
             MosharnessError: If it cannot be trained, or a stage that it would take is not what it would have trained.
         """
         from ...predictors import load_predictor
-        from ..training import train_predictor
+        from ..training import TrainOptions, train_predictor
 
         folder, notes = self.folder(label), list[str]()
         recipe = planned.with_seed(seed)
@@ -123,9 +124,7 @@ class Trainer:
                 show=self.show,
                 recipe=trimmed,
                 resume=how == "resumed" and trimmed is not None,
-                label=label,
-                precision=self.precision,
-                workers=self.workers,
+                options=TrainOptions(label=label, precision=self.precision, workers=self.workers),
             )
             self._name_data(predictor, folder, planned, seed)
             write_json(folder / FACTS, {"identity": identity, "finished": True})

@@ -15,13 +15,14 @@ from ...predictors.trained import checkpoint_folder
 from ..core.errors import UsageError
 from ..core.files import write_json
 from ..core.provenance import provenance
+from .options import TrainOptions
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
     from ...tasks.base import MosTask
     from ..recipes.recipe import Recipe
 
-__all__ = ["is_fitted", "report_in_order", "seed_label", "train_predictor", "training_folder"]
+__all__ = ["TrainOptions", "is_fitted", "report_in_order", "seed_label", "train_predictor", "training_folder"]
 
 
 def train_predictor(
@@ -35,15 +36,11 @@ def train_predictor(
     show: bool = False,
     recipe: str | Path | Recipe | None = None,
     overrides: Mapping[str, Any] | None = None,
-    stage: str | None = None,
     resume: bool = False,
     init_from: str | Path | None = None,
-    label: str | None = None,
-    precision: str = "float32",
-    tensorboard: bool = False,
-    workers: int | None = None,
+    options: TrainOptions | None = None,
 ) -> Predictor:
-    """Train a predictor on a task and store it under ``<output>/<task>/<label>/checkpoint``.
+    """Train a predictor on a task and store it under ``<output>/<task>/<predictor or label>/checkpoint``.
 
     Args:
         name: Registry name of a predictor.
@@ -55,48 +52,47 @@ def train_predictor(
         show: Show progress on stderr.
         recipe: A YAML file, the name of a recipe of the package, a recipe, or ``None`` for ``<predictor>-<task>``.
         overrides: Settings of the stages by dotted name (``optimizer.lr``, ``STAGE.epochs``, ``folds.fold``).
-        stage: Run only this stage; the ones before it must be done.
         resume: Go on where an interrupted training was.
         init_from: Start from this checkpoint instead of fresh weights.
-        label: Name of the folder below the task's; the predictor's by default.
-        precision: Of the predictor that is returned; that of training belongs to the recipe.
-        tensorboard: Write event files for TensorBoard, if its package is installed.
-        workers: Decoding threads; they never change a weight.
+        options: See :class:`TrainOptions`.
 
     Returns:
-        The trained predictor, as :func:`~mosharness.predictors.load_predictor` would load it. After a ``stage`` that
-        is not the last one: as it is then; there is no checkpoint yet.
+        The trained predictor, as :func:`~mosharness.predictors.load_predictor` would load it. After a stage of
+        ``options`` that is not the last one: as it is then; there is no checkpoint yet.
 
     Raises:
         UsageError: If the predictor cannot be trained, the task has no ``train`` split, or the recipe makes no sense.
         CheckpointError: If ``resume`` finds a training with another recipe or other data.
     """
-    from ...predictors import PREDICTORS, resolve_device
+    from ...predictors import PREDICTORS, load_predictor, resolve_device
     from ..recipes.recipe import Recipe, read_recipe, read_settings
 
+    options = options or TrainOptions()
     cls = PREDICTORS[name]
     if not cls.card.stages:
         raise UsageError(f"predictor {name} cannot be trained here; `mosharness run` without --train uses its weights")
     device = resolve_device(device) if cls.needs_torch else "cpu"
-    folder = checkpoint_folder(output, task.card.name, label or name)
+    folder = checkpoint_folder(output, task.card.name, options.label or name)
     if is_fitted(name):
-        given = {"--stage": stage, "--resume": resume, "--init-from": init_from, "--set train.": overrides}
+        given = {"--stage": options.stage, "--resume": resume, "--init-from": init_from, "--set train.": overrides}
         used = [option for option, value in given.items() if value]
         if used:
             raise UsageError(f"predictor {name} is fitted in one go: {', '.join(used)} does not apply to it")
         if recipe is not None and not isinstance(recipe, Recipe):
             from_recipe, chosen = read_settings(recipe, name, ("predictor", "config", "seed"))
             config, seed = {**from_recipe, **(config or {})}, chosen if seed is None else seed
-        return _fit(name, task, folder, device=device, config=config, seed=seed or 0, show=show, precision=precision)
+        predictor = _fit(name, task, folder, device=device, config=config, seed=seed or 0, show=show)
+        return load_predictor(name, folder, predictor.device, precision=options.precision)
     if isinstance(recipe, Recipe):
         ready = recipe
     else:
         ready = read_recipe(recipe, name, task.card.name, config=config, overrides=overrides, seed=seed)
     from .randomness import global_generators_kept
 
-    options: dict[str, Any] = {"init_from": init_from, "show": show, "tensorboard": tensorboard, "workers": workers}
     with global_generators_kept():
-        return _train(ready, task, folder, device, stage, resume, precision, options)
+        return _train(
+            ready, task, folder, device=device, resume=resume, init_from=init_from, show=show, options=options
+        )
 
 
 def is_fitted(name: str) -> bool:
@@ -139,31 +135,41 @@ def _train(
     recipe: Recipe,
     task: MosTask,
     folder: Path,
+    *,
     device: str,
-    stage: str | None,
     resume: bool,
-    precision: str,
-    options: Mapping[str, Any],
+    init_from: str | Path | None,
+    show: bool,
+    options: TrainOptions,
 ) -> Predictor:
     from ...predictors import load_predictor
     from ...predictors.base import CheckpointInfo
     from .engine import RecipeRun, training_facts
 
     clock = time.perf_counter()
-    run = RecipeRun(recipe, task, training_folder(folder), device=device, **options)
-    outcome = run.run(stage=stage, resume=resume)
+    run = RecipeRun(
+        recipe,
+        task,
+        training_folder(folder),
+        device=device,
+        init_from=init_from,
+        show=show,
+        tensorboard=options.tensorboard,
+        workers=options.workers,
+    )
+    outcome = run.run(stage=options.stage, resume=resume)
     for note in outcome.notes:
         run.log.say(f"note: {note}")
     if not outcome.complete:
         seen = outcome.predictor.trained_on
-        outcome.predictor.weights_trained(seen, CheckpointInfo("stage", str(stage)))
+        outcome.predictor.weights_trained(seen, CheckpointInfo("stage", str(options.stage)))
         return outcome.predictor
     outcome.predictor.weights_trained(outcome.trained_on)
     if run.main:
         outcome.predictor.save_pretrained(folder)
         write_json(folder / "training.json", {"task": task.card.name, **training_facts(outcome, run, clock)})
     run.accelerator.wait_for_everyone()
-    return load_predictor(recipe.predictor, folder, str(outcome.predictor.device), precision=precision)
+    return load_predictor(recipe.predictor, folder, str(outcome.predictor.device), precision=options.precision)
 
 
 def _fit(
@@ -175,10 +181,9 @@ def _fit(
     config: Mapping[str, Any] | None,
     seed: int,
     show: bool,
-    precision: str,
 ) -> Predictor:
-    """Fit a predictor that has a closed form."""
-    from ...predictors import PREDICTORS, load_predictor
+    """Fit a predictor that has a closed form, and store it."""
+    from ...predictors import PREDICTORS
 
     if "train" not in task.card.splits:
         raise UsageError(f"task {task.card.name} has no train split")
@@ -200,4 +205,4 @@ def _fit(
         "time": {"train_s": round(time.perf_counter() - clock, 3)},
     }
     write_json(folder / "training.json", facts)
-    return load_predictor(name, folder, predictor.device, precision=precision)
+    return predictor

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..core.files import atomic_write, dump_json
+from ..core.progress import ProgressBar
 
 
 class TrainingLog:
@@ -26,8 +27,7 @@ class TrainingLog:
 
     def __init__(self, path: Path | None, *, show: bool = False, tensorboard: Path | None = None) -> None:
         self.path, self.show = path, show
-        self._bar: Any = None
-        self._task: Any = None
+        self._bar: ProgressBar | None = None
         self._writer = self._board(tensorboard) if tensorboard is not None and path is not None else None
 
     def _board(self, folder: Path) -> Any:
@@ -67,7 +67,7 @@ class TrainingLog:
         if not self.show:
             return
         if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bar.say(text)
         else:
             print(text, file=sys.stderr, flush=True)
 
@@ -76,24 +76,12 @@ class TrainingLog:
         self.stop()
         if not self.show:
             return
-        from rich import progress as bars
-        from rich.console import Console
-
-        columns = (
-            bars.TextColumn("{task.description}", markup=False),
-            bars.BarColumn(bar_width=20),
-            bars.MofNCompleteColumn(),
-            bars.TimeRemainingColumn(),
-            bars.TextColumn("{task.fields[now]}", markup=False),
-        )
-        self._bar = bars.Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(title, total=total, completed=done, now="")
-        self._bar.start()
+        self._bar = ProgressBar(title, total, done=done)
 
     def advance(self, now: str) -> None:
         """One step further, with a few words on it."""
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, now=now)
+            self._bar.advance(note=now)
 
     def stop(self) -> None:
         """Take the bar away."""

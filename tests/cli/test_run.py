@@ -172,7 +172,7 @@ def test_several_predictors_get_a_summary_and_one_failure_does_not_stop_the_othe
         (["run", "--task", "demo", "--predictor", "dsp", "--recipe", "none.yaml"], "none.yaml: No such file"),
         (["run", "--task", "demo"], "Missing option"),
         (["rn"], "No such command"),
-        (["ls", "models"], "use one of tasks, predictors, studies, results"),
+        (["ls", "models"], "'models' is not one of 'tasks', 'predictors', 'studies', 'results'"),
         (["ls", "results", "--output", "nowhere"], "no such folder"),
         (["verify", "nowhere"], "not a readable JSON file"),
         (["prepare", "bvcc", "--from", "nowhere"], "is not on this machine"),

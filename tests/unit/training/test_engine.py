@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.harness.core.errors import CheckpointError, DataError, PredictionError, UnknownName, UsageError
-from mosharness.harness.training import train_predictor
+from mosharness.harness.training import TrainOptions, train_predictor
 from mosharness.tasks import load_task
 
 pytestmark = pytest.mark.usefixtures("toynet")
@@ -62,8 +62,8 @@ def test_dev_figures_are_those_of_predict(rated: Path, tmp_path: Path, recipe: C
 def test_the_same_seed_gives_the_same_bits_and_another_one_does_not(
     rated: Path, tmp_path: Path, recipe: Callable[..., Any]
 ) -> None:
-    first = weights(train(rated, tmp_path / "a", recipe(), workers=1))
-    assert same(first, weights(train(rated, tmp_path / "b", recipe(), workers=5)))
+    first = weights(train(rated, tmp_path / "a", recipe(), options=TrainOptions(workers=1)))
+    assert same(first, weights(train(rated, tmp_path / "b", recipe(), options=TrainOptions(workers=5))))
     assert not same(first, weights(train(rated, tmp_path / "c", recipe(seed=1))))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.harness.core.errors import CheckpointError, UsageError
-from mosharness.harness.training import train_predictor
+from mosharness.harness.training import TrainOptions, train_predictor
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.base import load_tensors
 from mosharness.tasks import load_task
@@ -124,8 +124,8 @@ def test_one_stage_runs_alone_from_those_before_it(rated: Path, tmp_path: Path, 
     train_predictor("toynet", task, output=tmp_path / "whole", recipe=plan, device="cpu")
     part = tmp_path / "parts"
     with pytest.raises(UsageError, match="stage all starts from stage head, which is not done"):
-        train_predictor("toynet", task, output=part, recipe=plan, device="cpu", stage="all")
-    train_predictor("toynet", task, output=part, recipe=plan, device="cpu", stage="head")
+        train_predictor("toynet", task, output=part, recipe=plan, device="cpu", options=TrainOptions(stage="all"))
+    train_predictor("toynet", task, output=part, recipe=plan, device="cpu", options=TrainOptions(stage="head"))
     assert not (part / "folder" / "toynet" / "checkpoint").exists()
-    train_predictor("toynet", task, output=part, recipe=plan, device="cpu", stage="all")
+    train_predictor("toynet", task, output=part, recipe=plan, device="cpu", options=TrainOptions(stage="all"))
     assert same(weights(tmp_path / "whole"), weights(part))

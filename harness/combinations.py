@@ -1,0 +1,252 @@
+"""Every task with every predictor: trained first where wanted, once per seed, then scored and stored.
+
+``run.py`` scores one split with one loaded predictor; here is what ``mosharness run`` does around it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .core.choices import Precision
+from .core.errors import MosharnessError, UsageError
+from .results.make import RunOptions
+from .results.seeds import SeedSpread, seed_spread
+from .run import DEFAULT_OUTPUT, run_split
+
+if TYPE_CHECKING:
+    from ..predictors.base import Predictor
+    from ..tasks.base import MosTask
+    from .results.schema import Result
+
+
+@dataclass(frozen=True)
+class TrainFirst:
+    """How predictors are trained before they score.
+
+    Attributes:
+        recipe: A YAML file or the name of a recipe; ``<predictor>-<task>`` by default.
+        seeds: Train and score so many seeds, each a row of its own.
+        resume: Go on with an interrupted training.
+        init_from: Checkpoint to start from instead of fresh weights.
+        settings: Settings of the recipe's stages by dotted name.
+    """
+
+    recipe: str | None = None
+    seeds: int = 1
+    resume: bool = False
+    init_from: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What all combinations share.
+
+    Attributes:
+        split: Split to score; a name that stands for several scores each.
+        checkpoint: Weights; see :func:`~mosharness.predictors.trained.resolve_predictor`.
+        name: Name of the rows; the predictor's by default.
+        train: Train first; ``None`` scores what is there.
+        data_root: Folder of the data set.
+        output: Folder of results and trained checkpoints.
+        device, precision: Where and how the networks calculate.
+        seed: Seed of training, the first of several; the recipe's, or 0, by default.
+        config: Settings of the predictor.
+        task_options: Options of the task.
+        options: Of scoring and measuring.
+        show: Progress on stderr.
+    """
+
+    split: str = "test"
+    checkpoint: str | None = None
+    name: str | None = None
+    train: TrainFirst | None = None
+    data_root: Path | None = None
+    output: Path = DEFAULT_OUTPUT
+    device: str = "auto"
+    precision: Precision = "float32"
+    seed: int | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    task_options: dict[str, Any] = field(default_factory=dict)
+    options: RunOptions = field(default_factory=RunOptions)
+    show: bool = False
+
+    def with_recipe(self, recipe: str, predictors: Sequence[str]) -> RunRequest:
+        """With the settings and the seed of a recipe, where nothing is trained; those given before win.
+
+        Raises:
+            UsageError: If there is more than one predictor, or the recipe is for another.
+        """
+        from .recipes.recipe import read_settings
+
+        if len(predictors) > 1:
+            raise UsageError("--recipe goes with one predictor")
+        config, chosen = read_settings(recipe, predictors[0])
+        seed = chosen if self.seed is None else self.seed
+        options = replace(self.options, measure=replace(self.options.measure, seed=seed or 0))
+        return replace(self, config={**config, **self.config}, seed=seed, options=options)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What came of one task with one predictor.
+
+    Attributes:
+        task, predictor: Their names.
+        results: As stored: one per split, and per seed where there are several.
+        spread: Over seeds; empty with one seed.
+        error: Why it did not run.
+    """
+
+    task: str
+    predictor: str
+    results: tuple[Result, ...] = ()
+    spread: tuple[SeedSpread, ...] = ()
+    error: MosharnessError | None = None
+
+
+def run_combinations(
+    tasks: Sequence[str],
+    predictors: Sequence[str],
+    request: RunRequest,
+    *,
+    stored: Callable[[Result, Path], None] = lambda result, folder: None,
+    finished: Callable[[Combination], None] = lambda combination: None,
+) -> list[Combination]:
+    """Run every task with every predictor; one that cannot run does not stop the others.
+
+    Args:
+        tasks, predictors: Registry names.
+        request: What they share.
+        stored: Called with each result and its folder, as soon as it is stored.
+        finished: Called with each combination, when it is its turn and done or failed.
+
+    Returns:
+        One per combination, in the order of ``tasks``, then ``predictors``.
+
+    Raises:
+        MosharnessError: If there is one combination only, and it cannot run.
+        UsageError: If the request makes no sense with so many.
+    """
+    if request.name is not None and len(predictors) > 1:
+        raise UsageError("--name goes with one predictor")
+    pairs = [(task, predictor) for task in tasks for predictor in predictors]
+    combinations = []
+    for task, predictor in pairs:
+        try:
+            combination = run_combination(task, predictor, request, stored=stored)
+        except MosharnessError as error:
+            if len(pairs) == 1:
+                raise
+            combination = Combination(task, predictor, error=error)
+        finished(combination)
+        combinations.append(combination)
+    return combinations
+
+
+def run_combination(
+    task: str,
+    predictor: str,
+    request: RunRequest,
+    *,
+    stored: Callable[[Result, Path], None] = lambda result, folder: None,
+) -> Combination:
+    """Resolve, train where wanted, score, measure and store; see :func:`run_combinations`.
+
+    Raises:
+        MosharnessError: If data, weights or the request are not as they must be.
+    """
+    from ..predictors.trained import resolve_predictor
+    from ..tasks import load_task
+
+    loaded = load_task(task, request.data_root, **request.task_options)
+    loaded.resolve_split(request.split)  # a wrong name is said before anything is trained
+    if request.train is not None:
+        results, spread = _train_and_score(loaded, predictor, request, request.train, stored)
+        return Combination(task, predictor, tuple(results), tuple(spread))
+    loaded.root()  # absent data is said before anything is downloaded
+    ready = resolve_predictor(
+        predictor,
+        task,
+        checkpoint=request.checkpoint,
+        output=request.output,
+        device=request.device,
+        precision=request.precision,
+        config=request.config,
+    )
+    return Combination(task, predictor, tuple(_score(loaded, ready, request.name, request, stored)))
+
+
+def _score(
+    task: MosTask, predictor: Predictor, name: str | None, request: RunRequest, stored: Callable[[Result, Path], None]
+) -> list[Result]:
+    """Score every split that the request names."""
+    results = []
+    for split in task.resolve_split(request.split):
+        result = run_split(
+            task, split, predictor, name=name, output=request.output, options=request.options, show=request.show
+        )
+        stored(result, request.output / result.task.name / split / result.name)
+        results.append(result)
+    return results
+
+
+def _train_and_score(
+    task: MosTask, name: str, request: RunRequest, training: TrainFirst, stored: Callable[[Result, Path], None]
+) -> tuple[list[Result], list[SeedSpread]]:
+    """Train once, or once per seed, and score each; several seeds leave ``seeds.json``."""
+    from ..predictors.trained import checkpoint_folder
+    from .core.files import write_json
+    from .core.typed import plain
+    from .training import TrainOptions, seed_label, train_predictor
+
+    if request.checkpoint is not None:
+        raise UsageError("--train and --checkpoint exclude each other; --init-from starts training from a checkpoint")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("several processes can train but not run: use `mosharness train`, then `mosharness run`")
+    several = training.seeds > 1
+    results: list[Result] = []
+    for seed in _seeds(training, name, request.seed):
+        label = seed_label(name, seed or 0) if several else name
+        try:
+            predictor = train_predictor(
+                name,
+                task,
+                output=request.output,
+                device=request.device,
+                config=request.config,
+                seed=seed,
+                show=request.show,
+                recipe=training.recipe,
+                overrides=training.settings,
+                resume=training.resume,
+                init_from=training.init_from,
+                options=TrainOptions(label=label, precision=request.precision, workers=request.options.workers),
+            )
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note("training goes on from the last saved state with --resume")
+            raise
+        row = seed_label(request.name or name, seed or 0) if several else request.name
+        results += _score(task, predictor, row, request, stored)
+    if not several:
+        return results, []
+    spread = seed_spread(results)
+    folder = checkpoint_folder(request.output, task.card.name, name).parent
+    write_json(folder / "seeds.json", [plain(figure) for figure in spread])
+    return results, spread
+
+
+def _seeds(training: TrainFirst, name: str, given: int | None) -> list[int | None]:
+    """Seeds to train with; one of ``None`` leaves the choice to the recipe."""
+    from .recipes.recipe import read_settings
+
+    if training.seeds == 1:
+        return [given]
+    first = given or 0
+    if given is None and training.recipe is not None:
+        first = read_settings(training.recipe, name)[1]
+    return [first + place for place in range(training.seeds)]

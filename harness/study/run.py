@@ -1,0 +1,147 @@
+"""A whole study: plan its rows, train and score them, keep its tables up to date."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.choices import Precision
+from ..core.errors import UsageError
+from ..results.make import RunOptions
+from ..run import DEFAULT_OUTPUT
+from .execute import Execution, RowRun, exit_code
+from .figures import published_folder, read_figures
+from .model import Study, read_study
+from .plan import Choices, plan_rows
+from .report import Report, write
+from .training import Trainer
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """What a study is run on, and how.
+
+    Attributes:
+        task: Registry name of the task to train on and to score.
+        rows: Names or slugs of rows, several separated by commas; all where it is empty.
+        split: Split to score; a name that stands for several scores each.
+        changes: Settings, recipe and seeds for all rows.
+        changed: What of these the tables name, as the user gave it.
+        published: Folder of published figures; see :func:`~.figures.published_folder`.
+        data_root: Folder of the data set.
+        task_options: Options of the task.
+        output: Folder of results; tables go to ``<output>/<task>/studies/<study>``.
+        device, precision: Where and how the networks calculate.
+        options: Of scoring and measuring.
+        show: Progress on stderr.
+    """
+
+    task: str
+    rows: Sequence[str] = ()
+    split: str = "test"
+    changes: Choices = field(default_factory=Choices)
+    changed: Sequence[str] = ()
+    published: Path | None = None
+    data_root: Path | None = None
+    task_options: dict[str, Any] = field(default_factory=dict)
+    output: Path = DEFAULT_OUTPUT
+    device: str = "auto"
+    precision: Precision = "float32"
+    options: RunOptions = field(default_factory=RunOptions)
+    show: bool = False
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """What came of a study.
+
+    Attributes:
+        report: Everything that its tables show.
+        runs: Of all rows.
+        folder: Where ``study.md``, ``study.csv`` and ``study.json`` lie.
+    """
+
+    report: Report
+    runs: list[RowRun]
+    folder: Path
+
+    @property
+    def failed(self) -> int:
+        """How many trainings or scorings failed."""
+        return sum(run.status == "failed" for run in self.runs)
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with."""
+        return exit_code(self.runs)
+
+
+def run_study(
+    name: str | Path, request: StudyRequest, *, say: Callable[[str], None] = lambda line: None
+) -> StudyOutcome:
+    """Train, score and tabulate the rows of a study; finished rows are kept, unfinished ones go on.
+
+    Args:
+        name: Name of a study of the package, or a YAML file.
+        request: What it is run on, and how.
+        say: Takes a line for the user.
+
+    Raises:
+        MosharnessError: If a name, a recipe or a setting is wrong, or the data is absent: before anything is trained.
+            What goes wrong in a row is part of the outcome.
+        KeyboardInterrupt: As it came, with a note on what is finished.
+    """
+    from ...tasks import TASKS, load_task
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("a study runs in one process; train its rows with `mosharness train` for several")
+    study = read_study(name)
+    TASKS[request.task]  # its name is checked before anything that depends on it
+    names = [row for given in request.rows for row in row_names(given, study)]
+    planned = plan_rows(study, request.task, names, request.changes)
+    task = load_task(request.task, request.data_root, **request.task_options)
+    splits = task.resolve_split(request.split)
+    published = published_folder(request.published)
+    figures = {split: read_figures(study, request.task, split, published, list(TASKS)) for split in splits}
+    task.root()  # absent data is said before anything is trained
+    card = task.card
+    about = {
+        "name": card.name,
+        "title": card.title,
+        "dimensions": list(card.dimensions),
+        "human": card.human,
+        "note": card.note,
+    }
+    folder = request.output / card.name / "studies" / study.name
+
+    def report(runs: list[RowRun]) -> Report:
+        return Report.make(study, about, runs, figures, changed=request.changed, limit=request.options.limit)
+
+    trainer = Trainer(
+        task, request.output, request.device, request.precision, request.options.workers, show=request.show
+    )
+    execution = Execution(
+        task, splits, request.output, trainer, request.options, say, lambda runs: write(report(runs), folder)
+    )
+    try:
+        runs = execution.run(planned, request.changes.seeds)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"the same command goes on; tables of what is finished: {folder}")
+        raise
+    return StudyOutcome(report(runs), runs, folder)
+
+
+def row_names(given: str, study: Study) -> list[str]:
+    """Row names that one ``--rows`` gives; a name may hold commas itself.
+
+    Example:
+        >>> from .model import StudyRow
+        >>> study = Study(rows=(StudyRow("full"), StudyRow("2 layers, frozen")))
+        >>> row_names("full,w/o RL", study), row_names("2 layers, frozen", study)
+        (['full', 'w/o RL'], ['2 layers, frozen'])
+    """
+    known = {row.name.lower() for row in study.rows} | {row.slug for row in study.rows}
+    return [given] if given.strip().lower() in known else [name for name in given.split(",") if name.strip()]
