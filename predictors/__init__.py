@@ -30,6 +30,22 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
     hint="`mosharness ls predictors` shows them all.",
 )
 
+VERBS: Registry[Any] = Registry(
+    "predictor with verbs",
+    {
+        "apgmos": "mosharness.predictors.apgmos.verbs:app",
+        "jsqa": "mosharness.predictors.jsqa.verbs:app",
+    },
+    group="mosharness.verbs",
+)
+"""Predictor to its own verbs, a ``typer.Typer`` application: ``mosharness PREDICTOR VERB`` runs one.
+
+Imported when a verb is run. Third parties register theirs under the entry point group ``mosharness.verbs``.
+"""
+
+FORMER_VERBS = {"codebook": ("apgmos", "codebook"), "pairs": ("jsqa", "pairs")}
+"""Former names of verbs to predictor and verb; they still work, with a note."""
+
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w.-]+)?", re.ASCII)
 
 
@@ -104,4 +120,4 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
     return cls.from_folder(folder, config, checkpoint=CheckpointInfo("hub", name), **options)
 
 
-__all__ = ["PREDICTORS", "Predictor", "PredictorCard", "load_predictor", "resolve_device"]
+__all__ = ["FORMER_VERBS", "PREDICTORS", "VERBS", "Predictor", "PredictorCard", "load_predictor", "resolve_device"]

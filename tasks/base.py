@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -71,6 +71,7 @@ class TaskCard:
         primary_level, primary_metric: What a leaderboard sorts by.
         test_splits: The splits that ``--split test`` stands for; several when they must never be pooled.
         dev_splits: The same for ``--split dev``.
+        corpus: Name of the task whose clips these are, where a task shares them with another; empty: its own.
     """
 
     name: str
@@ -93,6 +94,7 @@ class TaskCard:
     primary_metric: str = "srcc"
     test_splits: tuple[str, ...] = ("test",)
     dev_splits: tuple[str, ...] = ("dev",)
+    corpus: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,14 @@ class MosTask:
             DataError: If label files are absent, malformed, contradictory or placeholders.
         """
         raise DataError(f"task {self.card.name} cannot build {split} from {root} (audio={audio})")
+
+    @classmethod
+    def clean_speech(cls) -> list[tuple[str, Callable[[], bytes]]]:
+        """Clean clips that are part of the package, as name and reader of the file: ``audio: embedded`` in recipes.
+
+        The default has none.
+        """
+        return []
 
     def build_system_truth(self, root: Path, split: str) -> dict[str, dict[str, float]]:
         """The organisers' system scores: dimension to system to value. Only with ``official_system_truth``."""

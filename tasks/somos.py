@@ -176,6 +176,7 @@ class SomosFull(Somos):
     card = replace(
         Somos.card,
         name="somos_full",
+        corpus="somos",
         title="SOMOS-full: as somos, with the ratings of all test pages, also those that fail the organisers' checks",
     )
 

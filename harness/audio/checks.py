@@ -47,20 +47,13 @@ WARNING_CODES = {
 }
 """Causes of a warning on a clip that is still scored (``Finding.code``)."""
 
-PREDICTOR_CODES = {
-    "repeated": "too short for the predictor, which repeats it (apgmos)",
-    "cut": "longer than the predictor hears (drasp with CLAP)",
-    "resampled": "at a rate that the predictor does not take as it is (sfissl)",
-}
-"""More of these, found by predictors of this package (``Predictor.findings``)."""
-
 
 @dataclass(frozen=True)
 class Finding:
     """A warning about a clip that still scores.
 
     Attributes:
-        code: A key of :data:`WARNING_CODES` or, from a predictor, of :data:`PREDICTOR_CODES` or its own.
+        code: A key of :data:`WARNING_CODES` or, from ``Predictor.findings``, one of the predictor.
         message: One sentence for people, without the file name.
     """
 

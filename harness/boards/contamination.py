@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SAME_CORPUS = {"somos_full": "somos"}
-"""Tasks that share their clips with another: listed here, they count as that one."""
+from ...tasks import TASKS
 
 SEEN, IN_DOMAIN, OTHER, NOTHING, UNKNOWN = "seen", "in-domain", "other data", "none", "not stated"
 
@@ -49,4 +48,5 @@ def contamination(task: str, split: str, trained_on: Sequence[str] | None) -> tu
 
 
 def _corpus(task: str) -> str:
-    return SAME_CORPUS.get(task, task)
+    """The corpus whose clips a task has, by its card; of a name that is no task here, the name."""
+    return (TASKS[task].card.corpus or task) if task in TASKS else task

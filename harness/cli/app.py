@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ...predictors import VERBS
 from ..core.errors import MosharnessError, UnknownName, UsageError
 from . import (
     check,
-    codebook,
     compare,
     doctor,
     evaluate,
@@ -22,7 +22,6 @@ from . import (
     inspect,
     leaderboard,
     ls,
-    pairs,
     predict,
     prepare,
     run,
@@ -31,6 +30,7 @@ from . import (
     verify,
 )
 from .show import error_line, say
+from .verbs import VerbGroup
 
 EXIT_CODES = {
     0: "done",
@@ -47,6 +47,7 @@ SETTING = re.compile(r"[A-Za-z_][\w.]*=")
 
 app = typer.Typer(
     name="mosharness",
+    cls=VerbGroup,
     help="Evaluate MOS predictors on human-rated data sets.",
     epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
     no_args_is_help=True,
@@ -66,8 +67,6 @@ for _verb in (
     gate,
     leaderboard,
     prepare,
-    codebook,
-    pairs,
     ls,
     check,
     verify,
@@ -115,12 +114,14 @@ def read_settings(path: Path, context: typer.Context) -> dict[str, Any]:
     """
     from ..core.config import read_yaml
 
-    commands: dict[str, Any] = getattr(context.command, "commands", {})
+    verbs = context.command
+    assert isinstance(verbs, VerbGroup)
     settings = read_yaml(path)
     for verb, values in settings.items():
-        if verb not in commands:
-            raise UnknownName(f"verb in {path}", verb, commands)
-        settings[verb] = _verb_settings(commands[verb], values, path, verb)
+        command = verbs.find(verb)
+        if command is None:
+            raise UnknownName(f"verb in {path}", verb, [*verbs.commands, *VERBS])
+        settings[verb] = _verb_settings(command, values, path, verb)
     return settings
 
 

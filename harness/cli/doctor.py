@@ -45,7 +45,10 @@ def doctor(as_json: common.AsJson = False) -> None:
         ["network", "switched off" if facts["offline"] else "allowed"],
         ["cache", facts["cache"]],
         *[[f"  {one['what']}", f"{one['path']} ({one['bytes']} bytes)"] for one in facts["cached"]],
-        ["data sets", ", ".join(f"{name}: {path}" for name, path in facts["data"].items()) or "demo only"],
+        [
+            "data sets",
+            ", ".join(f"{name}: {path}" for name, path in facts["data"].items()) or "only what is part of mosharness",
+        ],
     ]
     print_table(["what", "here"], rows)
 

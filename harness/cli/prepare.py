@@ -42,4 +42,4 @@ def prepare(
         print_json(asdict(summary) if is_dataclass(summary) and not isinstance(summary, type) else summary)
     else:
         print(summary)
-        print(f"next: mosharness run --task {task} --data-root {place} --predictor dsp --train")
+        print(f"next: mosharness run --task {task} --data-root {place} --predictor PREDICTOR --train")

@@ -29,10 +29,13 @@ class Registry(Generic[T]):
         3.14159...
     """
 
+    OURS = "mosharness"
+    """Origin of what is part of this package."""
+
     def __init__(self, kind: str, entries: dict[str, T | str], *, group: str = "", hint: str = "") -> None:
         self.kind, self.group, self.hint = kind, group, hint
         self._entries: dict[str, T | str | EntryPoint] = dict(entries)
-        self._origins: dict[str, str] = dict.fromkeys(entries, "mosharness")
+        self._origins: dict[str, str] = dict.fromkeys(entries, self.OURS)
         self._scanned = not group
 
     def _scan(self) -> None:

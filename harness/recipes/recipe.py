@@ -43,6 +43,7 @@ def read_recipe(
     predictor: str,
     task: str = "",
     *,
+    names: Sequence[str] = (),
     config: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -51,9 +52,11 @@ def read_recipe(
 
     Args:
         given: A YAML file, the name of a recipe of the package, or ``None`` for the first of the predictor's
-            ``recipe_names`` that there is: ``<predictor>-<task>``, ``<predictor>-default``.
+            ``names`` that there is.
         predictor: Registry name; the recipe must be for it.
         task: Task of the command line.
+        names: What to look for behind ``<predictor>-`` when nothing is given (a predictor's ``recipe_names`` say);
+            the task and ``default`` otherwise.
         config: Predictor settings that win over those of the recipe.
         overrides: ``train.`` settings: dotted name to value, for every stage, or for one if it begins with its name.
         seed: Wins over that of the recipe.
@@ -62,7 +65,7 @@ def read_recipe(
         UsageError: If the recipe is for another predictor or has values of a wrong type.
         UnknownName: For unknown keys or recipes.
     """
-    name, text, where = _find(given, predictor, task, config or {})
+    name, text, where = _find(given, predictor, names or (task, "default"))
     values = parse_yaml(text, where)
     if not isinstance(values, dict):
         raise UsageError(f"{where}: the top level must be a mapping of names to values")
@@ -129,7 +132,7 @@ def read_settings(given: str | Path, predictor: str, keys: Sequence[str] = RECIP
         UsageError: If the recipe is for another predictor or has values of a wrong type.
         UnknownName: For unknown keys or recipes.
     """
-    _, text, where = _find(given, predictor, "", {})
+    _, text, where = _find(given, predictor, ())
     values = _mapping(parse_yaml(text, where), where)
     for key in values:
         if key not in keys:
@@ -155,13 +158,13 @@ def recipe_names(predictor: str = "") -> list[str]:
     return [name for name in found if not predictor or name.startswith(f"{predictor}-")]
 
 
-def _find(given: str | Path | None, predictor: str, task: str, config: Mapping[str, Any]) -> tuple[str, str, str]:
+def _find(given: str | Path | None, predictor: str, names: Sequence[str]) -> tuple[str, str, str]:
     """Name, text and description of a recipe."""
     if given is not None and (Path(given).is_file() or str(given).endswith((".yaml", ".yml"))):
         path = Path(given)
         return path.stem.lower(), read_text(path), str(path)
     known = recipe_names(predictor)
-    candidates = [str(given)] if given is not None else _candidates(predictor, task, config)
+    candidates = [str(given)] if given is not None else [f"{predictor}-{name}" for name in names]
     for name in candidates:
         if name in known or (given is not None and name in recipe_names()):
             text = (resources.files("mosharness.predictors") / "recipes" / f"{name}.yaml").read_text("utf-8")
@@ -173,14 +176,6 @@ def _find(given: str | Path | None, predictor: str, task: str, config: Mapping[s
         f"there is no recipe {candidates[0]} (nor {', '.join(candidates[1:])}); pass --recipe with a YAML file or one "
         f"of: {listed}"
     )
-
-
-def _candidates(predictor: str, task: str, config: Mapping[str, Any]) -> list[str]:
-    from ...predictors import PREDICTORS
-
-    if predictor not in PREDICTORS:
-        return [f"{predictor}-{task}", f"{predictor}-default"]
-    return [f"{predictor}-{name}" for name in PREDICTORS[predictor].recipe_names(task, config)]
 
 
 def _mapping(value: Any, what: str) -> dict[str, Any]:

@@ -93,6 +93,7 @@ def plan_rows(study: Study, task: str, names: Sequence[str], choices: Choices) -
 def _plan(
     study: Study, row: StudyRow, task: str, choices: Choices, stages: Mapping[str, Sequence[str]], shown: bool
 ) -> PlannedRow:
+    from ...predictors import PREDICTORS
     from ..recipes.recipe import read_recipe, read_settings
     from ..training import is_fitted
 
@@ -121,6 +122,7 @@ def _plan(
             given,
             row.predictor,
             task,
+            names=PREDICTORS[row.predictor].recipe_names(task, config),
             config=config,
             overrides={**row.overrides, **overrides},
             seed=choices.seed,
@@ -178,6 +180,7 @@ def _check_reuse(row: StudyRow, recipe: Recipe) -> None:
 
 def _stage_names(row: StudyRow, task: str, choices: Choices) -> list[str]:
     """Stages of a row's recipe; none where it cannot be read, which :func:`_plan` reports."""
+    from ...predictors import PREDICTORS
     from ..recipes.recipe import read_recipe
     from ..training import is_fitted
 
@@ -185,7 +188,8 @@ def _stage_names(row: StudyRow, task: str, choices: Choices) -> list[str]:
         if row.weights or is_fitted(row.predictor):
             return []
         config = {**row.config, **choices.config}
-        recipe = read_recipe(choices.recipe or row.recipe or None, row.predictor, task, config=config)
+        names = PREDICTORS[row.predictor].recipe_names(task, config)
+        recipe = read_recipe(choices.recipe or row.recipe or None, row.predictor, task, names=names, config=config)
     except MosharnessError:
         return []
     return [stage.name for stage in recipe.stages]

@@ -86,7 +86,8 @@ def train_predictor(
     if isinstance(recipe, Recipe):
         ready = recipe
     else:
-        ready = read_recipe(recipe, name, task.card.name, config=config, overrides=overrides, seed=seed)
+        wanted = cls.recipe_names(task.card.name, config or {})
+        ready = read_recipe(recipe, name, task.card.name, names=wanted, config=config, overrides=overrides, seed=seed)
     from .randomness import global_generators_kept
 
     with global_generators_kept():

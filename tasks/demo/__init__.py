@@ -6,6 +6,7 @@ within a minute of the installation, and so that tests have a real task; it rank
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,18 @@ class Demo(MosTask):
         human=False,
         note=NOTE,
     )
+
+    @classmethod
+    def clean_speech(cls) -> list[tuple[str, Callable[[], bytes]]]:
+        """The clips of the train speakers alone, so that dev and test stay unseen."""
+        from importlib.resources import files
+
+        from .rows import clips
+        from .systems import PACKAGE, SPLITS
+
+        folder = files(PACKAGE) / "clips"
+        names = [clip["clip"] for clip in clips() if clip["speaker"] in SPLITS["train"][0]]
+        return [(name, (folder / f"{name}.flac").read_bytes) for name in names]
 
     def root(self) -> Path:
         """The given folder, else the package's own data."""

@@ -1,4 +1,4 @@
-"""``mosharness codebook``: reproducible, interruptible, labelled, and never from an evaluation split."""
+"""``mosharness apgmos codebook``: reproducible, interruptible, labelled, and never from an evaluation split."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tensors(folder: Path) -> bytes:
 
 
 def test_a_codebook_is_made_and_says_that_it_is_a_substitute(cli: Any, speech: Path, tmp_path: Path) -> None:
-    outcome = cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb")
+    outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb")
     assert outcome.code == 0, outcome.err
     assert "kmeans substitute, not the codebook of the paper" in outcome.out
     assert "train.joint.settings.hubert=random" in outcome.out and "stopped: no improvement" not in outcome.out
@@ -55,13 +55,13 @@ def test_a_codebook_is_made_and_says_that_it_is_a_substitute(cli: Any, speech: P
 
 def test_a_codebook_that_stops_early_says_so(cli: Any, speech: Path, tmp_path: Path) -> None:
     long = ("--epochs", "5000", "--patience", "2")
-    outcome = cli("codebook", "--audio", speech, *TINY, *long, "-o", tmp_path / "cb")
+    outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, *long, "-o", tmp_path / "cb")
     assert outcome.code == 0 and "steps (stopped: no improvement in 2 steps);" in outcome.out, outcome.out
 
 
 def test_the_same_call_gives_the_same_bytes_and_another_seed_others(cli: Any, speech: Path, tmp_path: Path) -> None:
     for name, extra in (("a", ()), ("b", ("--workers", "1")), ("c", ("--seed", "1"))):
-        assert cli("codebook", "--audio", speech, *TINY, *extra, "-o", tmp_path / name).code == 0
+        assert cli("apgmos", "codebook", "--audio", speech, *TINY, *extra, "-o", tmp_path / name).code == 0
     assert tensors(tmp_path / "a") == tensors(tmp_path / "b") != tensors(tmp_path / "c")
 
 
@@ -69,7 +69,7 @@ def test_the_same_call_gives_the_same_bytes_and_another_seed_others(cli: Any, sp
 def test_an_interrupted_codebook_ends_with_the_same_bytes(
     cli: Any, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    call = ("codebook", "--audio", speech, *TINY, "--frames", "40", "-o")
+    call = ("apgmos", "codebook", "--audio", speech, *TINY, "--frames", "40", "-o")
     assert cli(*call, tmp_path / "whole").code == 0
     calls = 0
     module, name = (frames, "clip_frames") if where == "frames" else (make_codebook, "fit")
@@ -107,16 +107,16 @@ def test_a_codebook_goes_on_only_with_the_audio_it_was_begun_with(
 
     with monkeypatch.context() as patch:
         patch.setattr(make_codebook, "fit", interrupted)  # all frames are there
-        assert cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut").code == 130
+        assert cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut").code == 130
     clip = speech / "clip2.wav"
     size = clip.stat().st_size
     write_wave(clip, 0.7, seed=99)
     assert clip.stat().st_size == size
     for name in ("cut", "whole"):
-        assert cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / name).code == 0
+        assert cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / name).code == 0
     assert tensors(tmp_path / "cut") == tensors(tmp_path / "whole")
     write_wave(clip, 0.7, seed=98)
-    outcome = cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut")
+    outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut")
     assert outcome.code == 2 and "other audio, settings or device" in outcome.err
 
 
@@ -136,7 +136,7 @@ def test_a_codebook_of_another_kind_of_device_is_another(
 def test_a_codebook_over_random_hubert_is_tied_to_the_one_that_training_draws(
     cli: Any, speech: Path, tmp_path: Path
 ) -> None:
-    assert cli("codebook", "--audio", speech, *TINY, "--seed", "5", "-o", tmp_path / "cb").code == 0
+    assert cli("apgmos", "codebook", "--audio", speech, *TINY, "--seed", "5", "-o", tmp_path / "cb").code == 0
     assert json.loads((tmp_path / "cb" / "vq.json").read_text())["origin"]["hubert_sha256"].startswith("sha256:")
     settings = StageSettings(vq_source="kmeans", vq=str(tmp_path / "cb"), hubert="random")
     branch = make_semantics(ApgmosConfig(size="tiny"), settings, "joint")
@@ -148,7 +148,7 @@ def test_a_codebook_over_random_hubert_is_tied_to_the_one_that_training_draws(
 
 
 def test_a_finished_codebook_is_left_alone_and_never_mixed_with_another(cli: Any, speech: Path, tmp_path: Path) -> None:
-    call = ("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb")
+    call = ("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb")
     assert cli(*call).code == 0
     before = (tmp_path / "cb" / "vq.json").stat().st_mtime_ns
     assert cli(*call).code == 0
@@ -157,12 +157,12 @@ def test_a_finished_codebook_is_left_alone_and_never_mixed_with_another(cli: Any
     assert outcome.code == 2 and "other audio, settings or device" in outcome.err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("keep")
-    outcome = cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "full")
+    outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "full")
     assert outcome.code == 2 and "holds other things" in outcome.err
 
 
 def test_too_little_audio_is_an_error_that_says_so(cli: Any, speech: Path, tmp_path: Path) -> None:
-    outcome = cli("codebook", "--audio", speech, *TINY, "--clusters", "1024", "-o", tmp_path / "cb")
+    outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, "--clusters", "1024", "-o", tmp_path / "cb")
     assert outcome.code == 2 and "frames for 1024 clusters" in outcome.err and "more audio" in outcome.err
     assert not (tmp_path / "cb" / "vq.json").exists()
 
@@ -170,15 +170,15 @@ def test_too_little_audio_is_an_error_that_says_so(cli: Any, speech: Path, tmp_p
 def test_clips_that_cannot_be_used_are_named(cli: Any, speech: Path, tmp_path: Path, write_wave: Any) -> None:
     (speech / "broken.wav").write_bytes(b"no audio at all")
     write_wave(speech / "short.wav", 0.02)
-    outcome = cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb")
+    outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb")
     assert outcome.code == 4 and "broken: unreadable" in outcome.err and "short: too_short" in outcome.err
     failed = json.loads((tmp_path / "cb" / "vq.json").read_text())["clips"]["failed"]
     assert {one["utterance_id"] for one in failed} == {"broken", "short"}
-    assert cli("codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb", "--allow-failed", "2").code == 0
+    assert cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "cb", "--allow-failed", "2").code == 0
 
 
 def test_evaluation_splits_are_refused_and_train_splits_taken(cli: Any, small_folder: Path, tmp_path: Path) -> None:
-    call = ("codebook", "--task", "folder", "--data-root", small_folder, *TINY, "-o", tmp_path / "cb")
+    call = ("apgmos", "codebook", "--task", "folder", "--data-root", small_folder, *TINY, "-o", tmp_path / "cb")
     outcome = cli(*call, "--split", "test")
     assert outcome.code == 2 and "worthless" in outcome.err
     table = small_folder / "metadata.csv"
@@ -205,5 +205,5 @@ def test_wrong_use_ends_with_a_sentence(
     cli: Any, speech: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     arguments = tuple(str(speech) if one == "SPEECH" else one for one in arguments)
-    outcome = cli("codebook", *arguments, "-o", tmp_path / "cb", "--device", "cpu")
+    outcome = cli("apgmos", "codebook", *arguments, "-o", tmp_path / "cb", "--device", "cpu")
     assert outcome.code == 2 and message in outcome.err and "Traceback" not in outcome.err

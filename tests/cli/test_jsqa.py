@@ -1,4 +1,4 @@
-"""``mosharness pairs``, and JSQA through ``run``, ``check`` and ``study``."""
+"""``mosharness jsqa pairs``, and JSQA through ``run``, ``check`` and ``study``."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from mosharness.harness import pairs as work
 from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.jsqa import verbs_pairs as work
 
 Cli = Callable[..., Any]
 SMALL = ("--set", "train.epochs=1", "--set", "train.steps=3", "--set", "num_layers=4")
 
 
 def test_pairs_are_written_with_a_table(cli: Cli, tmp_path: Path) -> None:
-    outcome = cli("pairs", "--output", tmp_path / "out", "--count", 13, "--seconds", 0.2, "--seed", 3)
+    outcome = cli("jsqa", "pairs", "--output", tmp_path / "out", "--count", 13, "--seconds", 0.2, "--seed", 3)
     assert outcome.code == 0, outcome.err
     mean = re.search(r"mean ([\d.]+) dB", outcome.out)
     assert mean is not None and abs(float(mean[1]) - 2.0) <= 0.05
@@ -46,7 +46,7 @@ def test_the_same_command_writes_the_same_pairs(cli: Cli, tmp_path: Path, write_
         write_wave(tmp_path / "noise" / f"n{at}.wav", 0.7, 8_000, seed=10 + at)
     places = ("--speech", tmp_path / "speech", "--noise", tmp_path / "noise", "--noise", "generated")
     for name in ("one", "two"):
-        assert cli("pairs", *places, "--seconds", 0.2, "--count", 6, "-o", tmp_path / name).code == 0
+        assert cli("jsqa", "pairs", *places, "--seconds", 0.2, "--count", 6, "-o", tmp_path / name).code == 0
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(files) == 13
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
@@ -55,7 +55,7 @@ def test_the_same_command_writes_the_same_pairs(cli: Cli, tmp_path: Path, write_
 
 
 def test_without_an_output_only_the_distances_are_shown(cli: Cli) -> None:
-    outcome = cli("pairs", "--json", "--draws", 500)
+    outcome = cli("jsqa", "pairs", "--json", "--draws", 500)
     assert outcome.code == 0
     found = outcome.json
     assert found["table"] is None and found["jnd"] is None
@@ -80,7 +80,18 @@ def listening(folder: Path) -> Path:
 
 
 def test_pairs_are_judged_by_listeners(cli: Cli, tmp_path: Path) -> None:
-    command = ("pairs", "--check-jnd", listening(tmp_path), "--features", "si-sdr", "--count", 8, "--seconds", 0.3)
+    command = (
+        "jsqa",
+        "pairs",
+        "--check-jnd",
+        listening(tmp_path),
+        "--features",
+        "si-sdr",
+        "--count",
+        8,
+        "--seconds",
+        0.3,
+    )
     report = cli(*command, "--json").json["jnd"]
     assert (report["judgements"], report["pairs"], report["features"]) == (20, 8, ["si-sdr"])
     assert 0 <= report["interval"][0] <= report["share"] <= report["interval"][1] <= 1
@@ -93,7 +104,7 @@ def test_without_the_package_pesq_the_check_is_skipped_before_pairs_are_made_for
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pesq", None)
-    command = ("pairs", "--check-jnd", listening(tmp_path), "--count", 2, "--seconds", 0.2)
+    command = ("jsqa", "pairs", "--check-jnd", listening(tmp_path), "--count", 2, "--seconds", 0.2)
     outcome = cli(*command, "-o", tmp_path / "out")
     assert outcome.code == 0
     assert "--check-jnd is skipped" in outcome.err and "uv pip install pesq" in outcome.err
@@ -108,7 +119,7 @@ def test_an_accuracy_that_cannot_be_measured_is_not_a_number_on_paper(cli: Cli, 
     folder = listening(tmp_path)
     table = folder / "dataset" / "dataset_linear.txt"
     table.write_text("\n".join(table.read_text().splitlines()[:4]))  # one reference: no other to try it on
-    command = ("pairs", "--check-jnd", folder, "--features", "si-sdr", "--count", 2, "--seconds", 0.3)
+    command = ("jsqa", "pairs", "--check-jnd", folder, "--features", "si-sdr", "--count", 2, "--seconds", 0.3)
     outcome = cli(*command)
     assert outcome.code == 0 and "not seen: not available, too few references;" in outcome.out
     assert "nan" not in outcome.out
@@ -130,7 +141,7 @@ def test_pairs_are_written_and_measured_one_at_a_time(
             yield name, pair
 
     monkeypatch.setattr(work, "pairs_of", watched)
-    command = ("pairs", "--count", 8, "--seconds", 0.2, "-o", tmp_path / "out")
+    command = ("jsqa", "pairs", "--count", 8, "--seconds", 0.2, "-o", tmp_path / "out")
     assert cli(*command).code == 0
     assert cli(*command, "--check-jnd", listening(tmp_path / "jnd"), "--features", "si-sdr").code == 0
     assert 1 <= most <= 3
@@ -154,7 +165,7 @@ def test_wrong_input_exits_2_and_says_what(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    outcome = cli("pairs", *options)
+    outcome = cli("jsqa", "pairs", *options)
     assert outcome.code == 2
     assert message in outcome.err and "Traceback" not in outcome.err
 

@@ -62,7 +62,9 @@ def read_codebook(folder: str | Path) -> VqWeights:
     """
     folder = Path(folder).expanduser()
     if not (folder / FACTS).is_file() or not (folder / TENSORS).is_file():
-        raise CheckpointError(f"{folder}: no {TENSORS} with {FACTS}: no complete folder of `mosharness codebook`")
+        raise CheckpointError(
+            f"{folder}: no {TENSORS} with {FACTS}: no complete folder of `mosharness apgmos codebook`"
+        )
     facts = read_json(folder / FACTS)
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA or not isinstance(facts.get("origin"), dict):
         raise CheckpointError(f"{folder / FACTS}: no description of a codebook ({SCHEMA})")

@@ -1,4 +1,4 @@
-"""The substitute for GPT-SoVITS's codebook: frames of clean speech, clustered (``mosharness codebook``)."""
+"""The substitute for GPT-SoVITS's codebook: frames of clean speech, clustered (``mosharness apgmos codebook``)."""
 
 from __future__ import annotations
 

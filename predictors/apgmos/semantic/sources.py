@@ -53,8 +53,8 @@ def read_vq(vq_source: VqSource, source: str | Path) -> VqWeights:
     """Read a projection and a codebook.
 
     Args:
-        vq_source: ``gptsovits`` (``source`` is a generator file) or ``kmeans`` (a folder that ``mosharness codebook``
-            wrote).
+        vq_source: ``gptsovits`` (``source`` is a generator file) or ``kmeans`` (a folder that
+            ``mosharness apgmos codebook`` wrote).
         source: The file or folder.
 
     Raises:
@@ -67,7 +67,7 @@ def read_vq(vq_source: VqSource, source: str | Path) -> VqWeights:
     if not str(source):
         raise UsageError(
             f"vq: name the {'generator file of GPT-SoVITS' if vq_source == 'gptsovits' else 'folder of the codebook'}; "
-            "without GPT-SoVITS's weights, `mosharness codebook` makes a substitute for vq_source: kmeans"
+            "without GPT-SoVITS's weights, `mosharness apgmos codebook` makes a substitute for vq_source: kmeans"
         )
     if not path.exists():
         raise CheckpointError(f"{path}: no such file or folder")

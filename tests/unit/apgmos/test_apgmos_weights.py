@@ -144,7 +144,8 @@ def test_sources_that_are_not_named_are_asked_for_before_any_stage_begins(rated:
     plan = recipe(STAGES, settings={})
     refused(
         plan,
-        r"stage joint: settings\.vq: name the generator file.*mosharness codebook.*\(--set train\.joint\.settings\.vq="
+        r"stage joint: settings\.vq: name the generator file.*mosharness apgmos codebook.*"
+        r"\(--set train\.joint\.settings\.vq="
         r"\.\.\., or MOSHARNESS_GPTSOVITS: .*vq_source=kmeans train\.joint\.settings\.vq=FOLDER\)$",
     )
     missing = recipe(STAGES, settings={"vq": str(tmp_path / "s2G488k.pth")})

@@ -76,7 +76,7 @@ def test_sources_that_are_not_named_or_of_another_kind_say_what_to_do(
     file.write_bytes(b"PK")
     for arguments, kind, message in (
         ({"hubert": "", "vq_source": "random"}, UsageError, "name the weights of HuBERT"),
-        ({"hubert": "random", "vq_source": "gptsovits"}, UsageError, "mosharness codebook"),
+        ({"hubert": "random", "vq_source": "gptsovits"}, UsageError, "mosharness apgmos codebook"),
         ({"hubert": "random", "vq_source": "kmeans", "vq": "/none"}, CheckpointError, "no such file"),
         ({"hubert": "random", "vq_source": "gptsovits", "vq": folder}, CheckpointError, "vq_source: kmeans takes"),
         ({"hubert": "random", "vq_source": "kmeans", "vq": file}, CheckpointError, "vq_source: gptsovits takes"),

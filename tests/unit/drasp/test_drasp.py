@@ -529,7 +529,7 @@ def test_the_number_of_layers_is_checked(predictor: str) -> None:
     ],
 )
 def test_the_recipe_follows_task_and_backbone(task: str, config: dict[str, Any], expected: str) -> None:
-    recipe = read_recipe(None, "drasp", task, config=config)
+    recipe = read_recipe(None, "drasp", task, names=Drasp.recipe_names(task, config), config=config)
     assert recipe.name == expected
     assert config.get("backbone", recipe.config["backbone"]) == recipe.config["backbone"]
     predictor = make(backbone=recipe.config["backbone"])

@@ -15,7 +15,6 @@ from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.audio.unlabelled import StoredClip, unlabelled_clips
 from mosharness.harness.core.config import build_config
 from mosharness.harness.core.errors import AudioError, DataError, UnknownName, UsageError
-from mosharness.harness.pairs import differences, pairs_of, plan_pairs
 from mosharness.harness.recipes.recipe import Recipe, Stage
 from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.jsqa import Jsqa
@@ -23,6 +22,7 @@ from mosharness.predictors.jsqa.config import PairSettings, StageSettings, pair_
 from mosharness.predictors.jsqa.mixing import power
 from mosharness.predictors.jsqa.noise import Noises, generated_noise, read_part
 from mosharness.predictors.jsqa.pairs import draw_pair, make_pairs
+from mosharness.predictors.jsqa.verbs_pairs import differences, pairs_of, plan_pairs
 from mosharness.predictors.training_clip import training_clip
 
 SPEECH = speech_like(2.0, 16_000, 0).astype(np.float32)

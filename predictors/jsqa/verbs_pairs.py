@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..predictors.base import LONGEST_S
-from ..predictors.jsqa import Jsqa
-from ..predictors.jsqa.config import SAMPLE_RATE, PairSettings, pair_settings
-from .audio.resample import resample
-from .core.errors import DataError, UsageError
-from .core.files import atomic_write
-from .recipes.recipe import Source, Stage, read_recipe
-from .training.data import Tasks, stage_data
-from .training.plan import generator
+from ...harness.audio.resample import resample
+from ...harness.core.errors import DataError, UsageError
+from ...harness.core.files import atomic_write
+from ...harness.recipes.recipe import Source, Stage, read_recipe
+from ...harness.training.data import Tasks, stage_data
+from ...harness.training.plan import generator
+from ..base import LONGEST_S
+from . import Jsqa
+from .config import SAMPLE_RATE, PairSettings, pair_settings
 
 if TYPE_CHECKING:
-    from ..predictors.jsqa.pairs import Pair
+    from .pairs import Pair
 
 TABLE = "pairs.csv"
 FULL_SCALE = 0.999
@@ -88,9 +88,9 @@ def pairs_of(plan: Plan, count: int, epoch: int = 0) -> Iterator[tuple[str, Pair
     Raises:
         DataError: If speech or noise cannot be used.
     """
-    from ..predictors.jsqa.noise import Noises
-    from ..predictors.jsqa.pairs import draw_pair, make_pairs
-    from .audio.checks import AudioLimits
+    from ...harness.audio.checks import AudioLimits
+    from .noise import Noises
+    from .pairs import draw_pair, make_pairs
 
     limits = AudioLimits(max_seconds=LONGEST_S)  # as in training: it is cropped
     examples = stage_data(plan.stage, None, ("mos",), Tasks()).train
@@ -162,7 +162,7 @@ def differences(settings: PairSettings, draws: int, seed: int = 0) -> dict[str, 
         ``draws``, ``mean``, ``largest`` and ``within_3`` (share up to 3 dB) of the distance in dB, ``lowest_snr`` and
         ``highest_snr``, and ``edges`` and ``counts`` of a histogram with bins of 0.5 dB.
     """
-    from ..predictors.jsqa.pairs import draw_snrs
+    from .pairs import draw_snrs
 
     random = generator(seed, "differences")
     drawn = np.array([draw_snrs(random, settings) for _ in range(draws)])

@@ -1,4 +1,4 @@
-"""``mosharness codebook``: a substitute for GPT-SoVITS's codebook, from clean speech by k-means (predictor apgmos)."""
+"""``mosharness apgmos codebook``: a substitute for GPT-SoVITS's codebook, from clean speech by k-means."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import ClipsFailed, UsageError
-from . import common
-from .show import print_json, say
+from ...harness.cli import common
+from ...harness.cli.show import print_json, say
+from ...harness.core.errors import ClipsFailed, UsageError
 
 if TYPE_CHECKING:
-    from ..audio.discover import Entry
+    from ...harness.audio.discover import Entry
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    app.command("codebook")(codebook)
+app = typer.Typer(help="Verbs of the predictor apgmos.", no_args_is_help=True)
 
 
+@app.callback()
+def verbs() -> None:
+    """Verbs of the predictor apgmos."""
+
+
+@app.command("codebook")
 def codebook(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the codebook; made if absent.")],
     hubert: Annotated[
@@ -62,9 +66,9 @@ def codebook(
     A substitute: the paper took GPT-SoVITS's codebook. Every score made with it says so. Interrupted, the same command
     goes on where it was.
     """
-    from ...predictors import resolve_device
-    from ...predictors.apgmos.semantic.kmeans import KMeansSettings, most_steps
-    from ...predictors.apgmos.semantic.make_codebook import ENOUGH, CodebookSettings, make_codebook
+    from ..base import resolve_device
+    from .semantic.kmeans import KMeansSettings, most_steps
+    from .semantic.make_codebook import ENOUGH, CodebookSettings, make_codebook
 
     common.check_choice(size, ("base", "tiny"), "--size")
     if bool(audio) == bool(task):
@@ -112,8 +116,8 @@ def codebook(
 
 
 def _audio_entries(paths: list[str]) -> tuple[list[Entry], str]:
-    from ..core.printable import printable
-    from ..engine.predict import collect
+    from ...harness.core.printable import printable
+    from ...harness.engine.predict import collect
 
     collected = collect(paths)
     if collected.passed_over:
@@ -123,9 +127,9 @@ def _audio_entries(paths: list[str]) -> tuple[list[Entry], str]:
 
 def _task_entries(task: str, split: str, data_root: Path | None, systems: list[str] | None) -> tuple[list[Entry], str]:
     """The clips of one split, refusing those that results are reported on."""
+    from ...harness.audio.discover import Entry
+    from ...harness.core.errors import DataError
     from ...tasks import load_task
-    from ..audio.discover import Entry
-    from ..core.errors import DataError
 
     loaded = load_task(task, data_root)
     names = loaded.resolve_split(split)

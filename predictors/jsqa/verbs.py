@@ -1,4 +1,4 @@
-"""``mosharness pairs``: the pairs that jsqa is pretrained on, to listen to and to check."""
+"""``mosharness jsqa pairs``: the pairs that jsqa is pretrained on, to listen to and to check."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import UnknownName, UsageError
-from . import common
-from .show import print_json, say
+from ...harness.cli import common
+from ...harness.cli.show import print_json, say
+from ...harness.core.errors import UnknownName, UsageError
 
 WIDTH = 40  # characters of the longest bar
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    app.command("pairs")(pairs)
+app = typer.Typer(help="Verbs of the predictor jsqa.", no_args_is_help=True)
 
 
+@app.callback()
+def verbs() -> None:
+    """Verbs of the predictor jsqa."""
+
+
+@app.command("pairs")
 def pairs(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for the wavs and pairs.csv.")] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="How many pairs to make.")] = 20,
@@ -46,13 +50,13 @@ def pairs(
     as_json: common.AsJson = False,
 ) -> None:
     """Make pairs of jsqa's pretraining: export them as wavs, show how their SNRs differ, judge them by listeners."""
-    from .. import pairs as work
+    from . import verbs_pairs as work
 
     plan = work.plan_pairs(recipe, speech=speech or (), noise=noise or (), seconds=seconds, seed=seed)
     names = _features(features) if check_jnd is not None else ()
     listening, skipped = None, None
     if check_jnd is not None:
-        from ...predictors.jsqa.jnd import lacking, read_listening
+        from .jnd import lacking, read_listening
 
         listening, skipped = read_listening(check_jnd), lacking(names)
     if skipped is not None:
@@ -80,7 +84,7 @@ def pairs(
 
 
 def _features(text: str) -> tuple[str, ...]:
-    from ...predictors.jsqa.jnd import FEATURES
+    from .jnd import FEATURES
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
@@ -94,8 +98,8 @@ def _features(text: str) -> tuple[str, ...]:
 def _judge(
     listening: Any, made: Iterator[tuple[str, Any]], count: int, names: tuple[str, ...], seed: int
 ) -> dict[str, Any]:
-    from ...predictors.jsqa.jnd import check_jnd
-    from ..core.progress import progress_bar
+    from ...harness.core.progress import progress_bar
+    from .jnd import check_jnd
 
     with progress_bar("measure", total=len(listening.judgements) + count) as advance:
         report = check_jnd(listening, (pair for _, pair in made), names, seed=seed, tick=lambda: advance(1))
