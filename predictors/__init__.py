@@ -46,6 +46,9 @@ Imported when a verb is run. Third parties register theirs under the entry point
 FORMER_VERBS = {"codebook": ("apgmos", "codebook"), "pairs": ("jsqa", "pairs")}
 """Former names of verbs to predictor and verb; they still work, with a note."""
 
+GATE_PREDICTORS = ("nisqa", "nisqa_tts")
+"""What a gate judges by when nothing is named: open weights for transmitted and for synthetic speech."""
+
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w.-]+)?", re.ASCII)
 
 
@@ -120,4 +123,13 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
     return cls.from_folder(folder, config, checkpoint=CheckpointInfo("hub", name), **options)
 
 
-__all__ = ["FORMER_VERBS", "PREDICTORS", "VERBS", "Predictor", "PredictorCard", "load_predictor", "resolve_device"]
+__all__ = [
+    "FORMER_VERBS",
+    "GATE_PREDICTORS",
+    "PREDICTORS",
+    "VERBS",
+    "Predictor",
+    "PredictorCard",
+    "load_predictor",
+    "resolve_device",
+]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import fields, replace
 from pathlib import Path
@@ -21,13 +21,13 @@ from ..harness.core.config import build_config, config_dict
 from ..harness.core.errors import CheckpointError, PredictionError, UsageError
 from ..harness.core.files import digest, write_json
 from .card import CheckpointInfo, EmptyConfig, PredictorCard
+from .inputs import sources_of
 from .weights import check_tensors, load_tensors, save_tensors, tensors_digest
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..harness.audio.read import AudioLimits, Finding, Waveform
-    from ..harness.engine.pipeline import Source
     from ..harness.hub.hub import Download
     from ..tasks.base import TaskSplit
     from .inspection import Inspection
@@ -262,6 +262,17 @@ class Predictor:
         """
         raise UsageError(f"predictor {self.card.name} has nothing to show: it does not implement inspect")
 
+    def __repr__(self) -> str:
+        from .shown import as_line
+
+        return as_line(self)
+
+    def _repr_html_(self) -> str:
+        """A small table, for notebooks."""
+        from .shown import as_html
+
+        return as_html(self)
+
     # -- scoring --------------------------------------------------------------------------------------------------
 
     def limits(self) -> AudioLimits:
@@ -290,7 +301,7 @@ class Predictor:
 
     def predict(
         self,
-        inputs: Sequence[Source | np.ndarray],
+        inputs: Iterable[Any],
         sample_rates: int | Sequence[int] | None = None,
         *,
         texts: Sequence[str] | None = None,
@@ -299,8 +310,9 @@ class Predictor:
         """Score clips.
 
         Args:
-            inputs: Paths, encoded bytes, waves (arrays ``(samples,)`` or ``(samples, channels)``), or pairs of a wave
-                and its sampling rate.
+            inputs: Paths, encoded bytes, waves (arrays ``(samples,)`` or ``(samples, channels)``, torch tensors
+                ``(samples,)`` or ``(channels, samples)``), pairs of a wave and its sampling rate, or audio dicts of
+                Hugging Face ``datasets`` (``array`` and ``sampling_rate``, or ``bytes`` or ``path``).
             sample_rates: Sampling rate of the waves in Hz, one for all or one each; not used for paths.
             texts: What each clip was made from, for predictors with ``uses_text``.
             workers: Decoding threads.
@@ -318,7 +330,7 @@ class Predictor:
         from ..harness.audio.read import printable
         from ..harness.engine.pipeline import Item, score_batches
 
-        sources = _sources(inputs, sample_rates)
+        sources = sources_of(inputs, sample_rates)
         known = [""] * len(sources) if texts is None else list(texts)
         if len(known) != len(sources):
             raise UsageError(f"{len(sources)} inputs but {len(known)} texts")
@@ -334,7 +346,7 @@ class Predictor:
                     failures.append((at, row.reason))
         if failures:
             at, reason = min(failures)
-            first = inputs[at]
+            first = sources[at]
             name = printable(first) if isinstance(first, (str, Path)) else f"input {at}"
             raise PredictionError(f"{len(failures)} of {len(items)} clips cannot be scored (first: {name}: {reason})")
         return scores
@@ -430,25 +442,6 @@ def resolve_device(device: str) -> str:
     if int(device.partition(":")[2] or 0) >= count:
         raise UsageError(f"--device {device}: {count} CUDA devices here")
     return device
-
-
-def _sources(inputs: Sequence[Source | np.ndarray], sample_rates: int | Sequence[int] | None) -> list[Source]:
-    given: Any = inputs
-    if isinstance(given, (str, Path, bytes)) or (hasattr(given, "ndim") and given.ndim < 2):
-        raise UsageError("predict takes a list of clips; put a single one in a list")
-    several = isinstance(sample_rates, Sequence) or hasattr(sample_rates, "ndim")
-    rates: list[Any] = list(sample_rates) if several else [sample_rates] * len(inputs)  # type: ignore[arg-type]
-    if len(rates) != len(inputs):
-        raise UsageError(f"{len(inputs)} inputs but {len(rates)} sample rates")
-    sources: list[Source] = []
-    for at, (source, rate) in enumerate(zip(inputs, rates, strict=True)):
-        if isinstance(source, (str, Path, bytes, tuple)):
-            sources.append(source)
-            continue
-        if rate is None:
-            raise UsageError(f"input {at} is a wave: pass its sampling rate in sample_rates")
-        sources.append((source, rate))
-    return sources
 
 
 def _equal_runs(batch: Sequence[int], durations: Sequence[float]) -> list[tuple[int, ...]]:

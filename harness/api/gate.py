@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...predictors import GATE_PREDICTORS
 from ..core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def gate(
     candidate: str | Path,
     baseline: str | Path,
     *,
-    predictors: Sequence[str] | Mapping[str, Predictor] = ("nisqa", "nisqa_tts"),
+    predictors: Sequence[str] | Mapping[str, Predictor] = GATE_PREDICTORS,
     margin: float | Mapping[str, float] | None = None,
     alpha: float | None = None,
     device: str = "auto",
