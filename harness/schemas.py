@@ -16,6 +16,8 @@ from .core.files import atomic_write, dump_json
 
 FORMATS = {
     "run": "results.schema:Result",
+    "study": "study.schema:StudyReport",
+    "study-row": "study.schema:RowRecord",
 }
 """Format name to the module below ``mosharness.harness`` (or a full module name) and the class in it."""
 

@@ -6,16 +6,18 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import ClipsFailed, MosharnessError
 from ..core.provenance import own_version
+from ..core.typed import changed
 from ..results.make import RunOptions, result_options, system_truth_name, too_many_failed
 from ..results.schema import Result
 from ..results.store import read_result, result_folder
 from ..run import run_split
 from ..training import seed_label
 from .plan import PlannedRow
+from .schema import TrainingFacts
 from .training import Trained, Trainer
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class RowRun:
     exit_code: int = 0
     how: str = ""
     results: dict[str, Result] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: TrainingFacts = field(default_factory=TrainingFacts)
     notes: list[str] = field(default_factory=list)
 
 
@@ -104,8 +106,8 @@ class Execution:
                 self.say(f"{name}: {run.reason}")
                 return
             trained = self._trained(run, others)
-            run.how, run.facts, run.notes = trained.how, trained.facts, trained.notes
-            run.facts["parameters"] = count_parameters(trained.predictor)
+            run.how, run.notes = trained.how, trained.notes
+            run.facts = changed(trained.facts, parameters=count_parameters(trained.predictor))
             self.say(f"{name} (seed {run.seed}): {run.how}" + "".join(f"; {note}" for note in run.notes))
             if run.planned.shown:
                 self._score(run, trained.predictor)

@@ -10,13 +10,23 @@ from typing import Any
 from ..core.files import atomic_write, write_csv, write_json
 from ..core.markdown import markdown_text, readable, table
 from ..core.provenance import provenance
+from ..core.typed import as_typed
+from ..results.parts import Provenance
 from ..stats.metrics import METRICS
 from .execute import RowRun
 from .figures import Figures
 from .model import Study
+from .schema import (
+    StudyFigure,
+    StudyPublished,
+    StudyReport,
+    StudyRowReport,
+    StudySeed,
+    StudyTable,
+    StudyTask,
+)
 from .tables import AVERAGE, Block, Cell, Gathered, gather, make_blocks
 
-SCHEMA = "mosharness.study/1"
 COLUMNS = (
     "study", "task", "split", "dimension", "level", "row", "label", "metric", "value", "ci_low", "ci_high", "sd",
     "seeds", "published", "difference", "comparable", "status", "reason",
@@ -134,17 +144,12 @@ class Report:
 def _training_row(row: Gathered) -> list[str]:
     first = next((one for one in row.runs if one.how), row.runs[0])
     facts = first.facts
-    stages = ", ".join(
-        f"{one['stage']}: {one['clips']} x {one['epochs']} ({one['steps']})" for one in facts.get("stages", [])
-    )
-    reused = facts.get("reused", {})
-    if reused:
-        stages = ", ".join([f"{stage} of {source}" for stage, source in reused.items()] + ([stages] if stages else []))
-    states = dict.fromkeys(one.status for one in row.runs)
-    count = facts.get("parameters")
-    seeds = ", ".join(str(one.seed) for one in row.runs)
-    shown = f"{count:,}" if count is not None else "-"
-    return [row.name, ", ".join(states), first.how or "-", facts.get("recipe") or "-", stages or "-", shown, seeds]
+    trained = [f"{stage.stage}: {stage.clips} x {stage.epochs} ({stage.steps})" for stage in facts.stages or ()]
+    stages = ", ".join([f"{stage} of {source}" for stage, source in (facts.reused or {}).items()] + trained)
+    states = dict.fromkeys(run.status for run in row.runs)
+    seeds = ", ".join(str(run.seed) for run in row.runs)
+    count = f"{facts.parameters:,}" if facts.parameters else "-"
+    return [row.name, ", ".join(states), first.how or "-", facts.recipe or "-", stages or "-", count, seeds]
 
 
 def _stated(row: Gathered) -> str:
@@ -241,69 +246,77 @@ def csv_rows(report: Report) -> list[list[Any]]:
     return lines
 
 
-def as_json(report: Report) -> dict[str, Any]:
-    """The whole report in JSON types, schema ``mosharness.study/1``."""
-    return {
-        "schema": SCHEMA,
-        "study": report.study.name,
-        "title": report.study.title,
-        "source": report.study.source,
-        "task": report.task,
-        "splits": list(report.figures),
-        "settings": list(report.changed),
-        "limit": report.limit,
-        "comparable": not report.reservations,
-        "reservations": report.reservations,
-        "published": {
-            split: {"sources": one.sources, "problem": one.problem, "other_data": one.foreign}
-            for split, one in report.figures.items()
+def typed_report(report: Report) -> StudyReport:
+    """The whole report as the object that ``study.json`` holds."""
+    return StudyReport(
+        study=report.study.name,
+        title=report.study.title,
+        source=report.study.source,
+        task=as_typed(report.task, StudyTask, "task"),
+        splits=tuple(report.figures),
+        settings=tuple(report.changed),
+        limit=report.limit,
+        comparable=not report.reservations,
+        reservations=tuple(report.reservations),
+        published={
+            split: StudyPublished(
+                sources=tuple(figures.sources), problem=figures.problem, other_data=tuple(figures.foreign)
+            )
+            for split, figures in report.figures.items()
         },
-        "rows": [
-            {
-                "row": row.name,
-                "label": row.runs[0].planned.label,
-                "predictor": row.runs[0].planned.row.predictor,
-                "stated": _stated(row),
-                "runs": [
-                    {
-                        "seed": one.seed,
-                        "label": one.label,
-                        "status": one.status,
-                        "reason": one.reason,
-                        "weights": one.how,
-                        "trained": one.facts,
-                        "notes": one.notes,
-                    }
-                    for one in row.runs
-                ],
-            }
-            for row in report.rows
-        ],
-        "tables": [
-            {
-                "split": block.split,
-                "dimension": block.dimension,
-                "level": block.level,
-                "rows": {
-                    name: {
-                        metric: {
-                            "value": cell.value,
-                            "ci": list(cell.ci) if cell.ci else None,
-                            "sd": cell.sd,
-                            "values": list(cell.values),
-                            "published": cell.published,
-                            "difference": cell.difference,
-                            "reason": cell.reason,
-                        }
-                        for metric, cell in cells.items()
-                    }
+        rows=tuple(_row_report(row) for row in report.rows),
+        tables=tuple(
+            StudyTable(
+                split=block.split,
+                dimension=block.dimension,
+                level=block.level,
+                rows={
+                    name: {metric: _figure(cell) for metric, cell in cells.items()}
                     for name, cells in block.rows.items()
                 },
-            }
+            )
             for block in report.blocks
-        ],
-        "provenance": provenance(),
-    }
+        ),
+        provenance=Provenance(**provenance()),
+    )
+
+
+def _row_report(row: Gathered) -> StudyRowReport:
+    return StudyRowReport(
+        row=row.name,
+        label=row.runs[0].planned.label,
+        predictor=row.runs[0].planned.row.predictor,
+        stated=_stated(row),
+        runs=tuple(
+            StudySeed(
+                seed=run.seed,
+                label=run.label,
+                status=run.status,
+                reason=run.reason,
+                weights=run.how,
+                trained=run.facts,
+                notes=tuple(run.notes),
+            )
+            for run in row.runs
+        ),
+    )
+
+
+def _figure(cell: Cell) -> StudyFigure:
+    return StudyFigure(
+        value=cell.value,
+        ci=cell.ci,
+        sd=cell.sd,
+        values=cell.values,
+        published=cell.published,
+        difference=cell.difference,
+        reason=cell.reason,
+    )
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The whole report in JSON types, schema ``mosharness.study/1`` (:class:`~.schema.StudyReport`)."""
+    return typed_report(report).as_plain()
 
 
 def write(report: Report, folder: Path) -> None:

@@ -14,7 +14,9 @@ from ..core.config import build_config, config_dict
 from ..core.errors import CheckpointError, DataError
 from ..core.files import digest, dump_json, file_sha256, read_json, write_json
 from ..core.provenance import own_version
+from ..core.typed import plain, read_typed
 from .plan import PlannedRow
+from .schema import RowRecord, TrainedStage, TrainingFacts
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
@@ -42,7 +44,7 @@ class Trained:
     how: str
     seed: int
     notes: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: TrainingFacts = field(default_factory=TrainingFacts)
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Trainer:
         predictor = load_predictor(
             planned.row.predictor, checkpoint, self.device, precision=self.precision, **planned.config
         )
-        facts = {"recipe": "", "stages": [], "reused": {}}
+        facts = TrainingFacts(recipe="", stages=(), reused={})
         return Trained(predictor, f"weights of {planned.row.weights}", seed, facts=facts)
 
     def train(
@@ -99,21 +101,21 @@ class Trainer:
         folder, notes = self.folder(label), list[str]()
         recipe = planned.with_seed(seed)
         identity, trimmed, reused = self._prepare(planned, recipe, seed, parents, notes)
-        stored = _read_facts(folder)
-        before = stored.get("identity") if stored else None
+        stored = _read_record(folder)
+        before = stored.identity if stored else None
         if folder.is_dir() and before != identity:
             kept = _move_aside(folder)
             changed = _changed(before, identity)
             notes.append(f"trained anew: {changed} changed; what was there before is kept in {kept.name}")
             stored = None
         how = "resumed" if stored and (folder / "training").is_dir() else "trained"
-        if stored and stored.get("finished"):
+        if stored and stored.finished:
             how = "kept"
             predictor = load_predictor(
                 planned.row.predictor, folder / "checkpoint", self.device, precision=self.precision
             )
         else:
-            write_json(folder / FACTS, {"identity": identity, "finished": False})
+            write_json(folder / FACTS, plain(RowRecord(identity=identity, finished=False)))
             predictor = train_predictor(
                 planned.row.predictor,
                 self.task,
@@ -127,7 +129,7 @@ class Trainer:
                 options=TrainOptions(label=label, precision=self.precision, workers=self.workers),
             )
             self._name_data(predictor, folder, planned, seed)
-            write_json(folder / FACTS, {"identity": identity, "finished": True})
+            write_json(folder / FACTS, plain(RowRecord(identity=identity, finished=True)))
         facts = _training_facts(folder, planned, reused)
         return Trained(predictor, how, seed, notes, facts)
 
@@ -270,12 +272,15 @@ def _differing_settings(planned: PlannedRow, parent: PlannedRow) -> list[str]:
     return sorted(name for name in own if own[name] != theirs.get(name))
 
 
-def _read_facts(folder: Path) -> dict[str, Any] | None:
+def _read_record(folder: Path) -> RowRecord | None:
+    """The record of a row; ``None`` where there is none or it is damaged, and then the row is trained anew."""
     path = folder / FACTS
     if not path.is_file():
         return None
-    value = read_json(path)
-    return value if isinstance(value, dict) else None
+    try:
+        return read_typed(path, RowRecord)
+    except DataError:
+        return None
 
 
 def _changed(before: Any, now: Mapping[str, Any]) -> str:
@@ -304,24 +309,23 @@ def _move_aside(folder: Path) -> Path:
     return target
 
 
-def _training_facts(folder: Path, planned: PlannedRow, reused: Mapping[str, str]) -> dict[str, Any]:
+def _training_facts(folder: Path, planned: PlannedRow, reused: Mapping[str, str]) -> TrainingFacts:
     from ..training import report_in_order
 
     report = {"report": {}, **read_json(folder / "checkpoint" / "training.json")}
-    stages = [
-        {
-            "stage": name,
-            "clips": one["clips"],
-            "steps": one["steps"],
-            "epochs": one["epochs"],
-            "best_step": one["best"]["step"],
-        }
-        for name, one in report_in_order(report)
-        if isinstance(one, dict) and "steps" in one
-    ]
-    return {
-        "recipe": planned.recipe.name if planned.recipe is not None else "",
-        "stages": stages,
-        "reused": dict(reused),
-        "seconds": report.get("time", {}).get("train_s"),
-    }
+    return TrainingFacts(
+        recipe=planned.recipe.name if planned.recipe is not None else "",
+        stages=tuple(
+            TrainedStage(
+                stage=name,
+                clips=stage["clips"],
+                steps=stage["steps"],
+                epochs=stage["epochs"],
+                best_step=stage["best"]["step"],
+            )
+            for name, stage in report_in_order(report)
+            if isinstance(stage, dict) and "steps" in stage
+        ),
+        reused=dict(reused),
+        seconds=report.get("time", {}).get("train_s"),
+    )
