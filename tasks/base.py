@@ -283,7 +283,8 @@ class MosTask:
         """
         if split not in self.card.splits:
             raise UnknownName(f"split of task {self.card.name}", split, self.card.splits)
-        from .portable import is_portable, read_portable, read_portable_findings
+        from .manifest import is_portable
+        from .portable import read_portable, read_portable_findings
 
         self.findings = []
         root = self.root()
@@ -332,7 +333,8 @@ class MosTask:
                 f"task {self.card.name} has no official system file; leave --system-truth out or pass a CSV"
             )
         root = self.root()
-        from .portable import is_portable, read_portable_truth
+        from .manifest import is_portable
+        from .portable import read_portable_truth
 
         if is_portable(root):
             return read_portable_truth(self.card, root, split)

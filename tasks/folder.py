@@ -15,7 +15,7 @@ from ..harness.core.files import csv_text, read_csv
 from ..harness.core.paths import data_root
 from .base import MosTask, Row, SplitInfo, TaskCard, TaskSplit, columns
 from .lists import AudioFiles, parse_number
-from .portable import is_portable, read_manifest
+from .manifest import is_portable, read_manifest
 
 METADATA = "metadata.csv"
 KNOWN_DIMENSIONS = ("mos", "mi", "ta", "pq", "pc", "ce", "cu", "noi", "dis", "col", "loud")
@@ -135,8 +135,7 @@ class Folder(MosTask):
             return
         if is_portable(root):
             manifest = read_manifest(root)
-            dimensions = tuple(str(name) for name in manifest["dimensions"])
-            splits, scale = list(manifest["splits"]), (float(manifest["scale"][0]), float(manifest["scale"][1]))
+            dimensions, splits, scale = manifest.dimensions, list(manifest.splits), manifest.ends
         elif (root / METADATA).is_file():
             table = read_metadata(root / METADATA)
             dimensions = self._dimensions(root / METADATA, list(table[0]))

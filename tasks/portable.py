@@ -8,42 +8,25 @@ original encoded bytes, which ``datasets.load_dataset("parquet", ...)`` can cast
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..harness.core.errors import DataError
-from ..harness.core.files import digest, file_sha256, read_json
+from ..harness.core.files import digest, file_sha256
 from ..harness.core.paths import cache_root
 from .base import Row, TaskCard, TaskFinding, columns
+from .manifest import AGAIN, ManifestSplit, read_manifest
 from .unpack import Waveform, unpack
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .base import MosTask
-    from .prepare import Summary
 
-MANIFEST = "mosharness-task.json"
-SCHEMA = "mosharness.task/1"
 ROW_GROUP_BYTES = 32 << 20
 """A row group ends when its audio reaches this size; writer and reader hold a few times as much, whatever the split."""
 
 ROW_GROUP_CLIPS = 2048
-_HEX = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-def is_portable(root: Path) -> bool:
-    """Whether ``root`` is a portable copy."""
-    return (root / MANIFEST).is_file()
-
-
-def prepare(task: MosTask, out: str | Path, *, audio: bool = True) -> Summary:
-    """Validate an official download and write a portable copy: :func:`mosharness.tasks.prepare.prepare`."""
-    from .prepare import prepare as make
-
-    return make(task, out, audio=audio)
 
 
 def read_portable(card: TaskCard, root: Path, split: str, *, audio: bool) -> list[Row]:
@@ -61,11 +44,11 @@ def read_portable(card: TaskCard, root: Path, split: str, *, audio: bool) -> lis
     """
     entry = _split_entry(card, root, split)
     rows = _read_labels(card, _parquet(root, split, entry))
-    if len(rows) != entry["clips"] or labels_digest(card, rows) != entry["labels"]:
-        raise DataError(f"{root}: the labels of {split} are not those that the manifest describes; {_AGAIN}")
+    if len(rows) != entry.clips or labels_digest(card, rows) != entry.labels:
+        raise DataError(f"{root}: the labels of {split} are not those that the manifest describes; {AGAIN}")
     paths: Mapping[str, str] = {}
     if audio:
-        name = str(entry["sha256"]).removeprefix("sha256:")[:16]
+        name = entry.sha256.removeprefix("sha256:")[:16]
         paths = unpack(cache_root() / card.name / name, lambda: _clips(root, split, entry))
     return [{**row, "audio_path": paths.get(row["utterance_id"], "")} for row in rows]
 
@@ -76,42 +59,21 @@ def read_portable_truth(card: TaskCard, root: Path, split: str) -> dict[str, dic
     Raises:
         DataError: If the copy holds none for the split; else as :func:`read_portable`.
     """
-    truth = _split_entry(card, root, split).get("system_truth")
+    truth = _split_entry(card, root, split).system_truth
     if not truth:
         raise DataError(
             f"{root}: no official system scores of {card.name}/{split}: the download had none when it was prepared"
         )
-    try:
-        return {name: {str(k): float(v) for k, v in truth[name].items()} for name in card.dimensions}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(root, f"the system scores of {split} are malformed") from error
+    absent = [name for name in card.dimensions if name not in truth]
+    if absent:
+        raise DataError(f"{root}: the system scores of {split} lack {', '.join(absent)}; {AGAIN}")
+    return {name: truth[name] for name in card.dimensions}
 
 
 def read_portable_findings(root: Path, split: str) -> list[TaskFinding]:
     """What the loader noted about a split when the copy was made (see :meth:`MosTask.note`)."""
-    entries = read_manifest(root)["splits"].get(split, {}).get("findings", [])
-    return [TaskFinding(str(item["code"]), str(item["message"])) for item in entries]
-
-
-def read_manifest(root: Path) -> dict[str, Any]:
-    """The manifest of a portable copy, checked for its schema.
-
-    Raises:
-        DataError: If it is no JSON, of another schema, or lacks a part.
-    """
-    manifest = read_json(root / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        found = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
-        raise DataError(f"{root / MANIFEST}: schema {found!r}, this version reads {SCHEMA!r}; {_AGAIN}")
-    kinds = {"task": str, "version": int, "dimensions": list, "scale": list, "splits": dict}
-    for name, kind in kinds.items():
-        if not isinstance(manifest.get(name), kind):
-            raise _damaged(root, f"{name!r} is absent or no {kind.__name__}")
-    for split, entry in manifest["splits"].items():
-        right = isinstance(entry, dict) and all(isinstance(entry.get(key), int) for key in ("clips", "bytes"))
-        if not right or not all(_HEX.fullmatch(str(entry.get(key))) for key in ("sha256", "labels")):
-            raise _damaged(root, f"the entry of split {split!r} is incomplete")
-    return manifest
+    entry = read_manifest(root).splits.get(split)
+    return [TaskFinding(finding.code, finding.message) for finding in (entry.findings if entry is not None else ())]
 
 
 def labels_digest(card: TaskCard, rows: Iterable[Row]) -> str:
@@ -198,42 +160,33 @@ def _audio_cell(audio_path: str) -> dict[str, Any] | None:
         raise DataError(f"{audio_path}: {error.strerror or error}") from error
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-_AGAIN = "run `mosharness prepare` on the official download again"
-
-
-def _damaged(root: Path, what: str) -> DataError:
-    return DataError(f"{root / MANIFEST}: {what}; {_AGAIN}")
-
-
-def _split_entry(card: TaskCard, root: Path, split: str) -> dict[str, Any]:
+def _split_entry(card: TaskCard, root: Path, split: str) -> ManifestSplit:
     manifest = read_manifest(root)
-    if manifest["task"] != card.name:
-        raise DataError(f"{root}: a portable copy of task {manifest['task']}, not of {card.name}")
-    if manifest["version"] != card.version:
+    if manifest.task != card.name:
+        raise DataError(f"{root}: a portable copy of task {manifest.task}, not of {card.name}")
+    if manifest.version != card.version:
         raise DataError(
-            f"{root}: a portable copy of {card.name} version {manifest['version']}, "
-            f"the loader here is version {card.version}; {_AGAIN}"
+            f"{root}: a portable copy of {card.name} version {manifest.version}, "
+            f"the loader here is version {card.version}; {AGAIN}"
         )
-    if manifest["dimensions"] != list(card.dimensions):
-        held, wanted = ", ".join(map(str, manifest["dimensions"])), ", ".join(card.dimensions)
-        raise DataError(f"{root}: the portable copy has the dimensions {held}; {card.name} has {wanted}; {_AGAIN}")
-    if split not in manifest["splits"]:
-        held = ", ".join(manifest["splits"]) or "no split"
+    if manifest.dimensions != tuple(card.dimensions):
+        held, wanted = ", ".join(manifest.dimensions), ", ".join(card.dimensions)
+        raise DataError(f"{root}: the portable copy has the dimensions {held}; {card.name} has {wanted}; {AGAIN}")
+    if split not in manifest.splits:
+        held = ", ".join(manifest.splits) or "no split"
         raise DataError(
             f"{root}: the portable copy holds {held}, not {split}: it was not in the download when it was prepared"
         )
-    return dict(manifest["splits"][split])
+    return manifest.splits[split]
 
 
-def _parquet(root: Path, split: str, entry: Mapping[str, Any]) -> Path:
+def _parquet(root: Path, split: str, entry: ManifestSplit) -> Path:
     path = root / f"{split}.parquet"
     if not path.is_file():
-        raise DataError(f"{path}: the file is absent, though the manifest lists it; {_AGAIN}")
+        raise DataError(f"{path}: the file is absent, though the manifest lists it; {AGAIN}")
     size = path.stat().st_size
-    if size != entry["bytes"]:
-        raise DataError(f"{path}: {size} bytes, the manifest says {entry['bytes']}: cut or replaced; {_AGAIN}")
+    if size != entry.bytes:
+        raise DataError(f"{path}: {size} bytes, the manifest says {entry.bytes}: cut or replaced; {AGAIN}")
     return path
 
 
@@ -245,22 +198,22 @@ def _read_labels(card: TaskCard, path: Path) -> list[Row]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             if file.schema_arrow.names != schema(card.dimensions).names:
-                raise DataError(f"{path}: the columns are {', '.join(file.schema_arrow.names)}; {_AGAIN}")
+                raise DataError(f"{path}: the columns are {', '.join(file.schema_arrow.names)}; {AGAIN}")
             rows: list[Row] = file.read(columns=names).to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not readable as parquet ({error}); {_AGAIN}") from error
+        raise DataError(f"{path}: not readable as parquet ({error}); {AGAIN}") from error
     for row in rows:
         row["sample_rate"] = 0  # as the official layout without audio; headers are read when the audio is there
     return rows
 
 
-def _clips(root: Path, split: str, entry: Mapping[str, Any]) -> Iterator[Waveform]:
+def _clips(root: Path, split: str, entry: ManifestSplit) -> Iterator[Waveform]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = _parquet(root, split, entry)
-    if file_sha256(path) != entry["sha256"]:
-        raise DataError(f"{path}: the content is not what the manifest describes (sha256 differs); {_AGAIN}")
+    if file_sha256(path) != entry.sha256:
+        raise DataError(f"{path}: the content is not what the manifest describes (sha256 differs); {AGAIN}")
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=16, columns=["utterance_id", "audio"]):
@@ -268,4 +221,4 @@ def _clips(root: Path, split: str, entry: Mapping[str, Any]) -> Iterator[Wavefor
                     if row["audio"] is not None:
                         yield row["utterance_id"], row["audio"]["path"] or "", row["audio"]["bytes"] or b""
     except pa.ArrowException as error:
-        raise DataError(f"{path}: not readable as parquet ({error}); {_AGAIN}") from error
+        raise DataError(f"{path}: not readable as parquet ({error}); {AGAIN}") from error

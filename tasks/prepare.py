@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -13,10 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from ..harness.core.errors import AudioError, DataError, DataMissing, MosharnessError, UsageError
-from ..harness.core.files import file_sha256, write_json
+from ..harness.core.files import file_sha256
 from ..harness.core.progress import progress_bar
+from ..harness.core.typed import UNSET
 from .base import MosTask, Row, TaskFinding, TaskSplit
-from .portable import MANIFEST, SCHEMA, is_portable, labels_digest, read_manifest, read_portable, write_split
+from .manifest import (
+    MANIFEST,
+    ManifestFinding,
+    ManifestSplit,
+    TaskManifest,
+    is_portable,
+    read_manifest,
+    write_manifest,
+)
+from .portable import labels_digest, read_portable, write_split
 
 Advance = Callable[[int], None]
 
@@ -122,7 +133,7 @@ def _prepare(task: MosTask, root: Path, out: Path, *, audio: bool) -> Summary:
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     splits: dict[str, SplitSummary] = {}
     absent: dict[str, str] = {}
-    entries: dict[str, Any] = {}
+    entries: dict[str, ManifestSplit] = {}
     try:
         for split in task.card.splits:
             try:
@@ -140,16 +151,16 @@ def _prepare(task: MosTask, root: Path, out: Path, *, audio: bool) -> Summary:
                 unusable, warnings, seconds = _decode_all(loaded, advance)
                 rows = [_floats(task, row) for row in loaded.rows]
                 write_split(path, task.card.dimensions, _counted(rows, advance), audio=audio)
-            entries[split] = {
-                "clips": len(rows),
-                "systems": loaded.n_systems,
-                "bytes": path.stat().st_size,
-                "sha256": file_sha256(path),
-                "labels": labels_digest(task.card, rows),
-                "audio": sum(bool(row["audio_path"]) for row in rows),
-                "findings": [{"code": item.code, "message": item.message} for item in own],
-                **({"system_truth": truth} if truth else {}),
-            }
+            entries[split] = ManifestSplit(
+                clips=len(rows),
+                systems=loaded.n_systems,
+                bytes=path.stat().st_size,
+                sha256=file_sha256(path),
+                labels=labels_digest(task.card, rows),
+                audio=sum(bool(row["audio_path"]) for row in rows),
+                findings=tuple(ManifestFinding(code=item.code, message=item.message) for item in own),
+                system_truth={name: dict(scores) for name, scores in truth.items()} if truth else UNSET,
+            )
             splits[split] = SplitSummary(
                 clips=len(rows),
                 systems=loaded.n_systems,
@@ -160,7 +171,7 @@ def _prepare(task: MosTask, root: Path, out: Path, *, audio: bool) -> Summary:
                 duration_s=seconds,
                 system_truth=bool(truth),
             )
-            _write_manifest(temporary, task, entries)
+            write_manifest(temporary, _manifest(task, entries))
             _compare(task, temporary, split, rows)
         if not splits:
             reasons = "".join(f"\n  {split}: {reason}" for split, reason in absent.items())
@@ -181,7 +192,7 @@ def _check_destination(task: MosTask, root: Path, out: Path) -> None:
         return
     if not out.is_dir() or not is_portable(out):
         raise UsageError(f"{out}: exists and is no portable copy; choose a new folder")
-    held = read_manifest(out)["task"]
+    held = read_manifest(out).task
     if held != task.card.name:
         raise UsageError(f"{out}: holds a portable copy of {held}; choose a new folder")
     foreign = sorted(path.name for path in out.iterdir() if path.name != MANIFEST and path.suffix != ".parquet")
@@ -261,18 +272,18 @@ def _counted(rows: list[Row], advance: Advance) -> Iterator[Row]:
         advance(1)
 
 
-def _write_manifest(folder: Path, task: MosTask, entries: Mapping[str, Any]) -> None:
-    manifest = {
-        "schema": SCHEMA,
-        "task": task.card.name,
-        "version": task.card.version,
-        "dimensions": list(task.card.dimensions),
-        "scale": list(task.card.scale),
-        "license": task.card.license,
-        "citation": task.card.citation,
-        "splits": entries,
-    }
-    write_json(folder / MANIFEST, manifest)
+def _manifest(task: MosTask, entries: Mapping[str, ManifestSplit]) -> TaskManifest:
+    card = task.card
+    low, high = (end if math.isfinite(end) else None for end in card.scale)
+    return TaskManifest(
+        task=card.name,
+        version=card.version,
+        dimensions=tuple(card.dimensions),
+        scale=(low, high),
+        license=card.license,
+        citation=card.citation,
+        splits=dict(entries),
+    )
 
 
 def _compare(task: MosTask, folder: Path, split: str, rows: list[Row]) -> None:

@@ -30,7 +30,7 @@ def prepare(
 ) -> None:
     """Validate an official download, report what is missing, and write a portable parquet copy."""
     from ...tasks import load_task
-    from ...tasks.portable import prepare as write_copy
+    from ...tasks.prepare import prepare as write_copy
 
     others, for_task = common.split_settings(set_)
     if others:

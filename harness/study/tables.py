@@ -54,7 +54,7 @@ class Block:
 
     split: str
     dimension: str
-    level: str
+    level: Level
     metrics: tuple[str, ...]
     rows: dict[str, dict[str, Cell]]
     primary: bool = True

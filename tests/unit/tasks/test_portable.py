@@ -24,7 +24,9 @@ from mosharness.harness.core.errors import DataError, DataMissing, UsageError
 from mosharness.harness.core.files import digest, dump_json, file_sha256, read_json, write_json
 from mosharness.tasks import load_task, portable
 from mosharness.tasks.base import MosTask, Row, TaskSplit
-from mosharness.tasks.portable import MANIFEST, is_portable, prepare, read_portable_findings
+from mosharness.tasks.manifest import MANIFEST, is_portable
+from mosharness.tasks.portable import read_portable_findings
+from mosharness.tasks.prepare import prepare
 from mosharness.tasks.unpack import clip_name, unpack
 
 FULL = ("train", "dev", "test")
@@ -274,8 +276,11 @@ def edit(copy: Path, **changes: Any) -> None:
         ({"version": 0}, r"version 0, the loader here is version 1; run `mosharness prepare`"),
         ({"dimensions": ["ta", "mi"]}, "has the dimensions ta, mi; musiceval has mi, ta"),
         ({"schema": "mosharness.task/2"}, "schema 'mosharness.task/2'"),
-        ({"splits": []}, "'splits' is absent or no dict"),
-        ({"splits": {"dev": {"clips": 2}}}, "the entry of split 'dev' is incomplete"),
+        (
+            {"splits": []},
+            r"task\.json: \$\.splits: expected `object`, got `array`; run `mosharness prepare`",
+        ),
+        ({"splits": {"dev": {"clips": 2}}}, r"\$\.splits\.dev: object missing required field `bytes`"),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(copy: Path, changes: dict[str, Any], expected: str) -> None:
