@@ -77,7 +77,7 @@ class MosharnessMetrics(evaluate.Metric):  # type: ignore[misc]
         self, *, predictions: Sequence[float] | None = None, references: Sequence[float] | None = None, **kwargs: Any
     ) -> None:
         """Add utterances; ``systems`` may be left out."""
-        kwargs["systems"] = _or_empty(kwargs.get("systems"), len(predictions or ()))
+        kwargs["systems"] = _or_empty(kwargs.get("systems"), 0 if predictions is None else len(predictions))
         super().add_batch(predictions=predictions, references=references, **kwargs)
 
     def add(self, *, prediction: float | None = None, reference: float | None = None, **kwargs: Any) -> None:

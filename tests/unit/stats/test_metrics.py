@@ -194,3 +194,13 @@ def test_equal_orders_correlate_with_exactly_one():
         human[0], human[1] = -1.0, n
         assert srcc(np.exp(human / n), human) == 1.0
         assert srcc(-human, human) == -1.0
+
+
+def test_the_documentation_lists_every_metric_as_the_table_says(repository):
+    page = (repository / "docs" / "statistics.md").read_text("utf-8")
+    lines = [
+        f"| `{one.name}` | {one.label} | {one.title} | {'high' if one.higher_is_better else 'low'} | "
+        f"{one.unit or 'none'} | {one.shown} |"
+        for one in METRICS.values()
+    ]
+    assert [line for line in page.splitlines() if line.startswith("| `") and line.count("|") == 7] == lines
