@@ -122,14 +122,3 @@ def say_notes(interrupt: KeyboardInterrupt) -> None:
     """How to go on after Ctrl-C, on stderr, where the interrupted work left a note on it."""
     for note in getattr(interrupt, "__notes__", ()):
         say(note)
-
-
-def check_choice(value: str, choices: Sequence[str], option: str) -> Any:
-    """``value`` if it is one of ``choices``.
-
-    Raises:
-        UsageError: Otherwise.
-    """
-    if value not in choices:
-        raise UsageError(f"{option} {value}: use one of {', '.join(choices)}")
-    return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -44,7 +44,7 @@ def codebook(
     corpus: Annotated[
         str | None, typer.Option("--corpus", help="Name of the audio for the record; else of the task or folder.")
     ] = None,
-    size: Annotated[str, typer.Option("--size", help="Size of HuBERT: base, or tiny for tests.")] = "base",
+    size: Annotated[Literal["base", "tiny"], typer.Option("--size", help="Of HuBERT; tiny is for tests.")] = "base",
     clusters: Annotated[int, typer.Option("--clusters", min=1, help="Codes.")] = 1024,
     frames: Annotated[
         int, typer.Option("--frames", min=1, help="Frames (25 a second) to use at most; a good codebook takes 500000.")
@@ -70,7 +70,6 @@ def codebook(
     from .semantic.kmeans import KMeansSettings, most_steps
     from .semantic.make_codebook import ENOUGH, CodebookSettings, make_codebook
 
-    common.check_choice(size, ("base", "tiny"), "--size")
     if bool(audio) == bool(task):
         raise UsageError("name either --audio (files, folders) or --task")
     if system and not task:

@@ -198,7 +198,7 @@ def test_evaluation_splits_are_refused_and_train_splits_taken(cli: Any, small_fo
         (("--hubert", "random", "--audio", "SPEECH", "--system", "a"), "--system chooses"),
         (("--hubert", "random", "--audio", "/none"), "No such file"),
         (("--hubert", "TencentGameMate/chinese-hubert-base", "--audio", "SPEECH"), "@COMMIT"),
-        (("--hubert", "random", "--size", "huge", "--audio", "SPEECH"), "--size huge"),
+        (("--hubert", "random", "--size", "huge", "--audio", "SPEECH"), "'huge' is not one of 'base', 'tiny'"),
     ],
 )
 def test_wrong_use_ends_with_a_sentence(

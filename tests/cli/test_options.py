@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from mosharness.harness.cli.app import app
+from mosharness.predictors import VERBS
 from typer.main import get_command
 from typer.models import ArgumentInfo, OptionInfo
 
@@ -62,7 +63,10 @@ def verbs() -> Iterator[tuple[str, Any]]:
         for inner, below in getattr(command, "commands", {}).items():
             yield from walk(f"{name} {inner}".strip(), below)
 
-    yield from walk("", get_command(app))
+    root: Any = get_command(app)
+    yield from walk("", root)
+    for name in VERBS:
+        yield from walk(name, root.find(name))
 
 
 def declared() -> list[Declared]:
