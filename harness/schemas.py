@@ -19,6 +19,10 @@ FORMATS = {
     "task-manifest": "mosharness.tasks.manifest:TaskManifest",
     "study": "study.schema:StudyReport",
     "study-row": "study.schema:RowRecord",
+    "gate": "gates.schema:GateReport",
+    "gate-approval": "gates.schema:ApprovalOutput",
+    "gate-baseline": "gates.saved:SavedBaseline",
+    "gate-plan": "gates.schema:GatePlan",
 }
 """Format name to the module below ``mosharness.harness`` (or a full module name) and the class in it."""
 

@@ -101,10 +101,20 @@ class Journal:
 
 def _cells(row: ClipScore) -> list[Any]:
     numbers = [None if math.isnan(value) else value for value in (*row.scores, row.duration_s)]
-    return [row.utterance_id, numbers, row.sample_rate, row.status, row.reason, row.content, row.cached]
+    return [
+        row.utterance_id,
+        numbers,
+        row.sample_rate,
+        row.status,
+        row.reason,
+        row.content,
+        row.cached,
+        row.code,
+        row.message,
+    ]
 
 
 def _row(cells: list[Any]) -> ClipScore:
-    name, numbers, rate, status, reason, content, cached = cells
+    name, numbers, rate, status, reason, content, cached, *cause = cells  # journals of before 0.2 lack the cause
     values = [math.nan if value is None else float(value) for value in numbers]
-    return ClipScore(name, tuple(values[:-1]), values[-1], rate, status, reason, content, cached)
+    return ClipScore(name, tuple(values[:-1]), values[-1], rate, status, reason, content, cached, *cause)

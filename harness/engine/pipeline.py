@@ -68,6 +68,8 @@ class ClipScore:
         reason: What was noticed; never empty unless ``ok``.
         content: Digest of the decoded audio (and text, where it counts); empty when it could not be decoded.
         cached: Whether the scores came from the prediction cache.
+        code: Why the clip failed, for machines; empty unless failed.
+        message: The same for people; ``reason`` holds both.
     """
 
     utterance_id: str
@@ -78,6 +80,19 @@ class ClipScore:
     reason: str
     content: str = ""
     cached: bool = False
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a clip has no score: a code for machines, a sentence for people."""
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
 
 
 class Scorer(Protocol):
@@ -155,7 +170,7 @@ class _Loaded:
     clip: Waveform | None
     prepared: Any = None
     cached: tuple[float, ...] | None = None
-    failure: str = ""
+    failure: Failure | None = None
 
 
 def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | None, content: bool) -> _Loaded:
@@ -181,18 +196,18 @@ def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | N
             return _Loaded(clip, cached=hit)
         return _Loaded(clip, scorer.prepare_clip(clip))
     except AudioError as error:
-        return _Loaded(clip, failure=f"{error.code}: {error.reason}")
+        return _Loaded(clip, failure=Failure(error.code, error.reason))
     except MosharnessError:
         raise
     except Exception as error:
         return _Loaded(clip, failure=_internal(error))
 
 
-def _internal(error: Exception) -> str:
+def _internal(error: Exception) -> Failure:
     message = " ".join(str(error).split())[:300]
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
-        return "out_of_memory: not enough memory for this clip"
-    return f"predictor_error: {type(error).__name__}: {message}"
+        return Failure("out_of_memory", "not enough memory for this clip")
+    return Failure("predictor_error", f"{type(error).__name__}: {message}")
 
 
 def score_batches(
@@ -264,7 +279,7 @@ def _pool(workers: int) -> tuple[ThreadPoolExecutor, Callable[[], None]]:
 
 def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded], content: bool) -> list[ClipScore]:
     to_score = [at for at, one in enumerate(loaded) if not one.failure and one.cached is None]
-    results: dict[int, tuple[float, ...] | str] = {}
+    results: dict[int, tuple[float, ...] | Failure] = {}
     if to_score:
         try:
             scores = _checked(scorer, [loaded[at].prepared for at in to_score])
@@ -298,25 +313,31 @@ def _checked(scorer: Scorer, prepared: list[Any]) -> np.ndarray:
     return scores
 
 
-def _score_alone(scorer: Scorer, prepared: Any) -> tuple[float, ...] | str:
+def _score_alone(scorer: Scorer, prepared: Any) -> tuple[float, ...] | Failure:
     """A batch failed: each clip once more on its own, so that one bad clip does not take the others with it."""
     try:
         return tuple(map(float, _checked(scorer, [prepared])[0]))
     except AudioError as error:
-        return f"{error.code}: {error.reason}"
+        return Failure(error.code, error.reason)
     except Exception as error:
         return _internal(error)
 
 
-def _row(item: Item, one: _Loaded, outcome: tuple[float, ...] | str, dimensions: int, with_content: bool) -> ClipScore:
+def _row(
+    item: Item, one: _Loaded, outcome: tuple[float, ...] | Failure, dimensions: int, with_content: bool
+) -> ClipScore:
     clip = one.clip
     audio = item.source if clip is None and isinstance(item.source, KnownClip) else clip
     duration, rate = (audio.duration_s, audio.sample_rate) if audio is not None else (math.nan, 0)
     content = clip.scored_sha256 if clip is not None and with_content else ""
-    if not isinstance(outcome, str) and not all(map(math.isfinite, outcome)):
-        outcome = f"not_finite: the predictor returned {', '.join(map(str, outcome))}"
-    if isinstance(outcome, str):
-        return ClipScore(item.utterance_id, (math.nan,) * dimensions, duration, rate, "failed", outcome, content)
+    if not isinstance(outcome, Failure) and not all(map(math.isfinite, outcome)):
+        outcome = Failure("not_finite", f"the predictor returned {', '.join(map(str, outcome))}")
+    if isinstance(outcome, Failure):
+        nothing, cause = (math.nan,) * dimensions, outcome
+        return ClipScore(
+            item.utterance_id, nothing, duration, rate, "failed", str(cause), content,
+            code=cause.code, message=cause.message,
+        )  # fmt: skip
     notes = clip.reason if clip is not None else ""
     status = "warning" if notes else "ok"
     cached = one.cached is not None

@@ -1,7 +1,7 @@
-"""The files and outputs of a gate, one class each: ``gate.json``, a saved baseline, and what plan and approve print.
+"""The files and outputs of a gate, one class each: ``gate.json``, and what plan and approve print.
 
-:data:`FORMATS` lists the classes that have a file or an output of their own. ``docs/gate.md`` says what each key means
-to a reader; a figure that does not exist is ``None`` here and ``null`` in the file.
+``docs/gate.md`` says what each key means to a reader, ``docs/schemas/`` has the JSON schemas. A figure that does not
+exist is ``None`` here and ``null`` in the file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from ..core.typed import UNSET, Typed, UnsetType
 from .options import GateOptions
-from .saved import SCHEMA_VERSION, Approval, SavedBaseline
+from .saved import SCHEMA_VERSION, Approval
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Scope = Literal["all", "voice", "pooled"]
@@ -314,12 +314,3 @@ class GatePlan(Typed, frozen=True, kw_only=True):
     kind: Literal["gate-plan"] = "gate-plan"
     alpha: float
     scores: tuple[ScorePlan, ...]
-
-
-FORMATS: Mapping[str, type[Typed]] = {
-    "gate": GateReport,
-    "gate-baseline": SavedBaseline,
-    "gate-approval": ApprovalOutput,
-    "gate-plan": GatePlan,
-}
-"""The classes that have a file or an output of their own, by their ``kind``."""

@@ -127,7 +127,7 @@ def score_renderings(
         notes += scores.notes
         for row in scores.rows:
             if row.status == "failed":
-                failures.setdefault(row.utterance_id, _cause(row.reason, name))
+                failures.setdefault(row.utterance_id, (row.code, f"{row.message} (predictor {name})"))
             else:
                 known[row.utterance_id][name] = row.scores[0]
     done = []
@@ -139,11 +139,6 @@ def score_renderings(
             scored = {name: known[rendering.content][name] for name in predictors}
             done.append(replace(rendering, scores=scored))
     return done, notes
-
-
-def _cause(reason: str, name: str) -> tuple[str, str]:
-    code, _, message = reason.partition(": ")
-    return code, f"{message} (predictor {name})"
 
 
 def refuse_faults(renderings: Sequence[Rendering]) -> None:

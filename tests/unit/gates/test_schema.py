@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from mosharness.harness.core.choices import Method, choices
 from mosharness.harness.core.errors import DataError
-from mosharness.harness.core.typed import json_schema, plain, read_typed
+from mosharness.harness.core.typed import plain, read_typed
 from mosharness.harness.gates.baseline import read_baseline
 from mosharness.harness.gates.decide import decide
 from mosharness.harness.gates.methods import METHODS
 from mosharness.harness.gates.options import GateOptions, parse_per_score
 from mosharness.harness.gates.outputs import write_report
-from mosharness.harness.gates.schema import FORMATS, GateFinding, GateReport, Skipped
+from mosharness.harness.gates.schema import GateFinding, GateReport, Skipped
 from mosharness.harness.gates.statistics import compare
 from mosharness.harness.gates.units import TextScores
+from mosharness.harness.schemas import schema_of
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 BASELINE: dict[str, Any] = {
@@ -104,7 +105,13 @@ def test_a_baseline_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", sorted(FORMATS))
-def test_every_format_has_a_json_schema(kind: str) -> None:
-    schema = json_schema(FORMATS[kind], f"https://example.org/{kind}.json")
-    assert schema["$id"].endswith(f"{kind}.json") and schema["$defs"]
+@pytest.mark.parametrize("method", choices(Method))
+def test_what_is_written_is_valid_under_the_schemas(method: Method) -> None:
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(schema_of("gate"))
+    content = plain(report(method))
+    assert not list(validator.iter_errors(content))
+    content["verdict"] = "maybe"
+    assert [error.json_path for error in validator.iter_errors(content)] == ["$.verdict"]
+    assert not list(Draft202012Validator(schema_of("gate-baseline")).iter_errors(BASELINE))
