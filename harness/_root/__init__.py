@@ -76,7 +76,7 @@ _DEPRECATED = {
     "train_predictor": ("train", "harness.training:train_predictor"),
     "verify_result": ("verify", "harness.results.verify:verify_result"),
 }
-"""Names of version 0.1: what to use instead, and where the old one still lives."""
+"""Older names: what to use instead, and where the old one still lives."""
 
 
 def __getattr__(name: str) -> Any:
