@@ -78,7 +78,7 @@ def codebook(
     settings: Any = CodebookSettings(
         hubert,
         corpus or name,
-        size,  # type: ignore[arg-type]
+        size,
         frames,
         KMeansSettings(clusters, batch, epochs, patience, starts, seed),
     )
