@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .core.clip import Clip, Finding, Outcome
 from .core.errors import DataError, UsageError
-from .engine.pipeline import ClipScore, Item
 from .results.make import RunOptions, make_result, predictor_part, resolve_system_truth
 from .results.parts import RunTime
 from .results.predictions import Scored, write_predictions
@@ -18,7 +20,8 @@ from .results.store import result_folder, write_result
 
 if TYPE_CHECKING:
     from ..predictors.base import Predictor
-    from ..tasks.base import MosTask, Row, TaskCard, TaskSplit
+    from ..tasks.base import MosTask, TaskCard, TaskSplit
+    from .engine.score import Scores
 
 DEFAULT_OUTPUT = Path("results")
 
@@ -58,13 +61,13 @@ def run_split(
     started, clock = datetime.now(UTC), time.perf_counter()
     loaded = task.open(split)
     dimensions = common_dimensions(predictor.dimensions, loaded.card, name)
-    rows = _limited(loaded, options.limit)
-    _check_missing(loaded, rows, options.allow_missing)
+    clips = _limited(loaded, options.limit)
+    _check_missing(loaded, clips, options.allow_missing)
     truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
-    present = [row for row in rows if row["audio_path"]]
-    scores = score_items_of(predictor, present, loaded, folder, options, show)
+    present = [clip for clip in clips if clip.source is not None]
+    scores = score_clips_of(predictor, present, loaded, folder, options, show)
     scored_s = time.perf_counter() - clock
-    table = _table(rows, {row.utterance_id: row for row in scores.rows}, predictor.dimensions, dimensions)
+    table = _table(clips, {row.utterance_id: row for row in scores.rows}, predictor.dimensions, dimensions)
     result = make_result(
         name=name,
         loaded=loaded,
@@ -94,16 +97,15 @@ def run_split(
     return result
 
 
-def score_items_of(
-    predictor: Predictor, rows: Sequence[Row], loaded: TaskSplit, folder: Path, options: RunOptions, show: bool
-) -> Any:
-    """Score the rows that have audio, with the journal in ``folder``."""
+def score_clips_of(
+    predictor: Predictor, clips: Sequence[Clip], loaded: TaskSplit, folder: Path, options: RunOptions, show: bool
+) -> Scores:
+    """Score the clips that have audio, with the journal in ``folder``."""
     from .engine.score import score_items
 
-    items = [Item(row["utterance_id"], row["audio_path"], row["text"]) for row in rows]
     return score_items(
         predictor,
-        items,
+        clips,
         headers=loaded.headers,
         journal=folder / ".progress.jsonl",
         use_cache=options.use_cache,
@@ -128,45 +130,42 @@ def common_dimensions(predicted: Sequence[str], card: TaskCard, name: str) -> tu
     return common
 
 
-def _limited(loaded: TaskSplit, limit: int | None) -> list[Row]:
-    if limit is None or limit >= len(loaded.rows):
-        return loaded.rows
+def _limited(loaded: TaskSplit, limit: int | None) -> list[Clip]:
+    clips = loaded.clips()
+    if limit is None or limit >= len(clips):
+        return clips
     if limit < 1:
         raise UsageError(f"--limit {limit}: at least one clip")
     from ..tasks.base import TaskFinding
 
     message = f"limited to the first {limit} of {len(loaded.rows)} clips by --limit: not comparable with full results"
     loaded.findings.append(TaskFinding("limited", message))
-    return loaded.rows[:limit]
+    return clips[:limit]
 
 
-def _check_missing(loaded: TaskSplit, rows: Sequence[Row], allowed: int) -> None:
-    missing = [row["utterance_id"] for row in rows if not row["audio_path"]]
+def _check_missing(loaded: TaskSplit, clips: Sequence[Clip], allowed: int) -> None:
+    missing = [clip.utterance_id for clip in clips if clip.source is None]
     if len(missing) > allowed:
         where = f"{loaded.card.name}/{loaded.split}"
         shown = ", ".join(missing[:3])
         why = "".join(f"\n  {found.message}" for found in loaded.findings if found.code.startswith("missing"))
         raise DataError(
-            f"{len(missing)} of {len(rows)} clips of {where} have no audio (first: {shown}).{why}\n"
+            f"{len(missing)} of {len(clips)} clips of {where} have no audio (first: {shown}).{why}\n"
             f"  Complete the data, or pass --allow-missing {len(missing)} to score the others; the result will say so."
         )
 
 
 def _table(
-    rows: Sequence[Row], scores: Mapping[str, ClipScore], given: Sequence[str], dimensions: Sequence[str]
+    clips: Sequence[Clip], outcomes: Mapping[str, Outcome], given: Sequence[str], dimensions: tuple[str, ...]
 ) -> list[Scored]:
-    position = {name: given.index(name) for name in dimensions}
+    """Labels and outcomes side by side, of the common dimensions; clips without audio are failed rows."""
+    places = [given.index(name) for name in dimensions]
+    without = Finding("missing_audio", "the data set has no audio file for this clip")
+    nothing = (math.nan,) * len(given)
     table = []
-    for row in rows:
-        name = row["utterance_id"]
-        truth = {dimension: float(row[dimension]) for dimension in dimensions}
-        score = scores.get(name)
-        if score is None:
-            nothing = dict.fromkeys(dimensions, float("nan"))
-            reason = "missing_audio: the data set has no audio file for this clip"
-            table.append(Scored(name, row["system_id"], nothing, truth, status="failed", reason=reason))
-            continue
-        predicted = {dimension: score.scores[at] for dimension, at in position.items()}
-        extra = (score.duration_s, score.sample_rate, score.status, score.reason)
-        table.append(Scored(name, row["system_id"], predicted, truth, *extra))
+    for clip in clips:
+        name = clip.utterance_id
+        outcome = outcomes.get(name) or Outcome(name, nothing, status="failed", findings=(without,))
+        chosen = replace(outcome, scores=tuple(outcome.scores[at] for at in places))
+        table.append(Scored(clip, chosen, dimensions))
     return table

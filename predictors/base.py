@@ -275,6 +275,11 @@ class Predictor:
 
     # -- scoring --------------------------------------------------------------------------------------------------
 
+    @property
+    def name(self) -> str:
+        """Registry name."""
+        return self.card.name
+
     def limits(self) -> AudioLimits:
         """The reader's limits for this predictor: its longest clip."""
         from ..harness.audio.read import AudioLimits
@@ -328,13 +333,14 @@ class Predictor:
         import numpy as np
 
         from ..harness.audio.read import printable
-        from ..harness.engine.pipeline import Item, score_batches
+        from ..harness.core.clip import Clip
+        from ..harness.engine.pipeline import score_batches
 
         sources = sources_of(inputs, sample_rates)
         known = [""] * len(sources) if texts is None else list(texts)
         if len(known) != len(sources):
             raise UsageError(f"{len(sources)} inputs but {len(known)} texts")
-        items = [Item(f"input {at}", *pair) for at, pair in enumerate(zip(sources, known, strict=True))]
+        items = [Clip(f"input {at}", *pair) for at, pair in enumerate(zip(sources, known, strict=True))]
         batches = self.plan(items)
         scores = np.empty((len(items), len(self.dimensions)))
         failures = []

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..harness.audio.read import clip_from_array
+from ..harness.core.clip import Clip, Outcome
 from ..harness.core.errors import MosharnessError
 from ..harness.core.files import NAME, dump_json
-from ..harness.engine.pipeline import ClipScore, Item, score_batches
+from ..harness.engine.pipeline import score_batches
 from .card import PredictorCard
 
 if TYPE_CHECKING:
@@ -98,9 +99,9 @@ class _Subject:
             clips = [replace(clip, text=TEXT) for clip in clips]
         return np.asarray(self.predictor.score([self.predictor.prepare_clip(clip) for clip in clips]), np.float64)
 
-    def rows(self, waves: Sequence[Wave], rate: int) -> list[ClipScore]:
+    def rows(self, waves: Sequence[Wave], rate: int) -> list[Outcome]:
         """A row per clip, also for those that fail."""
-        items = [Item(f"clip {at}", (wave, rate), TEXT) for at, wave in enumerate(waves)]
+        items = [Clip(f"clip {at}", (wave, rate), TEXT) for at, wave in enumerate(waves)]
         batches = [(at,) for at in range(len(items))]
         return [row for done in score_batches(self.predictor, items, batches) for row in done]
 

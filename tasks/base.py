@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..harness.core.clip import NOTHING, Clip
 from ..harness.core.errors import AudioError, DataError, DataMissing, UnknownName, UsageError
 from ..harness.core.files import digest
 from ..harness.core.paths import data_root
@@ -171,6 +172,20 @@ class TaskSplit:
         if len(self.card.dimensions) == 1:
             return [row["ratings"] for row in self.rows]
         return [row["ratings"].get(dimension, []) for row in self.rows]
+
+    def clips(self) -> list[Clip]:
+        """The rows as clips, in their order, with labels; ``subset`` is a group where the data set has parts."""
+        return [
+            Clip(
+                row["utterance_id"],
+                row["audio_path"] or None,
+                row["text"],
+                row["system_id"],
+                {name: float(row[name]) for name in self.card.dimensions},
+                {"subset": row["subset"]} if row["subset"] else NOTHING,
+            )
+            for row in self.rows
+        ]
 
     def dataset(self) -> datasets.Dataset:
         """The rows as a ``datasets.Dataset``; nothing is cached on disk, so nothing can be stale."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.clip import Finding
 from ..core.errors import AudioError, UsageError
 
 ERROR_CODES = {
@@ -46,22 +47,6 @@ WARNING_CODES = {
     "wrong_suffix": "the content is of another format than the suffix says",
 }
 """Causes of a warning on a clip that is still scored (``Finding.code``)."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A warning about a clip that still scores.
-
-    Attributes:
-        code: A key of :data:`WARNING_CODES` or, from ``Predictor.findings``, one of the predictor.
-        message: One sentence for people, without the file name.
-    """
-
-    code: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
 
 
 @dataclass(frozen=True)

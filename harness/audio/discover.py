@@ -13,26 +13,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.clip import Clip
 from ..core.errors import DataError, UsageError
 from ..core.printable import printable
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif"})
 EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One file to read.
-
-    Attributes:
-        path: As reached from the argument; may hold any character (show it with :func:`printable`).
-        utterance_id: Unique, printable, NFC-normalised, parts joined by ``/``.
-        text: What the audio was made from, where a manifest says so.
-    """
-
-    path: Path
-    utterance_id: str
-    text: str = ""
 
 
 @dataclass
@@ -59,7 +45,7 @@ class Discovery:
             ``linked folder`` (not followed), ``given twice`` (also reached by an earlier argument).
     """
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Clip] = field(default_factory=list)
     ignored: dict[str, Ignored] = field(default_factory=dict)
 
     def describe_ignored(self) -> str:
@@ -117,7 +103,7 @@ def find_audio(paths: Iterable[str | Path]) -> Discovery:
             if found.setdefault(os.path.abspath(file.path), file) is not file:  # noqa: PTH100 - links stay as named
                 discovery.ignored.setdefault("given twice", Ignored()).add(file.path)
     files = list(found.values())
-    discovery.entries = [Entry(file.path, name) for file, name in zip(files, _unique_ids(files), strict=True)]
+    discovery.entries = [Clip(name, file.path) for file, name in zip(files, _unique_ids(files), strict=True)]
     return discovery
 
 

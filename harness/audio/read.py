@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.clip import Finding
 from ..core.errors import AudioError
 from ..core.printable import printable
-from .checks import AudioLimits, ChannelStatistics, Finding, check_length, check_samples
+from .checks import AudioLimits, ChannelStatistics, check_length, check_samples
 from .containers import declared_data, ogg_is_cut, suffix_mismatch
 from .decode import Decoder, OpenSource, open_source, open_whole
 

@@ -176,6 +176,17 @@ def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[A
         writer.writerows([csv_cell(cell) for cell in row] for row in rows)
 
 
+def write_parquet(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as zstd parquet, atomically; NaN stays NaN."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = list(zip(*rows, strict=True)) or [()] * len(header)
+    table = pa.table({name: pa.array(column) for name, column in zip(header, columns, strict=True)})
+    with atomic_write(path, "wb") as stream:
+        pq.write_table(table, stream, compression="zstd")
+
+
 def file_sha256(path: str | Path) -> str:
     """``sha256:`` and the hexadecimal digest of a file's bytes."""
     with Path(path).open("rb") as stream:

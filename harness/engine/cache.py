@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from ..core.clip import Outcome
 from ..core.files import digest
 from ..core.paths import cache_root
-from .pipeline import ClipScore
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scores (
@@ -42,7 +42,7 @@ class PredictionCache:
         problem: Why the cache is not in use, empty when it is.
     """
 
-    def __init__(self, fingerprint: dict[str, Any], path: Path | None = None, *, bound: int | None = None) -> None:
+    def __init__(self, fingerprint: Mapping[str, Any], path: Path | None = None, *, bound: int | None = None) -> None:
         self.key = digest(fingerprint)
         self.path = path or cache_root() / "predictions.sqlite"
         self.problem = ""
@@ -71,7 +71,7 @@ class PredictionCache:
         """Scores of the audio with this digest, if the snapshot has them."""
         return self._known.get(content)
 
-    def put(self, rows: Iterable[ClipScore]) -> None:
+    def put(self, rows: Iterable[Outcome]) -> None:
         """Store the fresh, successful scores of a batch in one transaction."""
         fresh = [
             (self.key, row.content, json.dumps(row.scores))

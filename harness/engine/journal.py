@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from ..core.clip import Finding, Outcome
 from ..core.errors import UsageError
-from .pipeline import ClipScore
 
 
 class Journal:
@@ -35,7 +35,7 @@ class Journal:
 
     def __init__(self, path: Path, digest: str, extra: dict[str, Any]) -> None:
         self.path, self.digest, self.extra = path, digest, extra
-        self.done: dict[int, list[ClipScore]] = {}
+        self.done: dict[int, list[Outcome]] = {}
         self._stream: IO[bytes] | None = None
 
     @property
@@ -84,7 +84,7 @@ class Journal:
         if good == 0:
             self._append({"digest": self.digest, "extra": self.extra})
 
-    def add(self, batch: int, rows: Sequence[ClipScore]) -> None:
+    def add(self, batch: int, rows: Sequence[Outcome]) -> None:
         """Record a finished batch; it is on disk when this returns."""
         self._append({"batch": batch, "rows": [_cells(row) for row in rows]})
 
@@ -99,22 +99,14 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
 
-def _cells(row: ClipScore) -> list[Any]:
+def _cells(row: Outcome) -> list[Any]:
     numbers = [None if math.isnan(value) else value for value in (*row.scores, row.duration_s)]
-    return [
-        row.utterance_id,
-        numbers,
-        row.sample_rate,
-        row.status,
-        row.reason,
-        row.content,
-        row.cached,
-        row.code,
-        row.message,
-    ]
+    findings = [[finding.code, finding.message] for finding in row.findings]
+    return [row.utterance_id, numbers, row.sample_rate, row.status, findings, row.content, row.cached]
 
 
-def _row(cells: list[Any]) -> ClipScore:
-    name, numbers, rate, status, reason, content, cached, *cause = cells  # journals of before 0.2 lack the cause
+def _row(cells: list[Any]) -> Outcome:
+    name, numbers, rate, status, findings, content, cached = cells
     values = [math.nan if value is None else float(value) for value in numbers]
-    return ClipScore(name, tuple(values[:-1]), values[-1], rate, status, reason, content, cached, *cause)
+    noticed = tuple(Finding(str(code), str(message)) for code, message in findings)
+    return Outcome(name, tuple(values[:-1]), values[-1], rate, status, noticed, content, cached)

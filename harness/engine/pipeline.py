@@ -20,7 +20,9 @@ import numpy as np
 
 from ..audio.checks import check_length
 from ..audio.read import AudioLimits, Waveform, clip_from_array, read_audio, read_header
+from ..core.clip import Clip, Finding, Outcome, Status
 from ..core.errors import AudioError, MosharnessError
+from .scorer import BatchScorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,65 +46,6 @@ class KnownClip:
 
 Source = str | Path | bytes | tuple[np.ndarray, int]
 """A path, an encoded file's bytes, or ``(samples, sample_rate)``."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One clip to score: its id, where its audio is, and the text it was made from where that is known."""
-
-    utterance_id: str
-    source: Source | KnownClip
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class ClipScore:
-    """What became of one clip.
-
-    Attributes:
-        utterance_id: Id of the clip.
-        scores: One float per dimension; all NaN when failed.
-        duration_s: Seconds of audio as decoded; NaN when it could not be decoded.
-        sample_rate: Native sampling rate in Hz; 0 when it could not be decoded.
-        status: ``ok``, ``warning`` or ``failed``.
-        reason: What was noticed; never empty unless ``ok``.
-        content: Digest of the decoded audio (and text, where it counts); empty when it could not be decoded.
-        cached: Whether the scores came from the prediction cache.
-        code: Why the clip failed, for machines; empty unless failed.
-        message: The same for people; ``reason`` holds both.
-    """
-
-    utterance_id: str
-    scores: tuple[float, ...]
-    duration_s: float
-    sample_rate: int
-    status: str
-    reason: str
-    content: str = ""
-    cached: bool = False
-    code: str = ""
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a clip has no score: a code for machines, a sentence for people."""
-
-    code: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
-
-
-class Scorer(Protocol):
-    """The part of a predictor that the pipeline uses (see ``predictors/base.py``)."""
-
-    @property
-    def dimensions(self) -> tuple[str, ...]: ...
-    def limits(self) -> AudioLimits: ...
-    def prepare_clip(self, clip: Waveform) -> Any: ...
-    def score(self, batch: Sequence[Any]) -> np.ndarray: ...
 
 
 class ScoreCache(Protocol):
@@ -170,10 +113,10 @@ class _Loaded:
     clip: Waveform | None
     prepared: Any = None
     cached: tuple[float, ...] | None = None
-    failure: Failure | None = None
+    failure: Finding | None = None
 
 
-def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | None, content: bool) -> _Loaded:
+def _load(scorer: BatchScorer, item: Clip, limits: AudioLimits, cache: ScoreCache | None, content: bool) -> _Loaded:
     """Decode and prepare one clip; a clip that cannot be used is a result, not an exception."""
     clip = None
     try:
@@ -187,7 +130,7 @@ def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | N
             clip = clip_from_array(item.source[0], item.source[1], name=item.utterance_id, limits=limits)
         else:
             clip = read_audio(item.source, limits)
-        if item.text and getattr(scorer, "uses_text", False):
+        if item.text and scorer.uses_text:
             clip = replace(clip, text=item.text)
         if content:
             _ = clip.content_sha256  # digested here, in the decoding thread; the clip keeps it
@@ -196,30 +139,30 @@ def _load(scorer: Scorer, item: Item, limits: AudioLimits, cache: ScoreCache | N
             return _Loaded(clip, cached=hit)
         return _Loaded(clip, scorer.prepare_clip(clip))
     except AudioError as error:
-        return _Loaded(clip, failure=Failure(error.code, error.reason))
+        return _Loaded(clip, failure=Finding(error.code, error.reason))
     except MosharnessError:
         raise
     except Exception as error:
         return _Loaded(clip, failure=_internal(error))
 
 
-def _internal(error: Exception) -> Failure:
+def _internal(error: Exception) -> Finding:
     message = " ".join(str(error).split())[:300]
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's
-        return Failure("out_of_memory", "not enough memory for this clip")
-    return Failure("predictor_error", f"{type(error).__name__}: {message}")
+        return Finding("out_of_memory", "not enough memory for this clip")
+    return Finding("predictor_error", f"{type(error).__name__}: {message}")
 
 
 def score_batches(
-    scorer: Scorer,
-    items: Sequence[Item],
+    scorer: BatchScorer,
+    items: Sequence[Clip],
     batches: Sequence[Sequence[int]],
     *,
     cache: ScoreCache | None = None,
     workers: int | None = None,
     ahead: int = 2,
     content: bool = True,
-) -> Iterator[list[ClipScore]]:
+) -> Iterator[list[Outcome]]:
     """Score planned batches one after the other while the next ones are decoded.
 
     A predictor with ``parallel_score`` on the CPU is scored clip by clip in the threads that decode; every other one
@@ -236,11 +179,11 @@ def score_batches(
         content: Whether to digest the decoded audio (the results' ``content`` is empty otherwise).
 
     Yields:
-        One :class:`ClipScore` per clip of the batch.
+        One :class:`Outcome` per clip of the batch.
     """
     limits = scorer.limits()
     content = content or cache is not None
-    in_threads = getattr(scorer, "parallel_score", False) and getattr(scorer, "device", "cpu") == "cpu"
+    in_threads = scorer.parallel_score and scorer.device == "cpu"
     pool, restore = _pool(workers or (usable_cores() if in_threads else default_workers()))
     pending: deque[tuple[Sequence[int], list[Future[Any]]]] = deque()
     waiting = iter(batches)
@@ -277,9 +220,9 @@ def _pool(workers: int) -> tuple[ThreadPoolExecutor, Callable[[], None]]:
     return pool, lambda: torch.set_num_threads(threads)
 
 
-def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded], content: bool) -> list[ClipScore]:
+def _score_batch(scorer: BatchScorer, items: Sequence[Clip], loaded: Sequence[_Loaded], content: bool) -> list[Outcome]:
     to_score = [at for at, one in enumerate(loaded) if not one.failure and one.cached is None]
-    results: dict[int, tuple[float, ...] | Failure] = {}
+    results: dict[int, tuple[float, ...] | Finding] = {}
     if to_score:
         try:
             scores = _checked(scorer, [loaded[at].prepared for at in to_score])
@@ -296,16 +239,15 @@ def _score_batch(scorer: Scorer, items: Sequence[Item], loaded: Sequence[_Loaded
     return rows
 
 
-def _with_findings(row: ClipScore, scorer: Scorer, clip: Waveform | None) -> ClipScore:
+def _with_findings(row: Outcome, scorer: BatchScorer, clip: Waveform | None) -> Outcome:
     """What the predictor itself notices about a clip that it scored, as a warning."""
-    find = getattr(scorer, "findings", None)
-    found = find(clip) if find is not None and clip is not None and row.status != "failed" else ()
+    found = scorer.findings(clip) if clip is not None and row.status != "failed" else ()
     if not found:
         return row
-    return replace(row, status="warning", reason="; ".join(filter(None, [row.reason, *map(str, found)])))
+    return replace(row, status="warning", findings=(*row.findings, *found))
 
 
-def _checked(scorer: Scorer, prepared: list[Any]) -> np.ndarray:
+def _checked(scorer: BatchScorer, prepared: list[Any]) -> np.ndarray:
     scores = np.asarray(scorer.score(prepared), dtype=np.float64)
     expected = (len(prepared), len(scorer.dimensions))
     if scores.shape != expected:
@@ -313,32 +255,28 @@ def _checked(scorer: Scorer, prepared: list[Any]) -> np.ndarray:
     return scores
 
 
-def _score_alone(scorer: Scorer, prepared: Any) -> tuple[float, ...] | Failure:
+def _score_alone(scorer: BatchScorer, prepared: Any) -> tuple[float, ...] | Finding:
     """A batch failed: each clip once more on its own, so that one bad clip does not take the others with it."""
     try:
         return tuple(map(float, _checked(scorer, [prepared])[0]))
     except AudioError as error:
-        return Failure(error.code, error.reason)
+        return Finding(error.code, error.reason)
     except Exception as error:
         return _internal(error)
 
 
 def _row(
-    item: Item, one: _Loaded, outcome: tuple[float, ...] | Failure, dimensions: int, with_content: bool
-) -> ClipScore:
+    item: Clip, one: _Loaded, outcome: tuple[float, ...] | Finding, dimensions: int, with_content: bool
+) -> Outcome:
     clip = one.clip
     audio = item.source if clip is None and isinstance(item.source, KnownClip) else clip
     duration, rate = (audio.duration_s, audio.sample_rate) if audio is not None else (math.nan, 0)
     content = clip.scored_sha256 if clip is not None and with_content else ""
-    if not isinstance(outcome, Failure) and not all(map(math.isfinite, outcome)):
-        outcome = Failure("not_finite", f"the predictor returned {', '.join(map(str, outcome))}")
-    if isinstance(outcome, Failure):
-        nothing, cause = (math.nan,) * dimensions, outcome
-        return ClipScore(
-            item.utterance_id, nothing, duration, rate, "failed", str(cause), content,
-            code=cause.code, message=cause.message,
-        )  # fmt: skip
-    notes = clip.reason if clip is not None else ""
-    status = "warning" if notes else "ok"
+    if not isinstance(outcome, Finding) and not all(map(math.isfinite, outcome)):
+        outcome = Finding("not_finite", f"the predictor returned {', '.join(map(str, outcome))}")
+    if isinstance(outcome, Finding):
+        return Outcome(item.utterance_id, (math.nan,) * dimensions, duration, rate, "failed", (outcome,), content)
+    notes = clip.findings if clip is not None else ()
+    status: Status = "warning" if notes else "ok"
     cached = one.cached is not None
-    return ClipScore(item.utterance_id, outcome, duration, rate, status, notes, content, cached)
+    return Outcome(item.utterance_id, outcome, duration, rate, status, notes, content, cached)

@@ -7,16 +7,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..audio.discover import Entry, find_audio, utterance_id
+from ..audio.discover import find_audio, utterance_id
+from ..core.clip import Clip, Outcome
 from ..core.errors import DataError, UsageError
-from ..core.files import atomic_write, csv_cell, dump_json, read_csv, write_csv
-from ..results.predictions import write_parquet
-from .pipeline import ClipScore, Item
-
-if TYPE_CHECKING:
-    from ...predictors.base import Predictor
+from ..core.files import atomic_write, csv_cell, dump_json, read_csv, write_csv, write_parquet
+from .scorer import Scorer
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 
@@ -25,7 +22,7 @@ FORMATS = (".csv", ".jsonl", ".parquet")
 class Collected:
     """What to score, and a sentence on what was passed over (empty when nothing was)."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[Clip, ...]
     passed_over: str
 
 
@@ -41,7 +38,7 @@ def collect(paths: Sequence[str], listed: Sequence[str] = ()) -> Collected:
         DataError: For a folder without audio or a manifest that cannot be used.
     """
     plain: list[str] = []
-    entries: list[Entry] = []
+    entries: list[Clip] = []
     for path in paths:
         if Path(path).suffix.lower() == ".csv" and not Path(path).is_dir():
             entries += read_manifest(Path(path))
@@ -66,7 +63,7 @@ def collect(paths: Sequence[str], listed: Sequence[str] = ()) -> Collected:
     return Collected(tuple(entries), passed_over)
 
 
-def read_manifest(path: Path) -> list[Entry]:
+def read_manifest(path: Path) -> list[Clip]:
     """Read a manifest: a CSV with ``path`` and optionally ``utterance_id`` and ``text``.
 
     Relative paths are below the manifest's folder. Absolute ones are taken as they are: the manifest is the user's
@@ -88,7 +85,7 @@ def read_manifest(path: Path) -> list[Entry]:
         if name in seen:
             raise DataError(f"{path}: rows {seen[name]} and {number} are both called {name!r}")
         seen[name] = number
-        entries.append(Entry(path.parent / file, name, record.get("text") or ""))
+        entries.append(Clip(name, path.parent / file, record.get("text") or ""))
     return entries
 
 
@@ -112,14 +109,14 @@ def check_output(path: Path) -> None:
 
 
 def predict_entries(
-    predictor: Predictor,
-    entries: Sequence[Entry],
+    predictor: Scorer,
+    entries: Sequence[Clip],
     *,
     output: Path | None = None,
     use_cache: bool = True,
     workers: int | None = None,
     show: bool = False,
-) -> list[ClipScore]:
+) -> list[Outcome]:
     """Score files and, with ``output``, write the table.
 
     An interrupted call with an ``output``, made again, goes on where it was.
@@ -137,10 +134,9 @@ def predict_entries(
     """
     from .score import score_items
 
-    items = [Item(entry.utterance_id, entry.path, entry.text) for entry in entries]
     journal = output.with_name(f".{output.name}.progress.jsonl") if output is not None else None
     scores = score_items(
-        predictor, items, journal=journal, use_cache=use_cache, workers=workers, show=show, title=predictor.card.name
+        predictor, entries, journal=journal, use_cache=use_cache, workers=workers, show=show, title=predictor.name
     )
     if output is not None:
         write_table(output, header(predictor.dimensions), table(entries, scores.rows))
@@ -154,7 +150,7 @@ def header(dimensions: Sequence[str]) -> list[str]:
     return ["path", "utterance_id", *dimensions, "duration_s", "sample_rate", "status", "reason"]
 
 
-def table(entries: Sequence[Entry], rows: Sequence[ClipScore]) -> list[list[Any]]:
+def table(entries: Sequence[Clip], rows: Sequence[Outcome]) -> list[list[Any]]:
     """Cells of the table, one list per clip; paths in printable form."""
     from ..core.printable import printable
 

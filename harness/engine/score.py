@@ -6,17 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..audio.read import Header
+from ..core.clip import Clip, Outcome
 from ..core.files import digest
 from ..core.progress import progress_bar
 from .cache import PredictionCache
 from .journal import Journal
-from .pipeline import ClipScore, Item, KnownClip, score_batches, source_duration
-
-if TYPE_CHECKING:
-    from ...predictors.base import Predictor
+from .pipeline import KnownClip, score_batches, source_duration
+from .scorer import Scorer
 
 
 @dataclass
@@ -31,7 +29,7 @@ class Scores:
         journal: The journal, to be removed once the rows are stored.
     """
 
-    rows: list[ClipScore]
+    rows: list[Outcome]
     resumed: int = 0
     cached: int = 0
     notes: list[str] = field(default_factory=list)
@@ -39,8 +37,8 @@ class Scores:
 
 
 def score_items(
-    predictor: Predictor,
-    items: Sequence[Item],
+    predictor: Scorer,
+    items: Sequence[Clip],
     *,
     headers: Mapping[str, Header] | None = None,
     journal: Path | None = None,
@@ -88,8 +86,8 @@ def score_items(
 
 
 def _score(
-    predictor: Predictor,
-    items: Sequence[Item],
+    predictor: Scorer,
+    items: Sequence[Clip],
     batches: Sequence[tuple[int, ...]],
     book: Journal | None,
     cache: PredictionCache | None,
@@ -97,7 +95,7 @@ def _score(
     show: bool,
     title: str,
 ) -> Scores:
-    rows: dict[int, ClipScore] = {}
+    rows: dict[int, Outcome] = {}
     if book is not None:
         for number, finished in book.done.items():
             rows.update(zip(batches[number], finished, strict=True))
@@ -118,7 +116,7 @@ def _score(
     return Scores(ordered, resumed, sum(row.cached for row in ordered), notes, book)
 
 
-def _durations(items: Sequence[Item], headers: Mapping[str, Header]) -> list[float]:
+def _durations(items: Sequence[Clip], headers: Mapping[str, Header]) -> list[float]:
     """Seconds by header; items without one are read, unreadable ones count as 0 and are reported by the reader."""
     return [
         headers[item.utterance_id].duration_s if item.utterance_id in headers else source_duration(item.source)
@@ -126,7 +124,7 @@ def _durations(items: Sequence[Item], headers: Mapping[str, Header]) -> list[flo
     ]
 
 
-def _identity(item: Item) -> list[str | int | float]:
+def _identity(item: Clip) -> list[str | int | float]:
     """What must not change between an interrupted run and its resumption: the file as the file system sees it."""
     if isinstance(item.source, (str, Path)):
         try:

@@ -10,8 +10,8 @@ from typing import Any
 from ...predictors.base import Predictor
 from ..audio.read import Waveform
 from ..audio.resample import resample
+from ..core.clip import Clip
 from ..core.errors import PredictionError, UsageError
-from ..engine.pipeline import Item
 from ..engine.waveforms import WaveformStore
 from .options import AudioOptions
 from .schema import CheckpointDetails, PredictorDetails
@@ -119,7 +119,7 @@ def score_renderings(
     for name, predictor in predictors.items():
         scorer: Any = predictor if rate is None else AtRate(predictor, rate)
         items = [
-            Item(content, store.clip(path)) for content, path in sorted(files.items()) if name not in known[content]
+            Clip(content, store.clip(path)) for content, path in sorted(files.items()) if name not in known[content]
         ]
         scores = score_items(
             scorer, items, use_cache=audio.use_cache, workers=audio.workers, show=audio.show, title=name

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audio.discover import Entry
+from ..core.clip import Clip
 from ..core.errors import AudioError, UsageError
 from .store import file_names, save_arrays
 
@@ -46,7 +46,7 @@ def can_inspect(predictor: type[Predictor]) -> bool:
 
 
 def inspect_entries(
-    predictor: Predictor, entries: Sequence[Entry], output: Path, *, figures: bool = True
+    predictor: Predictor, entries: Sequence[Clip], output: Path, *, figures: bool = True
 ) -> list[Inspected]:
     """Inspect clips one after the other.
 
@@ -72,7 +72,7 @@ def inspect_entries(
     return [_inspect(predictor, entry, output / name, figures) for entry, name in zip(entries, names, strict=True)]
 
 
-def _inspect(predictor: Predictor, entry: Entry, stem: Path, figures: bool) -> Inspected:
+def _inspect(predictor: Predictor, entry: Clip, stem: Path, figures: bool) -> Inspected:
     from ..audio.read import read_audio
 
     try:

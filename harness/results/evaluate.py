@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.clip import Finding
 from ..core.errors import PredictionError, UsageError
 from .make import RunOptions, make_result, outside_part, resolve_system_truth, system_truth_name
 from .parts import RunTime
@@ -66,7 +67,7 @@ def evaluate_predictions(
         raise PredictionError(f"{predictions}: no predictions in it")
     found, extra = match_ids([row["utterance_id"] for row in loaded.rows], table)
     rows = [_scored(row, found.get(row["utterance_id"], {}), dimensions) for row in loaded.rows]
-    missing = [row.utterance_id for row in rows if row.is_missing]
+    missing = [row.utterance_id for row in rows if row.outcome.is_missing]
     if len(missing) > options.allow_missing:
         raise PredictionError(
             f"{predictions}: {len(missing)} of {len(rows)} predictions are missing (first: {', '.join(missing[:3])}). "
@@ -107,9 +108,9 @@ def _scored(row: Mapping[str, object], values: Mapping[str, float], dimensions: 
     identity = str(row["utterance_id"]), str(row["system_id"])
     absent = [name for name in dimensions if name not in values]
     if absent:
-        reason = f"missing_prediction: no {', '.join(absent)} in the prediction file"
-        return Scored(*identity, dict.fromkeys(dimensions, math.nan), truth, status="failed", reason=reason)
-    return Scored(*identity, {name: values[name] for name in dimensions}, truth)
+        why = Finding("missing_prediction", f"no {', '.join(absent)} in the prediction file")
+        return Scored.of(*identity, dict.fromkeys(dimensions, math.nan), truth, status="failed", findings=(why,))
+    return Scored.of(*identity, {name: values[name] for name in dimensions}, truth)
 
 
 def _loaded(truth: Truth) -> TaskSplit:

@@ -51,7 +51,7 @@ class _Dimension:
 
 def count_rows(rows: Sequence[Scored]) -> Counts:
     """How many clips there are, were scored, had no audio or prediction, failed, and scored with a warning."""
-    missing = sum(row.is_missing for row in rows)
+    missing = sum(row.outcome.is_missing for row in rows)
     failed = sum(row.status == "failed" for row in rows) - missing
     warnings = sum(row.status == "warning" for row in rows)
     return Counts(
@@ -86,7 +86,7 @@ def measure_rows(
     options = options or MeasureOptions()
     scored = [row for row in rows if row.status != "failed"]
     if not scored:
-        reasons = sorted({row.reason for row in rows})
+        reasons = sorted({row.outcome.reason for row in rows})
         raise DataError(
             f"none of the {len(rows)} clips was scored (first reason: {reasons[0] if reasons else 'no rows'})"
         )

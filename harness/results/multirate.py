@@ -16,8 +16,8 @@ RATE_TAG = re.compile(r"(\d+(?:\.\d+)?)k")
 
 def rate_of(row: Mapping[str, Any], scored: Scored) -> int:
     """Native rate of a clip in Hz: as decoded, else by the task's header, else by a ``subset`` like ``24k``; or 0."""
-    if scored.sample_rate or row["sample_rate"]:
-        return int(scored.sample_rate or row["sample_rate"])
+    if scored.outcome.sample_rate or row["sample_rate"]:
+        return int(scored.outcome.sample_rate or row["sample_rate"])
     tag = RATE_TAG.fullmatch(row["subset"])
     return round(1000 * float(tag[1])) if tag else 0
 

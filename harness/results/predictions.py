@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.clip import Clip, Finding, Outcome, Status, read_reason
 from ..core.errors import DataError, PredictionError, UnknownName
-from ..core.files import csv_text, read_csv, read_text, write_csv
+from ..core.files import csv_text, read_csv, read_text, write_csv, write_parquet
 
 PARQUET_ABOVE = 100_000
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
@@ -30,33 +31,61 @@ NOT_DIMENSIONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scored:
-    """One row of a prediction table: labels and predictions of one clip.
+    """One row of a prediction table: a labelled clip, and what became of it.
 
     Attributes:
-        utterance_id, system_id: The clip; ``system_id`` is empty where the task has no systems.
-        predicted: Prediction per dimension; NaN where there is none.
-        truth: Label per dimension.
-        duration_s: Seconds; NaN when unknown.
-        sample_rate: Native rate in Hz; 0 when unknown.
-        status: ``ok``, ``warning`` or ``failed``.
-        reason: Never empty unless ``ok``. Starts with a code and a colon.
+        clip: With its labels; ``system_id`` is empty where the task has no systems.
+        outcome: With one score per entry of ``dimensions``; NaN where there is none.
+        dimensions: What the scores are of.
     """
 
-    utterance_id: str
-    system_id: str
-    predicted: Mapping[str, float]
-    truth: Mapping[str, float]
-    duration_s: float = math.nan
-    sample_rate: int = 0
-    status: str = "ok"
-    reason: str = ""
+    clip: Clip
+    outcome: Outcome
+    dimensions: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        utterance_id: str,
+        system_id: str,
+        predicted: Mapping[str, float],
+        labels: Mapping[str, float],
+        duration_s: float = math.nan,
+        sample_rate: int = 0,
+        status: Status = "ok",
+        findings: tuple[Finding, ...] = (),
+    ) -> Scored:
+        """A row from the cells of a table."""
+        clip = Clip(utterance_id, system_id=system_id, labels=labels)
+        outcome = Outcome(utterance_id, tuple(predicted.values()), duration_s, sample_rate, status, findings)
+        return cls(clip, outcome, tuple(predicted))
 
     @property
-    def is_missing(self) -> bool:
-        """Whether the clip has no audio or no prediction (as opposed to one that failed)."""
-        return self.status == "failed" and self.reason.startswith("missing")
+    def utterance_id(self) -> str:
+        """Id of the clip."""
+        return self.clip.utterance_id
+
+    @property
+    def system_id(self) -> str:
+        """System of the clip."""
+        return self.clip.system_id
+
+    @property
+    def status(self) -> Status:
+        """``ok``, ``warning`` or ``failed``."""
+        return self.outcome.status
+
+    @property
+    def predicted(self) -> Mapping[str, float]:
+        """Prediction per dimension; NaN where there is none."""
+        return dict(zip(self.dimensions, self.outcome.scores, strict=True))
+
+    @property
+    def truth(self) -> Mapping[str, float]:
+        """Label per dimension."""
+        return self.clip.labels
 
 
 def prediction_columns(dimensions: Sequence[str]) -> list[str]:
@@ -66,8 +95,10 @@ def prediction_columns(dimensions: Sequence[str]) -> list[str]:
 
 
 def _cells(row: Scored, dimensions: Sequence[str]) -> list[Any]:
-    pairs = [value for name in dimensions for value in (row.predicted[name], row.truth[name])]
-    return [row.utterance_id, row.system_id, *pairs, row.duration_s, row.sample_rate, row.status, row.reason]
+    predicted, outcome = row.predicted, row.outcome
+    pairs = [value for name in dimensions for value in (predicted[name], row.truth[name])]
+    known = [outcome.duration_s, outcome.sample_rate, outcome.status, outcome.reason]
+    return [row.utterance_id, row.system_id, *pairs, *known]
 
 
 def write_predictions(folder: Path, rows: Sequence[Scored], dimensions: Sequence[str]) -> Path:
@@ -81,19 +112,6 @@ def write_predictions(folder: Path, rows: Sequence[Scored], dimensions: Sequence
         write_csv(path, header, (_cells(row, dimensions) for row in rows))
     other.unlink(missing_ok=True)
     return path
-
-
-def write_parquet(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as zstd parquet, atomically; NaN stays NaN."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from ..core.files import atomic_write
-
-    columns = list(zip(*rows, strict=True)) or [()] * len(header)
-    table = pa.table({name: pa.array(column) for name, column in zip(header, columns, strict=True)})
-    with atomic_write(path, "wb") as stream:
-        pq.write_table(table, stream, compression="zstd")
 
 
 def read_predictions(folder: Path, dimensions: Sequence[str]) -> list[Scored]:
@@ -117,20 +135,26 @@ def read_predictions(folder: Path, dimensions: Sequence[str]) -> list[Scored]:
         raise DataError(f"{folder}: neither predictions.csv nor predictions.parquet; nothing can be recomputed")
     try:
         return [
-            Scored(
+            Scored.of(
                 str(record["utterance_id"]),
                 str(record["system_id"]),
                 {name: _number(record[name]) for name in dimensions},
                 {name: _number(record[f"{name}_truth"]) for name in dimensions},
                 _number(record["duration_s"]),
                 int(record["sample_rate"]),
-                str(record["status"]),
-                str(record["reason"]),
+                _status(record["status"]),
+                read_reason(str(record["reason"])),
             )
             for record in records
         ]
     except (ValueError, KeyError) as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _status(cell: Any) -> Status:
+    if cell not in ("ok", "warning", "failed"):
+        raise ValueError(f"status {cell!r} is none of ok, warning, failed")
+    return cell  # type: ignore[no-any-return]
 
 
 def _number(cell: Any) -> float:

@@ -120,11 +120,11 @@ def _names(figures: Figures, prefix: str) -> list[str]:
 
 
 def _evaluate_set(predictor: Trainable, stage: Stage, dev: DevSet, workers: int | None) -> Figures:
-    from ..engine.pipeline import Item
+    from ..core.clip import Clip
     from ..engine.score import score_items
     from ..stats import describe
 
-    items = [Item(one.name, one.audio(), one.text) for one in dev.examples]
+    items = [Clip(one.name, one.audio(), one.text) for one in dev.examples]
     headers = {one.name: one.header for one in dev.examples if one.header is not None}
     rows = score_items(predictor, items, headers=headers, use_cache=False, workers=workers).rows
     failed = [row for row in rows if row.status == "failed"]

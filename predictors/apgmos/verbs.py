@@ -13,7 +13,7 @@ from ...harness.cli.show import print_json, say
 from ...harness.core.errors import ClipsFailed, UsageError
 
 if TYPE_CHECKING:
-    from ...harness.audio.discover import Entry
+    from ...harness.core.clip import Clip
 
 
 app = typer.Typer(help="Verbs of the predictor apgmos.", no_args_is_help=True)
@@ -114,7 +114,7 @@ def codebook(
         )
 
 
-def _audio_entries(paths: list[str]) -> tuple[list[Entry], str]:
+def _audio_entries(paths: list[str]) -> tuple[list[Clip], str]:
     from ...harness.core.printable import printable
     from ...harness.engine.predict import collect
 
@@ -124,9 +124,9 @@ def _audio_entries(paths: list[str]) -> tuple[list[Entry], str]:
     return list(collected.entries), ", ".join(printable(Path(path).resolve().name) for path in paths)
 
 
-def _task_entries(task: str, split: str, data_root: Path | None, systems: list[str] | None) -> tuple[list[Entry], str]:
+def _task_entries(task: str, split: str, data_root: Path | None, systems: list[str] | None) -> tuple[list[Clip], str]:
     """The clips of one split, refusing those that results are reported on."""
-    from ...harness.audio.discover import Entry
+    from ...harness.core.clip import Clip
     from ...harness.core.errors import DataError
     from ...tasks import load_task
 
@@ -143,6 +143,6 @@ def _task_entries(task: str, split: str, data_root: Path | None, systems: list[s
     if not rows:
         chosen = f" of the systems {', '.join(systems)}" if systems else ""
         raise DataError(f"{task}/{split}: no clips with audio{chosen}")
-    entries = [Entry(Path(row["audio_path"]), row["utterance_id"]) for row in rows]
+    entries = [Clip(row["utterance_id"], Path(row["audio_path"])) for row in rows]
     label = f"{task}/{split}" + (f" ({', '.join(systems)})" if systems else "")
     return entries, label

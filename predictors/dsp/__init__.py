@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...harness.core.errors import AudioError, CheckpointError, DataError, PredictionError, UsageError
+from ...harness.engine.scorer import BatchScorer
 from ..base import Predictor, PredictorCard, check_tensors
 
 if TYPE_CHECKING:
@@ -103,13 +104,14 @@ class Dsp(Predictor):
         """Features, targets and systems of the clips that can be used, and why the others cannot."""
         import numpy as np
 
+        from ...harness.core.clip import Clip
         from ...harness.core.progress import progress_bar
-        from ...harness.engine.pipeline import Item, plan_batches, score_batches
+        from ...harness.engine.pipeline import plan_batches, score_batches
         from .features import FEATURES
 
         rows = [row for row in split.rows if row["audio_path"]]
         failed = [f"{row['utterance_id']}: no audio file" for row in split.rows if not row["audio_path"]]
-        items = [Item(row["utterance_id"], row["audio_path"]) for row in rows]
+        items = [Clip(row["utterance_id"], row["audio_path"]) for row in rows]
         batches = plan_batches([0.0] * len(items), [item.utterance_id for item in items], max_clips=32, max_seconds=1e9)
         found: dict[int, tuple[float, ...]] = {}
         with progress_bar(f"features of {split.card.name}/{split.split}", total=len(items), show=show) as advance:
@@ -161,14 +163,17 @@ class Dsp(Predictor):
         self.ridge = Ridge(**{name: tensor.astype(np.float64) for name, tensor in given.items()})
 
 
-class _Extractor:
+class _Extractor(BatchScorer):
     """Gives the pipeline the features of a clip in place of its scores."""
 
     def __init__(self, predictor: Dsp) -> None:
+        self.predictor = predictor
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
         from .features import FEATURES
 
-        self.predictor = predictor
-        self.dimensions = FEATURES
+        return FEATURES
 
     def limits(self) -> AudioLimits:
         return self.predictor.limits()

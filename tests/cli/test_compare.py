@@ -30,7 +30,7 @@ def add_predictions(shared: Path, folder: Path) -> None:
     case = shared / "data" / "evaluate_cases" / f"bvcc_test_{folder.name}"
     predicted = {row["utterance_id"]: float(row["mos"]) for row in read_csv(case / "predictions.csv")}
     rows = [
-        Scored(
+        Scored.of(
             row["utterance_id"], row["system_id"], {"mos": predicted[row["utterance_id"]]}, {"mos": float(row["mos"])}
         )
         for row in read_csv(case / "truth.csv")

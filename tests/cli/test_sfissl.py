@@ -126,7 +126,7 @@ def table(changes: dict[int, float]) -> tuple[list[dict[str, Any]], list[Scored]
                 own = {"utterance_id": name, "system_id": f"{tag}_{method}", "subset": tag}
                 rows.append({**own, "text": f"s{sentence}", "sample_rate": 0})
                 truth = label + 0.1 * sorted(changes).index(rate)
-                scored.append(Scored(name, own["system_id"], {"mos": label + change}, {"mos": truth}))
+                scored.append(Scored.of(name, own["system_id"], {"mos": label + change}, {"mos": truth}))
     return rows, scored
 
 

@@ -14,6 +14,7 @@ import pytest
 from mosharness.harness.boards.ranks import ranked
 from mosharness.harness.comparison.compare import compare_results
 from mosharness.harness.comparison.model import SCHEMA, Pair
+from mosharness.harness.core.clip import Finding
 from mosharness.harness.core.errors import DataError, UnknownName, UsageError
 from mosharness.harness.results.evaluate import evaluate_predictions
 from mosharness.harness.results.make import RunOptions
@@ -63,15 +64,15 @@ def store(
     if with_predictions:
         table = read_outside(predictions, result.task.dimensions)
         rows = [
-            Scored(clip, system, table[clip], values)
+            Scored.of(clip, system, table[clip], values)
             if clip in table
-            else Scored(
+            else Scored.of(
                 clip,
                 system,
                 dict.fromkeys(values, float("nan")),
                 values,
                 status="failed",
-                reason="missing_prediction: x",
+                findings=(Finding("missing_prediction", "x"),),
             )
             for clip, system, values in read_truth(truth).rows
         ]

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mosharness.harness.audio.read import AudioLimits, Waveform
+from mosharness.harness.core.clip import Clip, Outcome
 from mosharness.harness.core.errors import AudioError, CheckpointError
-from mosharness.harness.engine.pipeline import ClipScore, Item, plan_batches, score_batches, source_duration
+from mosharness.harness.engine.pipeline import plan_batches, score_batches, source_duration
+from mosharness.harness.engine.scorer import BatchScorer
 
 RATE = 16_000
 
@@ -23,10 +25,12 @@ def tone(seconds: float = 0.6, level: float = 0.3) -> np.ndarray:
     return (level * np.sin(np.arange(round(seconds * RATE)) / 5)).astype(np.float32)
 
 
-class Peak:
+class Peak(BatchScorer):
     """Scores a clip with its peak; can be told to misbehave."""
 
     dimensions: tuple[str, ...] = ("mos",)
+    device: str = "cpu"
+    parallel_score: bool = False
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -44,10 +48,10 @@ class Peak:
         return np.array([[value] for value in batch])
 
 
-def run(scorer: Any, sources: Sequence[Any], batches: Sequence[Sequence[int]] = (), **options: Any) -> list[ClipScore]:
-    items = [Item(f"clip{at}", source) for at, source in enumerate(sources)]
+def run(scorer: Any, sources: Sequence[Any], batches: Sequence[Sequence[int]] = (), **options: Any) -> list[Outcome]:
+    items = [Clip(f"clip{at}", source) for at, source in enumerate(sources)]
     batches = batches or [range(len(items))]
-    rows: dict[int, ClipScore] = {}
+    rows: dict[int, Outcome] = {}
     for batch, done in zip(batches, score_batches(scorer, items, batches, **options), strict=True):
         rows.update(zip(batch, done, strict=True))
     return [rows[at] for at in range(len(items))]
@@ -190,7 +194,7 @@ def test_a_parallel_predictor_is_scored_clip_by_clip_in_the_decoding_threads() -
 
 def test_a_parallel_predictor_on_a_gpu_keeps_its_batches() -> None:
     scorer = Peak()
-    scorer.parallel_score, scorer.device = True, "cuda"  # type: ignore[attr-defined]
+    scorer.parallel_score, scorer.device = True, "cuda"
     run(scorer, [(tone(), RATE)] * 3)
     assert scorer.batches == [3]
 
@@ -209,7 +213,7 @@ def test_torch_runs_single_threaded_in_the_threads_and_as_before_afterwards() ->
 
 
 def test_a_run_that_is_left_early_stops_its_threads() -> None:
-    items = [Item(f"clip{at}", (tone(), RATE)) for at in range(6)]
+    items = [Clip(f"clip{at}", (tone(), RATE)) for at in range(6)]
     rows = score_batches(Peak(), items, [(at,) for at in range(6)])
     next(rows)
     rows.close()  # type: ignore[attr-defined]

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ....harness.audio.discover import Entry
 from ....harness.audio.read import read_audio
 from ....harness.audio.resample import resample
+from ....harness.core.clip import Clip
 from ....harness.core.errors import AudioError, UsageError
 from ....harness.engine.pipeline import default_workers
 from ...layers.ssl.shapes import SAMPLE_RATE
@@ -124,7 +124,7 @@ def _clip(line: bytes) -> tuple[str, int, str] | None:
 
 def extract(
     store: FrameStore,
-    entries: Sequence[Entry],
+    entries: Sequence[Clip],
     model: SemanticDistortion,
     wanted: int,
     *,
@@ -171,9 +171,9 @@ def pieces(wave: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     return [wave[start:end] for start, end in zip(starts, [*starts[1:], len(wave)], strict=True)]
 
 
-def _decoded(entries: Sequence[Entry], workers: int | None) -> Iterator[tuple[Entry, NDArray[np.float32] | str]]:
+def _decoded(entries: Sequence[Clip], workers: int | None) -> Iterator[tuple[Clip, NDArray[np.float32] | str]]:
     """Each clip at 16 kHz, or why it cannot be used, decoded ahead in threads."""
-    pending: deque[tuple[Entry, Future[Any]]] = deque()
+    pending: deque[tuple[Clip, Future[Any]]] = deque()
     with ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="decode") as pool:
         try:
             for entry in entries:
@@ -188,7 +188,7 @@ def _decoded(entries: Sequence[Entry], workers: int | None) -> Iterator[tuple[En
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _wave(entry: Entry) -> NDArray[np.float32] | str:
+def _wave(entry: Clip) -> NDArray[np.float32] | str:
     try:
         clip = read_audio(entry.path)
     except AudioError as error:

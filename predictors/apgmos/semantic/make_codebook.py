@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ....harness.audio.discover import Entry
+from ....harness.core.clip import Clip
 from ....harness.core.config import config_dict
 from ....harness.core.errors import CheckpointError, DataError, UsageError
 from ....harness.core.files import digest, file_sha256, read_json
@@ -55,7 +55,7 @@ class CodebookSettings:
 
 
 def make_codebook(
-    entries: Sequence[Entry],
+    entries: Sequence[Clip],
     settings: CodebookSettings,
     output: Path,
     *,
@@ -194,12 +194,12 @@ def _cluster(
             raise
 
 
-def _contents(entries: Sequence[Entry], workers: int | None, show: bool) -> list[tuple[str, str]]:
+def _contents(entries: Sequence[Clip], workers: int | None, show: bool) -> list[tuple[str, str]]:
     """Every clip's id and digest, so that another corpus is never taken for the one that was begun with."""
     names = [entry.utterance_id for entry in entries]
     with progress_bar("reading", total=len(entries), show=show) as advance:
 
-        def digest_of(entry: Entry) -> str:
+        def digest_of(entry: Clip) -> str:
             try:
                 return file_sha256(entry.path)
             except OSError:  # the clip will be named among those that cannot be used

@@ -127,7 +127,7 @@ class ClapMos(Trainable):
 
     def findings(self, clip: Waveform) -> Sequence[Finding]:
         """Says what of a long clip is not heard."""
-        from ....harness.audio.checks import Finding
+        from ....harness.core.clip import Finding
 
         heard = WINDOW / self.rate
         if clip.duration_s <= heard:

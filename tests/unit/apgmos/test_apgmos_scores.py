@@ -12,8 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mosharness.harness.audio.read import clip_from_array
+from mosharness.harness.core.clip import Clip, Outcome
 from mosharness.harness.core.errors import PredictionError
-from mosharness.harness.engine.pipeline import ClipScore, Item, score_batches
+from mosharness.harness.engine.pipeline import score_batches
 from mosharness.harness.recipes.recipe import Stage
 from mosharness.predictors import load_predictor
 from mosharness.predictors.apgmos import Apgmos
@@ -29,8 +30,8 @@ MOST_SLOW = ["APG-MOS", *(pytest.param(one, marks=pytest.mark.slow) for one in V
 CHECKED = [pytest.param(one, marks=pytest.mark.slow) for one in ("APG-MOS", "Mel+D", "QH+D", "w/o APM", "w/o CA")]
 
 
-def row(model: Apgmos, wave: np.ndarray, rate: int = 16_000) -> ClipScore:
-    ((found,),) = score_batches(model, [Item("a", (wave, rate))], [(0,)])
+def row(model: Apgmos, wave: np.ndarray, rate: int = 16_000) -> Outcome:
+    ((found,),) = score_batches(model, [Clip("a", (wave, rate))], [(0,)])
     return found
 
 

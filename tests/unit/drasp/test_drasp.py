@@ -16,9 +16,11 @@ sys.path.append(str(Path(__file__).parents[1] / "clap"))
 from laion_names import to_laion
 from mosharness.harness.audio.read import AudioLimits, Waveform, clip_from_array
 from mosharness.harness.audio.resample import resample
+from mosharness.harness.core.clip import Clip
 from mosharness.harness.core.errors import AudioError, CheckpointError, PredictionError, UnknownName, UsageError
-from mosharness.harness.engine.pipeline import Item, score_batches
+from mosharness.harness.engine.pipeline import score_batches
 from mosharness.harness.engine.predict import read_manifest
+from mosharness.harness.engine.scorer import BatchScorer
 from mosharness.harness.recipes.recipe import Stage, read_recipe
 from mosharness.harness.study import read_study
 from mosharness.predictors import PREDICTORS, load_predictor
@@ -145,7 +147,7 @@ def test_each_distinct_prompt_is_embedded_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_texts_count_in_the_cache_only_where_they_are_read(tmp_path: Path, write_wave: Any) -> None:
-    class Scorer:
+    class Scorer(BatchScorer):
         dimensions = ("mi",)
         uses_text = True
 
@@ -159,7 +161,7 @@ def test_texts_count_in_the_cache_only_where_they_are_read(tmp_path: Path, write
             return np.array(batch)[:, None]
 
     path = write_wave(tmp_path / "a.wav")
-    items = [Item("a", path, "piano"), Item("b", path, "drums, loud"), Item("c", path)]
+    items = [Clip("a", path, "piano"), Clip("b", path, "drums, loud"), Clip("c", path)]
     rows = [row for batch in score_batches(Scorer(), items, [(0, 1, 2)]) for row in batch]
     assert [row.scores for row in rows] == [(5.0,), (11.0,), (0.0,)]
     assert len({row.content for row in rows}) == 3
@@ -229,7 +231,7 @@ def test_a_clip_that_resampling_leaves_nothing_of_fails_alone(tmp_path: Path, wr
     import soundfile
 
     soundfile.write(tmp_path / "tiny.wav", np.array([0.3, -0.2]), 192_000)
-    items = [Item("a", write_wave(tmp_path / "a.wav")), Item("b", tmp_path / "tiny.wav")]
+    items = [Clip("a", write_wave(tmp_path / "a.wav")), Clip("b", tmp_path / "tiny.wav")]
     rows = [row for batch in score_batches(make(text=False), items, [(0, 1)]) for row in batch]
     assert [row.status for row in rows] == ["ok", "failed"]
     assert rows[1].reason.startswith("empty: no sample is left at 16000 Hz")

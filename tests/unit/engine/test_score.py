@@ -10,23 +10,24 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from mosharness.harness.core.clip import Clip, Finding, Outcome
 from mosharness.harness.core.errors import UsageError
 from mosharness.harness.engine.cache import PredictionCache
 from mosharness.harness.engine.journal import Journal
-from mosharness.harness.engine.pipeline import ClipScore, Item, plan_batches
+from mosharness.harness.engine.pipeline import plan_batches
 from mosharness.harness.engine.score import score_items
 
 
 @pytest.fixture
-def items(tmp_path: Path, write_wave: Callable[..., Path]) -> list[Item]:
+def items(tmp_path: Path, write_wave: Callable[..., Path]) -> list[Clip]:
     """Eleven clips of mixed length; one text file among them."""
-    made = [Item(f"u{at:02d}", write_wave(tmp_path / f"{at}.wav", 0.3 + 0.1 * at, seed=at)) for at in range(10)]
+    made = [Clip(f"u{at:02d}", write_wave(tmp_path / f"{at}.wav", 0.3 + 0.1 * at, seed=at)) for at in range(10)]
     bad = tmp_path / "bad.wav"
     bad.write_text("no audio")
-    return [*made[:5], Item("u99", bad), *made[5:]]
+    return [*made[:5], Clip("u99", bad), *made[5:]]
 
 
-def test_every_clip_gets_a_row_in_its_place(toy: ModuleType, items: list[Item]) -> None:
+def test_every_clip_gets_a_row_in_its_place(toy: ModuleType, items: list[Clip]) -> None:
     rows = score_items(toy.Toy(), items).rows
     assert [row.utterance_id for row in rows] == [item.utterance_id for item in items]
     assert [row.status for row in rows].count("failed") == 1
@@ -35,7 +36,7 @@ def test_every_clip_gets_a_row_in_its_place(toy: ModuleType, items: list[Item]) 
     assert all(np.isfinite(row.scores[0]) for row in rows if row.status != "failed")
 
 
-def test_scores_do_not_depend_on_order_workers_or_batch(toy: ModuleType, items: list[Item]) -> None:
+def test_scores_do_not_depend_on_order_workers_or_batch(toy: ModuleType, items: list[Clip]) -> None:
     predictor = toy.Toy()
     first = {row.utterance_id: row.scores for row in score_items(predictor, items, use_cache=False).rows}
     again = score_items(predictor, items[::-1], workers=1, use_cache=False).rows
@@ -45,7 +46,7 @@ def test_scores_do_not_depend_on_order_workers_or_batch(toy: ModuleType, items: 
         assert row.scores == pytest.approx(first[row.utterance_id], abs=1e-5, nan_ok=True)
 
 
-def test_the_cache_answers_the_second_time_and_only_for_the_same_predictor(toy: ModuleType, items: list[Item]) -> None:
+def test_the_cache_answers_the_second_time_and_only_for_the_same_predictor(toy: ModuleType, items: list[Clip]) -> None:
     first = score_items(toy.Toy(), items)
     second = score_items(toy.Toy(), items)
     assert (first.cached, second.cached) == (0, 10)
@@ -54,15 +55,15 @@ def test_the_cache_answers_the_second_time_and_only_for_the_same_predictor(toy: 
     assert score_items(toy.Toy(), items, use_cache=False).cached == 0
 
 
-def test_the_cache_knows_the_audio_not_the_file_name(toy: ModuleType, items: list[Item], tmp_path: Path) -> None:
+def test_the_cache_knows_the_audio_not_the_file_name(toy: ModuleType, items: list[Clip], tmp_path: Path) -> None:
     score_items(toy.Toy(), items[:1])
     copy = tmp_path / "copy.wav"
     copy.write_bytes(Path(str(items[0].source)).read_bytes())
-    assert score_items(toy.Toy(), [Item("other", copy)]).cached == 1
+    assert score_items(toy.Toy(), [Clip("other", copy)]).cached == 1
 
 
 def test_a_broken_cache_costs_time_and_is_reported(
-    toy: ModuleType, items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: ModuleType, items: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOSHARNESS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
@@ -75,7 +76,7 @@ def test_a_broken_cache_costs_time_and_is_reported(
 def test_a_snapshot_of_the_cache_does_not_see_later_entries(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     early = PredictionCache({"predictor": "p"}, path)
-    early.put([ClipScore("a", (1.5,), 1.0, 16_000, "ok", "", "abc")])
+    early.put([Outcome("a", (1.5,), 1.0, 16_000, "ok", (), "abc")])
     assert early.get("abc") is None
     late = PredictionCache({"predictor": "p"}, path)
     assert late.get("abc") == (1.5,)
@@ -91,7 +92,7 @@ def interrupted(journal: Path, keep: int) -> None:
 
 
 def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(
-    toy: ModuleType, items: list[Item], tmp_path: Path
+    toy: ModuleType, items: list[Clip], tmp_path: Path
 ) -> None:
     journal = tmp_path / "out" / ".progress.jsonl"
     whole = score_items(toy.Toy(), items, journal=journal, use_cache=False)
@@ -102,9 +103,9 @@ def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(
 
 
 def test_a_resumed_run_reads_the_cache_as_it_was(
-    toy: ModuleType, items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: ModuleType, items: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doubled = [*items, Item("u00-again", items[0].source)]
+    doubled = [*items, Clip("u00-again", items[0].source)]
     monkeypatch.setenv("MOSHARNESS_CACHE", str(tmp_path / "one"))
     whole = score_items(toy.Toy(), doubled, journal=tmp_path / "one.jsonl")
     monkeypatch.setenv("MOSHARNESS_CACHE", str(tmp_path / "two"))
@@ -115,7 +116,7 @@ def test_a_resumed_run_reads_the_cache_as_it_was(
     assert [repr(row) for row in resumed.rows] == [repr(row) for row in whole.rows]
 
 
-def test_a_journal_of_another_run_is_started_anew(toy: ModuleType, items: list[Item], tmp_path: Path) -> None:
+def test_a_journal_of_another_run_is_started_anew(toy: ModuleType, items: list[Clip], tmp_path: Path) -> None:
     journal = tmp_path / "j.jsonl"
     score_items(toy.Toy(), items, journal=journal, use_cache=False)
     other = score_items(toy.Toy({"gain": 3.0}), items, journal=journal, use_cache=False)
@@ -124,7 +125,7 @@ def test_a_journal_of_another_run_is_started_anew(toy: ModuleType, items: list[I
 
 
 def test_changed_audio_is_scored_again(
-    toy: ModuleType, items: list[Item], tmp_path: Path, write_wave: Callable[..., Path]
+    toy: ModuleType, items: list[Clip], tmp_path: Path, write_wave: Callable[..., Path]
 ) -> None:
     journal = tmp_path / "j.jsonl"
     before = score_items(toy.Toy(), items, journal=journal, use_cache=False)
@@ -150,7 +151,7 @@ def test_a_damaged_journal_is_started_anew(tmp_path: Path, rubbish: bytes) -> No
     path.write_bytes(rubbish)
     with Journal(path, "sha256:1", {"cache_bound": 3}) as journal:
         assert not journal.resumed
-        journal.add(0, [ClipScore("a", (float("nan"),), 1.0, 16_000, "failed", "x: y")])
+        journal.add(0, [Outcome("a", (float("nan"),), 1.0, 16_000, "failed", (Finding("x", "y"),))])
     with Journal(path, "sha256:1", {"cache_bound": 9}) as journal:
         assert journal.extra == {"cache_bound": 3}
         assert journal.done[0][0].reason == "x: y" and np.isnan(journal.done[0][0].scores[0])

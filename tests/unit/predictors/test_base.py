@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.harness.audio.read import Waveform
+from mosharness.harness.core.clip import Clip
 from mosharness.harness.core.errors import (
     AudioError,
     CheckpointError,
@@ -18,7 +19,6 @@ from mosharness.harness.core.errors import (
     UnknownName,
     UsageError,
 )
-from mosharness.harness.engine.pipeline import Item
 from mosharness.predictors import PREDICTORS, Predictor, PredictorCard, load_predictor, resolve_device
 from mosharness.predictors.base import check_tensors, load_tensors, save_tensors, tensors_digest
 
@@ -137,7 +137,7 @@ def test_the_card_limits_the_length() -> None:
 
 def test_batches_follow_the_card() -> None:
     durations = [1.0, 2.0, 1.0, 0.0, 0.0, 2.0]
-    items = [Item(str(at), b"") for at in range(6)]
+    items = [Clip(str(at), b"") for at in range(6)]
 
     def plan(batching: str) -> list[tuple[int, ...]]:
         predictor = Level()

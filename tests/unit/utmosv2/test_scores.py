@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 from mosharness.harness.audio.read import Waveform, clip_from_array
+from mosharness.harness.core.clip import Clip
 from mosharness.harness.core.errors import AudioError, MosharnessError, PredictionError, UnknownName, UsageError
-from mosharness.harness.engine.pipeline import Item, score_batches
+from mosharness.harness.engine.pipeline import score_batches
 from mosharness.predictors.conformance import check_predictor
 from mosharness.predictors.utmosv2 import DOMAINS, Utmosv2
 from mosharness.predictors.utmosv2.config import SIZES, Architecture
@@ -128,7 +129,7 @@ def test_unusable_clips_are_refused_by_the_reader(make_tiny: Make, wave: Any, co
 
 def test_a_failed_clip_changes_no_other_score(make_tiny: Make, waves: Waves) -> None:
     predictor = make_tiny()
-    items = [Item("bad", (np.full(8000, np.nan, np.float32), 16_000)), Item("good", (waves[0], 16_000))]
+    items = [Clip("bad", (np.full(8000, np.nan, np.float32), 16_000)), Clip("good", (waves[0], 16_000))]
     (rows,) = score_batches(predictor, items, [(0, 1)])
     assert rows[0].status == "failed"
     assert rows[1].scores == tuple(predictor.predict([waves[0]], 16_000)[0])
@@ -152,7 +153,7 @@ def test_the_official_generator_depends_on_order_and_is_never_cached(make_tiny: 
     assert np.array_equal(official.predict(waves, 16_000), scores)
     assert (official.predict(waves[::-1], 16_000)[::-1] != scores).any()
     assert official.fingerprint() != official.fingerprint()
-    assert official.plan([Item(str(at), (wave, 16_000)) for at, wave in enumerate(waves)]) == [tuple(range(6))]
+    assert official.plan([Clip(str(at), (wave, 16_000)) for at, wave in enumerate(waves)]) == [tuple(range(6))]
     detailed = official.predict_detailed(waves, 16_000)
     assert np.abs(detailed.mean() - scores[:, 0]).max() < 1e-6
     with pytest.raises(UsageError, match="one fold at a time"):
