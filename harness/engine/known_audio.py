@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..audio.checks import AudioLimits, Finding
+from ..audio.checks import AudioLimits
+from ..core.clip import Finding
 from ..core.files import digest
 from ..core.paths import cache_root
 from ..core.typed import Typed

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..audio.checks import Finding
 from ..audio.discover import find_audio, utterance_id
+from ..core.clip import Finding
 from ..core.errors import DataError, UsageError
 from ..core.files import read_csv
 from ..core.printable import printable
