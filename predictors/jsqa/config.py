@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...harness.core.config import build_config
 
+if TYPE_CHECKING:
+    from ...harness.recipes.recipe import Stage
+
 SAMPLE_RATE = 16_000
+NTXENT = "ntxent"
+"""The loss on pairs, which tells a stage of pretraining."""
 GENERATED = "generated"
 """As a noise source: noises drawn anew for every pair."""
 LIMIT_DB = 100
@@ -129,3 +134,8 @@ def pair_settings(values: Mapping[str, Any] | None, what: str) -> PairSettings:
     if isinstance(ready.get("noise"), str):
         ready["noise"] = [ready["noise"]]
     return build_config(PairSettings, ready, f"{what}: pairs")
+
+
+def pretrains(stage: Stage) -> bool:
+    """Whether a stage of a recipe is on pairs."""
+    return NTXENT in [term.name for term in stage.losses]

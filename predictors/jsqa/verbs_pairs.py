@@ -19,8 +19,7 @@ from ...harness.recipes.recipe import Source, Stage, read_recipe
 from ...harness.training.data import Tasks, stage_data
 from ...harness.training.plan import generator
 from ..base import LONGEST_S
-from . import Jsqa
-from .config import SAMPLE_RATE, PairSettings, pair_settings
+from .config import SAMPLE_RATE, PairSettings, pair_settings, pretrains
 
 if TYPE_CHECKING:
     from .pairs import Pair
@@ -66,7 +65,7 @@ def plan_pairs(
         UsageError: If the recipe has no stage on pairs, or a setting makes no sense.
     """
     ready = read_recipe(recipe or "jsqa-default", "jsqa", seed=seed)
-    stage = next((one for one in ready.stages if Jsqa.pretrains(one)), None)
+    stage = next((one for one in ready.stages if pretrains(one)), None)
     if stage is None:
         raise UsageError(f"recipe {ready.name} has no stage with the loss ntxent, so it makes no pairs")
     given = dict(stage.settings.get("pairs") or {})

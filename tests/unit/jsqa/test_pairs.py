@@ -23,6 +23,7 @@ from mosharness.predictors.jsqa.mixing import power
 from mosharness.predictors.jsqa.noise import Noises, generated_noise, read_part
 from mosharness.predictors.jsqa.pairs import draw_pair, make_pairs
 from mosharness.predictors.jsqa.verbs_pairs import differences, pairs_of, plan_pairs
+from mosharness.predictors.training import training_of
 from mosharness.predictors.training_clip import training_clip
 
 SPEECH = speech_like(2.0, 16_000, 0).astype(np.float32)
@@ -76,17 +77,15 @@ def test_training_makes_the_pairs_that_the_command_shows(recipe: Callable[..., R
     shown = dict(pairs_of(plan, 3))
     stage = plan.stage
     predictor = Jsqa({"preset": "tiny"}, device="cpu")
+    training = training_of(predictor)
     settings = {"pairs": {"seconds": 0.3}}
     ready = Stage(stage.name, data=stage.data, losses=stage.losses, epochs=1, settings=settings)
-    predictor.begin_stage(ready)
+    training.begin_stage(ready)
     from mosharness.harness.training.data import Tasks, stage_data
 
     examples = stage_data(stage, None, ("mos",), Tasks()).train[:3]
-    items = [
-        predictor.prepare_training(one.read(predictor.limits()), ready, generator(4, stage.name, 0, one.key))
-        for one in examples
-    ]
-    batch = predictor.collate(items)
+    items = [training.prepare(one.read(training.limits()), generator(4, stage.name, 0, one.key)) for one in examples]
+    batch = training.collate(items)
     for at, one in enumerate(examples):
         for name, signal in zip(("first", "second"), shown[one.utterance_id].signals, strict=True):
             assert np.array_equal(batch[name][at].numpy(), signal.astype(np.float32))
@@ -268,9 +267,11 @@ def test_settings_of_pairs_that_make_no_sense_are_refused() -> None:
 def test_stages_refuse_what_does_not_fit(recipe: Callable[..., Recipe]) -> None:
     predictor = Jsqa({"preset": "tiny"}, device="cpu")
 
+    training = training_of(predictor)
+
     def refused(text: str, **stage: Any) -> None:
         with pytest.raises(UsageError, match=text):
-            predictor.begin_stage(recipe(stage, None).stages[0])
+            training.check_stage(recipe(stage, None).stages[0])
 
     refused("repeat: an utterance must not be twice", data=[{"audio": "embedded", "repeat": 2}])
     refused("one setting, temperature", losses=[{"name": "ntxent", "temperature": 0}])
@@ -281,10 +282,11 @@ def test_stages_refuse_what_does_not_fit(recipe: Callable[..., Recipe]) -> None:
 
 def test_clean_speech_of_any_rate_is_taken() -> None:
     predictor = Jsqa({"preset": "tiny"}, device="cpu")
+    training = training_of(predictor)
     stage = plan_pairs(None, seconds=0.3).stage
-    predictor.begin_stage(stage)
+    training.begin_stage(stage)
     clip = training_clip(clip_from_array(speech_like(1.0, 44_100, 0), 44_100), utterance_id="a")
-    draw: Any = predictor.prepare_training(clip, stage, np.random.default_rng(0))
+    draw: Any = training.prepare(clip, np.random.default_rng(0))
     assert draw.speech.size == 48_000  # the stage of the recipe: 3 s
 
 

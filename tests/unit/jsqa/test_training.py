@@ -20,6 +20,8 @@ from mosharness.harness.training.stage import StageRun
 from mosharness.predictors import load_predictor
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.jsqa import Jsqa
+from mosharness.predictors.jsqa.config import pretrains
+from mosharness.predictors.training import training_of
 from mosharness.tasks import load_task
 
 sys.path.append(str(Path(__file__).parents[1] / "tasks"))
@@ -57,16 +59,16 @@ def rated(tmp_path: Path, write_wave: Callable[..., Path]) -> Path:
 def test_every_recipe_is_valid(name: str) -> None:
     recipe = read_recipe(name, "jsqa")
     predictor = Jsqa({**recipe.config, "preset": "tiny"}, device="cpu")
+    training = training_of(predictor)
     for stage in recipe.stages:
         settings = dict(stage.settings)
         if "pairs" in settings:
             settings["pairs"] = {**settings["pairs"], "noise": ["generated"]}
-        predictor.begin_stage(replace(stage, settings=settings))
+        training.begin_stage(replace(stage, settings=settings))
         assert stage.name in predictor.card.stages
-        pretrains = predictor.pretrains(stage)
-        assert pretrains == (stage.name == "pretrain")
+        assert pretrains(stage) == (stage.name == "pretrain")
         trained = {name.partition(".")[0] for name, one in predictor.network.named_parameters() if one.requires_grad}
-        assert trained == ({"encoder"} if pretrains else {"encoder", "head"})
+        assert trained == ({"encoder"} if pretrains(stage) else {"encoder", "head"})
 
 
 def test_the_recipes_have_the_paper_s_settings() -> None:
@@ -81,29 +83,35 @@ def test_the_recipes_have_the_paper_s_settings() -> None:
 
 def test_a_crop_is_drawn_and_batches_are_padded() -> None:
     predictor = Jsqa({"preset": "tiny"}, device="cpu")
+    training = training_of(predictor)
     stage = Stage("finetune", epochs=1, settings={"seconds": 0.5})
     wave = np.sin(np.arange(20_000) * 0.05).astype(np.float32) * np.linspace(0.1, 0.5, 20_000, dtype=np.float32)
     clip = clip_from_array(wave, 16_000)
-    crops = [predictor.prepare_training(clip, stage, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    training.enter(stage)
+    crops = [training.prepare(clip, np.random.default_rng(seed)) for seed in (0, 0, 1)]
     assert all(len(crop) == 8_000 for crop in crops)  # type: ignore[arg-type]
     assert np.array_equal(crops[0], crops[1]) and not np.array_equal(crops[0], crops[2])  # type: ignore[arg-type]
-    batch = predictor.collate([crops[0], wave[:100]])
+    batch = training.collate([crops[0], wave[:100]])
     assert batch["waves"].shape == (2, 8_000) and batch["lengths"].tolist() == [8_000, 100]
 
 
 def test_the_encoder_can_have_a_learning_rate_of_its_own() -> None:
     predictor = Jsqa({"preset": "tiny"}, device="cpu")
-    groups = predictor.parameter_groups(Stage("finetune", epochs=1, settings={"encoder_lr_scale": 0.1}))
+    training = training_of(predictor)
+    training.enter(Stage("finetune", epochs=1, settings={"encoder_lr_scale": 0.1}))
+    groups = training.parameter_groups()
     assert [group.get("lr") for group in groups] == [pytest.approx(1e-5), None]
     assert len(groups[0]["params"]) == 32 and len(groups[1]["params"]) == 8
-    assert len(predictor.parameter_groups(Stage("finetune", epochs=1))) == 1
+    training.enter(Stage("finetune", epochs=1))
+    assert len(training.parameter_groups()) == 1
 
 
 def test_a_frozen_encoder_keeps_its_statistics() -> None:
     predictor = Jsqa({"preset": "tiny"}, device="cpu")
+    training = training_of(predictor)
     stage = Stage("finetune", epochs=1, frozen=("encoder.*",))
-    predictor.begin_stage(stage)
-    predictor.train_mode(stage)
+    training.begin_stage(stage)
+    training.train_mode()
     before = predictor.network.encoder.ebatch[0].running_mean.clone()  # type: ignore[operator]
     predictor.network(torch.ones(2, 1_000))
     assert torch.equal(before, predictor.network.encoder.ebatch[0].running_mean)  # type: ignore[arg-type]
