@@ -222,8 +222,8 @@ def print_shares(predictor: Utmosv2, paths: list[Path], size: int, device: str) 
     batch = to_device(predictor.collate(items), device)
     rows = {name: values[:, 0] for name, values in batch.items()}
     with torch.inference_mode(), exact(device):
-        predictor._pictures(rows)
-        pictures, _, front = timed(lambda: predictor._pictures(rows), device)
+        predictor.pictures(rows)
+        pictures, _, front = timed(lambda: predictor.pictures(rows), device)
         network = predictor._scoring_networks()[0]
         _, _, model = timed(lambda: network(rows["wave"], pictures), device)
     total = decode + front + model

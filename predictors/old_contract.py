@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .trainable import Trainable
 from .training import NO_FACTS, StageFacts, Training
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ class MethodsOfPredictor(Training):
         self.global_losses = getattr(predictor, "global_losses", True)  # type: ignore[misc]
 
     def gives(self, method: str) -> bool:
-        own = getattr(type(self.predictor), method, None)
-        return own not in (None, getattr(Trainable, method, None))
+        return hasattr(self.predictor, method)
 
     def check_stage(self, stage: Stage) -> None:
         super().check_stage(stage)

@@ -1,7 +1,7 @@
-"""The contract between the training engine and predictors whose weights are a torch module.
+"""Predictors whose weights are a torch module.
 
-A predictor gives a network, how prepared clips become a batch, and a forward pass; scoring, saving, strict loading and
-training by recipe come from here and from ``harness/training``. Torch is imported when it is used.
+A predictor gives a network, how prepared clips become a batch, and a forward pass; scoring, saving and strict loading
+come from here. What training needs beside that lies in ``training.py``. Torch is imported when it is used.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..harness.core.errors import AudioError, CheckpointError, UsageError
 from ..harness.core.lazy import LazyModule
-from .base import Predictor, check_tensors, load_tensors
+from .base import Predictor, check_tensors
 from .weights import Weights
 
 if TYPE_CHECKING:
@@ -23,8 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ..harness.audio.read import AudioLimits, Waveform
-    from ..harness.recipes.recipe import Stage
+    from ..harness.audio.read import Waveform
 else:
     np = LazyModule("numpy")
 
@@ -32,8 +29,8 @@ else:
 class Trainable(Predictor):
     """Base of predictors whose weights are a torch module.
 
-    A subclass gives :meth:`make_network`, :meth:`prepare`, :meth:`collate` and :meth:`forward`; the methods of
-    training have defaults that suit a plain regression.
+    A subclass gives :meth:`make_network`, :meth:`prepare`, :meth:`collate` and :meth:`forward`; it is trained as a
+    plain regression unless it names a ``training_class``.
 
     Attributes:
         network: Everything with weights, in eval mode on ``device`` except while the engine trains it.
@@ -41,14 +38,10 @@ class Trainable(Predictor):
             batches (class attribute; ``parallel_score`` lets several threads do it).
         training_class: The class of its training object, or ``"package.module:Class"`` (class attribute), so that
             scoring never imports it; see ``training.py``.
-        global_losses: Whether :meth:`losses` sees the outputs of the whole batch when several processes train
-            (class attribute): every output is then ``(n, ...)`` with equal trailing sizes in all processes. With
-            ``False`` it sees the clips of its own process, and must be a mean over clips.
     """
 
     training_class: ClassVar[Any] = "mosharness.predictors.training:Training"
     alone_on_cpu: ClassVar[bool] = False
-    global_losses: ClassVar[bool] = True
     network: nn.Module
 
     # -- for subclasses: the model --------------------------------------------------------------------------------
@@ -69,117 +62,27 @@ class Trainable(Predictor):
         """Called after weights were loaded or trained: drop what was derived from them. Call ``super()``."""
         self._fingerprint = self._digest = None
 
-    # -- for subclasses: training ---------------------------------------------------------------------------------
-
-    def begin_stage(self, stage: Stage) -> None:
-        """Make the network ready for a stage: load ``stage.starts``, swap heads, set what is trained.
-
-        Must be a function of the stage and the weights alone: it is called at the start of a stage, and again when
-        training is resumed (the weights of the interrupted stage are loaded afterwards). Fresh weights may be drawn
-        from torch's global generator, which is seeded before.
-
-        The default loads one start completely, refuses several, and calls :meth:`freeze`.
-        """
-        if len(stage.starts) > 1:
-            raise UsageError(
-                f"stage {stage.name} starts from {', '.join(stage.starts)}; predictor {self.card.name} takes one start"
-            )
-        for folder in stage.starts.values():
-            self.load_tensors(load_tensors(Path(folder) / "model.safetensors"))
-        self.freeze(stage)
-
-    def check_stage(self, stage: Stage) -> None:
-        """Refuse what a stage cannot do; called for every stage before the first one begins. The default accepts all.
-
-        Raises:
-            MosharnessError: What is wrong, and what to do.
-        """
-
-    def see_targets(self, targets: np.ndarray, stage: Stage) -> None:
-        """Called before :meth:`begin_stage` with the labels ``(n, dimensions)`` of the stage (NaN: not rated).
-
-        For predictors that keep label statistics. The default does nothing.
-        """
-
-    def see_listeners(self, listeners: Sequence[tuple[str, str]], stage: Stage) -> None:
-        """Called before :meth:`begin_stage` with ``(domain, listener)`` of every rating of the stage's train data.
-
-        For predictors that model listeners. The default does nothing.
-        """
-
-    def train_mode(self, stage: Stage) -> None:
-        """Switch the network to training; a predictor may keep parts in eval mode (see :func:`eval_where_frozen`)."""
-        self.network.train()
-
-    def parameter_groups(self, stage: Stage) -> list[dict[str, Any]]:
-        """Groups for the optimiser, each with ``params`` and perhaps its own ``lr``: by default all that is trained."""
-        return [{"params": [one for one in self.network.parameters() if one.requires_grad]}]
-
-    def make_optimizer(self, groups: list[dict[str, Any]], stage: Stage) -> torch.optim.Optimizer | None:
-        """An optimiser of the predictor's own for ``stage.optimizer``, or ``None`` for the engine's."""
-        return None
-
-    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Any:
-        """Like :meth:`prepare_clip`, with augmentation. Called from several threads.
-
-        Args:
-            clip: A :class:`~.training_clip.TrainingClip`.
-            stage: The stage.
-            generator: Keyed by seed, epoch and utterance; the only allowed source of randomness.
-        """
-        return self.prepare_clip(clip)
-
-    def prepare_dev(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> Any:
-        """A dev clip for a loss of the predictor's own; by default as :meth:`prepare_training` makes it."""
-        return self.prepare_training(clip, stage, generator)
-
-    def training_limits(self, stage: Stage) -> AudioLimits:
-        """The reader's limits for clips of a stage; a predictor that cuts clips itself may take longer ones."""
-        return self.limits()
-
-    def begin_batch(self, stage: Stage, generator: np.random.Generator) -> None:
-        """Called before the forward of every batch with a generator that is the same in all processes.
-
-        For draws that a batch has in common; those from torch's global generator differ between processes. The
-        default does nothing.
-        """
-
     def resampled(self, clip: Waveform) -> Waveform:
-        """``clip`` at an accepted rate, for augmentation before :meth:`prepare`; its length is checked first.
+        """``clip`` at an accepted rate, where more is done with it than :meth:`prepare`; its length is checked first.
 
         Raises:
             AudioError: If it is shorter than the card's ``min_seconds``.
         """
-        rates = self.card.sample_rates
-        if clip.duration_s < self.card.min_seconds:
-            shortest = f"{clip.duration_s:.3f} s is under the {self.card.min_seconds} s of {self.card.name}"
+        card = self.card
+        if clip.duration_s < card.min_seconds:
+            shortest = f"{clip.duration_s:.3f} s is under the {card.min_seconds} s of {card.name}"
             raise AudioError("too_short", shortest, clip.path)
-        if rates is None or clip.sample_rate in rates:
+        if card.sample_rates is None or clip.sample_rate in card.sample_rates:
             return clip
         from ..harness.audio.resample import resample
 
-        samples = resample(clip.samples, clip.sample_rate, rates[0], self.card.resampler).samples
-        return replace(clip, samples=samples, sample_rate=rates[0])
+        rate = card.sample_rates[0]
+        samples = resample(clip.samples, clip.sample_rate, rate, card.resampler).samples
+        return replace(clip, samples=samples, sample_rate=rate)
 
-    def training_forward(self, batch: Any, stage: Stage) -> Tensor | dict[str, Tensor]:
-        """Outputs with gradients: scores ``(n, dimensions)``, or a dict (scores under ``scores``, if there are any)."""
-        return self.forward(batch)
-
-    def mix(self, batch: Any, factor: float, permutation: Tensor, stage: Stage) -> Any:
-        """The inputs of a batch mixed with themselves: ``factor * batch + (1 - factor) * batch[permutation]``."""
-        raise UsageError(f"stage {stage.name}: predictor {self.card.name} does not support mixup; set mixup: 0")
-
-    def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor, stage: Stage) -> dict[str, Tensor] | None:
-        """Losses of the predictor's own, by name, each a scalar; ``None`` for the recipe's named losses alone.
-
-        The recipe's terms pick from these by name, then from the engine's table; a recipe without terms adds all.
-
-        Args:
-            outputs: Of :meth:`training_forward`.
-            targets: ``(n, dimensions)``, NaN where a clip is not rated.
-            stage: The stage.
-        """
-        return None
+    def weights_changed(self) -> None:
+        """Called after weights were loaded or trained: drop what was derived from them. Call ``super()``."""
+        self._fingerprint = None
 
     # -- what follows ---------------------------------------------------------------------------------------------
 
@@ -230,26 +133,6 @@ class Trainable(Predictor):
         self.weights_changed()
         if isinstance(tensors, Weights) and all(ready[name].dtype == own[name].dtype for name in own):
             self._digest = tensors.digest
-
-    def freeze(self, stage: Stage) -> None:
-        """Set ``requires_grad`` by the patterns of ``stage.frozen``.
-
-        Raises:
-            UsageError: If a pattern matches nothing, or everything is frozen.
-        """
-        names = [name for name, _ in self.network.named_parameters()]
-        for pattern in stage.frozen:
-            if not any(fnmatchcase(name, pattern) for name in names):
-                raise UsageError(
-                    f"stage {stage.name}: frozen: {pattern!r} matches no parameter of {self.card.name} "
-                    f"(the first are {', '.join(names[:3])})"
-                )
-        trained = 0
-        for name, parameter in self.network.named_parameters():
-            parameter.requires_grad_(not any(fnmatchcase(name, pattern) for pattern in stage.frozen))
-            trained += parameter.requires_grad
-        if not trained:
-            raise UsageError(f"stage {stage.name}: all {len(names)} parameters are frozen, nothing would be trained")
 
 
 # -- batches ------------------------------------------------------------------------------------------------------
@@ -358,7 +241,7 @@ def eval_where_frozen(network: nn.Module, prefixes: Iterable[str] | None = None)
     for name, module in network.named_modules():
         if chosen is None:
             parameters = list(module.parameters())
-            if parameters and not any(one.requires_grad for one in parameters):
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
                 module.eval()
         elif name in chosen:
             module.eval()

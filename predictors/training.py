@@ -19,14 +19,14 @@ From :meth:`Training.begin_stage` on, ``training.stage`` and ``training.settings
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..harness.core.config import build_config
-from ..harness.core.errors import AudioError, UsageError
+from ..harness.core.errors import UsageError
 from ..harness.core.lazy import LazyModule
 from .base import load_tensors
 from .trainable import Trainable
@@ -223,25 +223,6 @@ class Training:
     def prepare_dev(self, clip: Waveform, generator: np.random.Generator) -> Any:
         """A dev clip for a loss of the predictor's own; by default as :meth:`prepare` makes it."""
         return self.prepare(clip, generator)
-
-    def resampled(self, clip: Waveform) -> Waveform:
-        """``clip`` at a rate that the predictor accepts; its length is checked first.
-
-        Raises:
-            AudioError: If it is shorter than the card's ``min_seconds``.
-        """
-        card = self.predictor.card
-        if clip.duration_s < card.min_seconds:
-            shortest = f"{clip.duration_s:.3f} s is under the {card.min_seconds} s of {card.name}"
-            raise AudioError("too_short", shortest, clip.path)
-        if card.sample_rates is None or clip.sample_rate in card.sample_rates:
-            return clip
-        from ..harness.audio.resample import resample
-
-        rate = card.sample_rates[0]
-        return replace(
-            clip, samples=resample(clip.samples, clip.sample_rate, rate, card.resampler).samples, sample_rate=rate
-        )
 
     def collate(self, items: Sequence[Any]) -> Any:
         """Prepared clips to one batch of CPU tensors; by default as the predictor collates clips to score."""

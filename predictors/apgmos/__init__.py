@@ -11,9 +11,9 @@ from ...harness.core.errors import CheckpointError, PredictionError
 from ...harness.core.files import digest
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
+from ..trainable import Trainable
 from .config import SAMPLE_RATE, SHORTEST, ApgmosConfig, Queries
-from .items import Chunks, Features, collate_chunks, collate_features, cut
-from .stages import StagedTraining
+from .items import Chunks, collate_chunks, cut
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ class QueryScores(NamedTuple):
     frames: np.ndarray
 
 
-class Apgmos(StagedTraining):
+class Apgmos(Trainable):
     """A cochlea and a semantic codebook ask what wav2vec 2.0 heard (Table 1 of the paper: SRCC 0.936 on BVCC).
 
     Scores lie within the scale of training. By default only the auditory queries are used ("pruned": HuBERT and its
@@ -73,6 +73,7 @@ class Apgmos(StagedTraining):
         "open is our choice (docs/predictors/apgmos.md).",
     )
     config_class: ClassVar[type[Any]] = ApgmosConfig
+    training_class = "mosharness.predictors.apgmos.training:ApgmosTraining"
     max_clips = 32
     max_batch_seconds = 240.0
     parallel_score = True
@@ -80,6 +81,7 @@ class Apgmos(StagedTraining):
     extra_files: ClassVar[tuple[str, ...]] = ("semantics.json",)
 
     config: ApgmosConfig
+    network: ApgmosNetwork
     semantic: SemanticDistortion | None = None
     origin: VqOrigin | None = None
     rows_seconds: float
@@ -95,7 +97,6 @@ class Apgmos(StagedTraining):
     def build(self) -> None:
         self._lock = threading.Lock()
         self._front: FrontEnd | None = None
-        self._sources = {}
         self.rows_seconds = 0.0 if self.device == "cpu" else self.max_batch_seconds
         super().build()
 
@@ -140,14 +141,19 @@ class Apgmos(StagedTraining):
         """The wave at 16 kHz in chunks; see :func:`~.items.cut`."""
         return cut(clip.samples, self.config.chunk_seconds, clip.path)
 
-    def collate(self, items: Sequence[Any]) -> dict[str, Tensor]:
-        """Clips to score as rows of chunks, or training features by name."""
-        return collate_features(items) if isinstance(items[0], Features) else collate_chunks(items)
+    def collate(self, items: Sequence[Chunks]) -> dict[str, Tensor]:
+        """Clips as rows of chunks; see :func:`~.items.collate_chunks`."""
+        return collate_chunks(items)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Scores ``(clips, 1)`` on the task's scale."""
         rows = self._row_scores(batch, (self.config.queries,))
         return self.to_scale((batch["share"] * rows[0]).sum(1))[:, None]  # no product that autocast would round
+
+    def to_scale(self, scores: Tensor) -> Tensor:
+        """The decoder's 1 to 5 on the task's scale."""
+        low, high = self.config.scale
+        return low + (scores - 1.0) / 4.0 * (high - low)
 
     def _row_scores(self, batch: Mapping[str, Tensor], kinds: Sequence[Queries]) -> list[Tensor]:
         """Scores of all chunks on the decoder's scale, ``(rows,)`` for each kind of queries."""

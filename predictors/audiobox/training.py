@@ -59,7 +59,7 @@ class AudioboxTraining(Training):
         return self._crop(clip, generator, False)
 
     def _crop(self, clip: Waveform, generator: np.random.Generator, randomly: bool) -> Chunks:
-        return training_crop(self.resampled(clip), generator, randomly, self.predictor.config.rms_normalize)
+        return training_crop(self.predictor.resampled(clip), generator, randomly, self.predictor.config.rms_normalize)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Scores ``(n, axes)`` of clips of one chunk each."""

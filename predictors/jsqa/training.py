@@ -114,7 +114,7 @@ class JsqaTraining(Training):
 
     def prepare(self, clip: Waveform, generator: np.random.Generator) -> np.ndarray | Draw:
         """A draw of a pair, or a random crop of a rated clip."""
-        ready = self.resampled(clip)
+        ready = self.predictor.resampled(clip)
         if self.pairs is not None and self.noises is not None:
             return draw_pair(ready.samples, generator, self.pairs, self.noises, ready.path)
         samples, longest = self.predictor.prepare(ready), round(self.settings.seconds * SAMPLE_RATE)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ...harness.core.errors import AudioError, CheckpointError
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
+from ..trainable import Trainable, autocast, exact, to_device
 from .config import DOMAINS, SAMPLE_RATE, TASK_DOMAINS, Architecture, Utmosv2Config, Variant
 from .draws import Crops, content_generator, cut, draw
 from .items import Detailed, Prepared
-from .stages import StagedTraining
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ __all__ = ["DOMAINS", "Detailed", "Utmosv2", "Utmosv2Config"]
 WEIGHTS_VARIABLE = "MOSHARNESS_UTMOSV2_WEIGHTS"
 
 
-class Utmosv2(StagedTraining):
+class Utmosv2(Trainable):
     """The fusion model, or one of its branches alone; scores are linear outputs and can leave 1 to 5.
 
     A score is the mean over random crops: by default one draw with the weights of fold 0, as in the reference. Draws
@@ -66,6 +66,7 @@ class Utmosv2(StagedTraining):
         "unless set); it looks at 3 s and ten times 1.4 s of a clip. The domain (predict_dataset) adds a constant.",
     )
     config_class: ClassVar[type[Any]] = Utmosv2Config
+    training_class = "mosharness.predictors.utmosv2.training:Utmosv2Training"
     max_clips = 16
     max_batch_seconds = math.inf
     parallel_score = True
@@ -127,14 +128,14 @@ class Utmosv2(StagedTraining):
     def prepare_clip(self, clip: Waveform) -> Prepared:
         """Resample, cut silence if asked to, and draw the crops."""
         config = self.config
-        samples = self._samples(clip)
+        samples = self.samples(clip)
         if config.rng == "official":
             return Prepared(samples=samples)
         content = clip.content_sha256
         draws = [(fold, repetition) for fold in config.fold_numbers for repetition in range(config.repetitions)]
-        return Prepared([self._crops(samples, content_generator(config.seed, content, *one)) for one in draws])
+        return Prepared([self.crops(samples, content_generator(config.seed, content, *one)) for one in draws])
 
-    def _samples(self, clip: Waveform) -> NDArray[np.float32]:
+    def samples(self, clip: Waveform) -> NDArray[np.float32]:
         """The clip at 16 kHz, its length rounded up, as librosa leaves it."""
         from ...harness.audio.read import printable
         from ...harness.audio.resample import resample
@@ -151,20 +152,18 @@ class Utmosv2(StagedTraining):
                 raise AudioError("silent", reason, printable(clip.path))
         return samples
 
-    def _crops(self, samples: NDArray[np.float32], random: np.random.RandomState) -> Crops:
+    def crops(self, samples: NDArray[np.float32], random: np.random.RandomState) -> Crops:
+        """What one draw takes of a clip at 16 kHz."""
         return cut(samples, draw(random, samples.size, self.sizes), self.sizes)
 
     def collate(self, items: Sequence[Prepared]) -> dict[str, Tensor]:
-        """Crops ``(clips, draws, ...)`` by kind, and what training added."""
+        """Crops ``(clips, draws, ...)`` by kind."""
         import torch
 
         def stack(name: str) -> Tensor:
             return torch.from_numpy(np.stack([[getattr(crops, name) for crops in item.crops] for item in items]))
 
-        batch = {name: stack(name) for name in ("wave", "first", "second", "factor")}
-        for name in items[0].extra:
-            batch[name] = torch.from_numpy(np.stack([item.extra[name] for item in items]))
-        return batch
+        return {name: stack(name) for name in ("wave", "first", "second", "factor")}
 
     def draw_scores(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Every single score of a batch: ``(clips, draws, domains)``, float32 also under autocast."""
@@ -179,7 +178,7 @@ class Utmosv2(StagedTraining):
             parts = []
             for start in range(0, clips * repetitions, self.rows):
                 part = {name: values[start : start + self.rows] for name, values in rows.items()}
-                scored = network(part["wave"], self._pictures(part))
+                scored = network(part["wave"], self.pictures(part))
                 parts.append(scored.to(torch.promote_types(scored.dtype, torch.float32)))
             columns.append(torch.cat(parts).reshape(clips, repetitions, -1))
         return torch.cat(columns, 1)
@@ -204,15 +203,13 @@ class Utmosv2(StagedTraining):
         for _ in range(self.config.repetitions):
             for item in batch:
                 assert item.samples is not None
-                rows.append(Prepared([self._crops(item.samples, random)]))
+                rows.append(Prepared([self.crops(item.samples, random)]))
         parts = [self._run(rows[start : start + self.max_clips]) for start in range(0, len(rows), self.max_clips)]
         scores = np.concatenate(parts)[:, 0]
         return scores.reshape(self.config.repetitions, len(batch), -1).transpose(1, 0, 2)
 
     def _run(self, items: Sequence[Prepared]) -> NDArray[np.float64]:
         import torch
-
-        from ..trainable import autocast, exact, to_device
 
         ready = to_device(self.collate(items), self.device)
         with torch.inference_mode(), exact(self.device), autocast(self.device, self.precision):
@@ -223,7 +220,8 @@ class Utmosv2(StagedTraining):
         columns = [draws.mean(1)] + ([draws.std(1, ddof=1)] if draws.shape[1] > 1 else [])
         return np.stack(columns, 1)
 
-    def _pictures(self, rows: Mapping[str, Tensor]) -> Tensor:
+    def pictures(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """Mel pictures ``(rows, pictures, height, width)`` of crops, float32 also under autocast."""
         import torch
 
         from .frontend import make_pictures

@@ -197,3 +197,23 @@ class Utmosv2Config:
     def sizes(self) -> Architecture:
         """The architecture, complete."""
         return Architecture.from_dict(self.architecture, SIZES[self.size])
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What a recipe's stage may set under ``settings``.
+
+    Attributes:
+        part: What the stage trains: ``fusion``, ``ssl_only`` or ``spec_only`` (a branch alone gets a head of its own);
+            ``None``: the network's variant.
+        wav2vec2: Where pretrained weights of the SSL branch come from: a hub id, folder or file.
+        imagenet: Where weights of all convolutional bodies come from: a hub id ``owner/name[@COMMIT]`` or a file.
+        mask_pictures: Whether stripes of the pictures are left blank in training.
+        mask_frames: Whether frames of the SSL branch are masked in training.
+    """
+
+    part: str | None = None
+    wav2vec2: str | None = None
+    imagenet: str | None = None
+    mask_pictures: bool = True
+    mask_frames: bool = True

@@ -18,6 +18,7 @@ from mosharness.predictors.apgmos.fusion import CrossAttention, CrossAttentionLa
 from mosharness.predictors.apgmos.losses import ranking_loss, regression_loss
 from mosharness.predictors.apgmos.mask import band_mask, position_weights, valid_positions
 from mosharness.predictors.apgmos.network import ApgmosNetwork, count_parameters
+from mosharness.predictors.training import training_of
 
 Make = Callable[..., Apgmos]
 counts = st.tuples(st.integers(1, 60), st.integers(0, 25)).map(lambda pair: (pair[0], min(pair)))
@@ -203,15 +204,20 @@ def test_losses_of_the_joint_stage_are_weighted_and_labels_are_on_the_decoder_s_
     outputs = {"positions": positions, "weights": torch.full((3, 2), 0.5)}
     targets = torch.tensor([[50.0], [100.0], [torch.nan]])
     model = make_tiny(scale=(0, 100), alpha=0.75)
+    training = training_of(model)
     labels = torch.tensor([3.0, 5.0])
-    found = model.losses(outputs, targets, Stage("joint", epochs=1))
+    training.enter(Stage("joint", epochs=1))
+    found = training.losses(outputs, targets)
     regression = regression_loss(positions[:2], outputs["weights"][:2], labels)
     torch.testing.assert_close(found["reg"], 0.75 * regression)
     torch.testing.assert_close(found["rank"], 0.25 * ranking_loss(positions[:2].mean(1), labels))
-    torch.testing.assert_close(model.losses(outputs, targets, Stage("w2v", epochs=1)), {"reg": regression})
-    without = make_tiny(scale=(0, 100), alpha=1.0).losses(outputs, targets, Stage("joint", epochs=1))
-    torch.testing.assert_close(without, {"reg": regression})
-    unrated = model.losses(outputs, torch.full((3, 1), torch.nan), Stage("joint", epochs=1))
+    training.enter(Stage("w2v", epochs=1))
+    torch.testing.assert_close(training.losses(outputs, targets), {"reg": regression})
+    without = training_of(make_tiny(scale=(0, 100), alpha=1.0))
+    without.enter(Stage("joint", epochs=1))
+    torch.testing.assert_close(without.losses(outputs, targets), {"reg": regression})
+    training.enter(Stage("joint", epochs=1))
+    unrated = training.losses(outputs, torch.full((3, 1), torch.nan))
     assert float(unrated["reg"]) == 0.0
 
 

@@ -21,6 +21,7 @@ from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.items import cut
 from mosharness.predictors.conformance import check_predictor, speech_like
 from mosharness.predictors.trainable import to_device
+from mosharness.predictors.training import training_of
 from mosharness.predictors.training_clip import training_clip
 
 Make = Callable[..., Apgmos]
@@ -120,14 +121,15 @@ def test_a_gpu_gives_the_scores_of_the_cpu_and_trains(make_tiny: Make, waves: Wa
         )
         assert np.abs(found - wanted).max() <= 1e-3  # the cochlea is float32 there
     model: Any = load_predictor("apgmos", tmp_path, "cuda")
+    training = training_of(model)
     stage = Stage("joint", epochs=1, settings={"vq_source": "random"})
-    model.begin_stage(stage)
+    training.begin_stage(stage)
     model.network.to(model.device)
-    model.train_mode(stage)
+    training.train_mode()
     clips = [training_clip(clip_from_array(wave, 16_000), utterance_id=str(at)) for at, wave in enumerate(waves)]
-    items = [model.prepare_training(clip, stage, np.random.default_rng(0)) for clip in clips]
-    outputs = model.training_forward(to_device(model.collate(items), model.device), stage)
-    losses = model.losses(outputs, torch.linspace(1, 5, len(waves), device="cuda")[:, None], stage)
+    items = [training.prepare(clip, np.random.default_rng(0)) for clip in clips]
+    outputs = training.forward(to_device(training.collate(items), model.device))
+    losses = training.losses(outputs, torch.linspace(1, 5, len(waves), device="cuda")[:, None])
     assert all(bool(loss.isfinite()) for loss in losses.values())
 
 

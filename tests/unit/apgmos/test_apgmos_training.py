@@ -17,8 +17,10 @@ from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.features import FrozenFeatures
 from mosharness.predictors.apgmos.semantic.distortion import SemanticDistortion
+from mosharness.predictors.apgmos.training import ApgmosTraining
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.conformance import speech_like
+from mosharness.predictors.training import Training, training_of
 from mosharness.predictors.training_clip import training_clip
 from mosharness.tasks import load_task
 
@@ -55,9 +57,9 @@ def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
     return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def batch_of(model: Apgmos, waves: Waves, stage: Stage) -> Any:
+def batch_of(training: Training, waves: Waves) -> Any:
     clips = [training_clip(clip_from_array(wave, 16_000), utterance_id=str(at)) for at, wave in enumerate(waves)]
-    return model.collate([model.prepare_training(clip, stage, np.random.default_rng(0)) for clip in clips])
+    return training.collate([training.prepare(clip, np.random.default_rng(0)) for clip in clips])
 
 
 # --- what stages train --------------------------------------------------------------------------------------------
@@ -87,11 +89,12 @@ def test_the_three_stages_leave_one_decoder_and_the_joint_one_changes_no_encoder
 
 def test_only_what_a_stage_trains_has_gradients_and_is_in_training_mode(make_tiny: Make) -> None:
     model = make_tiny()
+    training = training_of(model)
     for name, wanted in (("joint", {"tokens", "fusion", "decoder"}), ("apm", {"auditory", "auditory_decoder"})):
         stage = Stage(name, epochs=1, settings=RANDOM)
         model.network.fresh = False
-        model.begin_stage(stage)
-        model.train_mode(stage)
+        training.begin_stage(stage)
+        training.train_mode()
         found = {name.partition(".")[0] for name, one in model.network.named_parameters() if one.requires_grad}
         assert found == wanted
         assert {name for name, one in model.network.named_children() if one.training} == wanted
@@ -99,15 +102,16 @@ def test_only_what_a_stage_trains_has_gradients_and_is_in_training_mode(make_tin
 
 def test_a_joint_step_changes_no_buffer_of_the_frozen_parts(make_tiny: Make, waves: Waves) -> None:
     model, stage = make_tiny(), Stage("joint", epochs=1, settings=RANDOM)
+    training = training_of(model)
     model.network.fresh = False
-    model.begin_stage(stage)
-    model.train_mode(stage)
+    training.begin_stage(stage)
+    training.train_mode()
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
-    optimizer = torch.optim.SGD(model.parameter_groups(stage), lr=0.1)
+    optimizer = torch.optim.SGD(training.parameter_groups(), lr=0.1)
     for _ in range(2):
-        outputs = model.training_forward(batch_of(model, waves, stage), stage)
+        outputs = training.forward(batch_of(training, waves))
         assert torch.allclose(outputs["weights"].sum(1), torch.ones(len(waves)))
-        losses = model.losses(outputs, torch.linspace(1, 5, len(waves))[:, None], stage)
+        losses = training.losses(outputs, torch.linspace(1, 5, len(waves))[:, None])
         optimizer.zero_grad()
         sum(losses.values()).backward()  # type: ignore[union-attr]
         optimizer.step()
@@ -120,32 +124,35 @@ def test_a_joint_step_changes_no_buffer_of_the_frozen_parts(make_tiny: Make, wav
 @pytest.mark.parametrize("part", ["apm", "w2v", "joint"])
 def test_training_scores_are_those_of_scoring_with_all_queries(make_tiny: Make, waves: Waves, part: str) -> None:
     model = make_tiny(queries="all")
+    training = training_of(model)
     stage = Stage(part, epochs=1, settings={**RANDOM, "features": "float32", "padding": "masked"})
     model.network.fresh = False
-    model.begin_stage(stage)
+    training.begin_stage(stage)
     with torch.no_grad():
-        trained = model.training_forward(batch_of(model, waves, stage), stage)["scores"]
+        trained = training.forward(batch_of(training, waves))["scores"]
     assert float((trained - torch.from_numpy(model.predict(waves, 16_000))).abs().max()) <= 1e-5
 
 
 def test_stage_w2v_repeats_clips_to_the_end_of_the_batch(make_tiny: Make, waves: Waves) -> None:
     model, stage = make_tiny(variant="W2V"), Stage("w2v", epochs=1)
-    model.begin_stage(stage)
-    batch = batch_of(model, waves[:3], stage)
+    training = training_of(model)
+    training.begin_stage(stage)
+    batch = batch_of(training, waves[:3])
     longest = int(batch["lengths"].max())
     repeated = [np.resize(wave, longest) for wave in waves[:3]]
     with torch.no_grad():
-        found = model.training_forward(batch, stage)["scores"]
+        found = training.forward(batch)["scores"]
     assert float((found - torch.from_numpy(model.predict(repeated, 16_000))).abs().max()) <= 1e-5
 
 
 def test_a_batch_of_one_clip_trains_the_auditory_branch_on_running_statistics(make_tiny: Make, waves: Waves) -> None:
     model, stage = make_tiny(variant="APM+D"), Stage("apm", epochs=1)
-    model.begin_stage(stage)
-    model.train_mode(stage)
+    training = training_of(model)
+    training.begin_stage(stage)
+    training.train_mode()
     before = model.network.get_buffer("auditory.norm.running_mean").clone()
-    outputs = model.training_forward(batch_of(model, waves[:1], stage), stage)
-    model.losses(outputs, torch.tensor([[2.0]]), stage)["reg"].backward()
+    outputs = training.forward(batch_of(training, waves[:1]))
+    training.losses(outputs, torch.tensor([[2.0]]))["reg"].backward()
     assert torch.equal(model.network.get_buffer("auditory.norm.running_mean"), before)
     assert all(
         one.grad is not None and one.grad.isfinite().all() for one in model.network.parameters() if one.requires_grad
@@ -190,13 +197,14 @@ def test_frozen_features_are_the_same_from_disk_in_any_order_and_follow_their_we
 def test_without_attention_and_with_a_codebook_at_50_hz_no_position_is_cropped(make_tiny: Make) -> None:
     stage = Stage("joint", epochs=1, settings=RANDOM)
     model = make_tiny(variant="w/o CA", chunk_seconds=2.0)
+    training = ApgmosTraining(model)
     semantic = SemanticDistortion("tiny", 16, frame_rate="50hz")
-    model._sources["semantics", model.stage_settings(stage)[1]] = semantic
+    training._sources["semantics", training.settings_of(stage)] = semantic
     model.network.fresh = False
-    model.begin_stage(stage)
+    training.begin_stage(stage)
     assert model.semantic is semantic
     with torch.no_grad():
-        outputs = model.training_forward(batch_of(model, [speech_like(2.99, 16_000, 1)], stage), stage)
+        outputs = training.forward(batch_of(training, [speech_like(2.99, 16_000, 1)]))
     frames = (47_840 - 400) // 320 + 1
     assert int((outputs["weights"] > 0).sum()) == 8 + 2 * frames
     torch.testing.assert_close(outputs["weights"].sum(1), torch.ones(1))
@@ -204,8 +212,10 @@ def test_without_attention_and_with_a_codebook_at_50_hz_no_position_is_cropped(m
 
 def test_of_a_long_clip_each_epoch_draws_one_chunk(make_tiny: Make) -> None:
     model, stage = make_tiny(variant="W2V", chunk_seconds=2.0), Stage("w2v", epochs=1)
+    training = training_of(model)
     clip = training_clip(clip_from_array(speech_like(7.5, 16_000, 1), 16_000), utterance_id="a")
-    drawn = [model.prepare_training(clip, stage, np.random.default_rng(at)).waves[0] for at in range(12)]  # type: ignore[union-attr]
+    training.enter(stage)
+    drawn = [training.prepare(clip, np.random.default_rng(at)).waves[0] for at in range(12)]
     assert len({one.tobytes() for one in drawn}) == 4
     assert {one.size for one in drawn} == {32_000, 24_000}
 
@@ -257,9 +267,10 @@ def test_a_training_that_died_resumes_to_the_same_bits(
 def test_every_recipe_fits_the_predictor(name: str) -> None:
     plan = read_recipe(name, "apgmos", config={**TINY}, overrides={"settings.vq_source": "random"})
     model = Apgmos(plan.config, device="cpu")
+    training = training_of(model)
     for stage in plan.stages:
         settings = {key: value for key, value in stage.settings.items() if key != "wav2vec2"}
-        model.begin_stage(Stage(stage.name, epochs=1, settings=settings))
+        training.begin_stage(Stage(stage.name, epochs=1, settings=settings))
         assert any(one.requires_grad for one in model.network.parameters())
         assert stage.name in model.card.stages
     assert model.network.head == model.config.final_part

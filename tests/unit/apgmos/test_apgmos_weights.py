@@ -17,8 +17,10 @@ from mosharness.predictors import load_predictor
 from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.config import StageSettings
 from mosharness.predictors.apgmos.semantics import named_sources
+from mosharness.predictors.apgmos.training import ApgmosTraining
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.layers.ssl.official import key_map
+from mosharness.predictors.training import StageFacts, training_of
 from mosharness.tasks import load_task
 
 Make = Callable[..., Apgmos]
@@ -121,17 +123,19 @@ def test_a_stage_starts_from_a_folder_unless_that_had_another_front_end(make_tin
     source.save_pretrained(tmp_path)
     stage = Stage("joint", epochs=1, settings=RANDOM, starts={"x": str(tmp_path)})
     model = Apgmos({"size": "tiny", "D_f": 24, "alpha": 1.0}, device="cpu")
-    model.begin_stage(stage)
+    training = training_of(model)
+    training.begin_stage(stage)
     own, theirs = model.network.state_dict(), source.network.state_dict()
     assert all(torch.equal(own[name], value) for name, value in theirs.items())
     with pytest.raises(CheckpointError, match=r"trained behind another front end \(front_end"):
-        Apgmos({"size": "tiny", "D_f": 24, "front_end": "nyquist"}, device="cpu").begin_stage(stage)
+        training_of(Apgmos({"size": "tiny", "D_f": 24, "front_end": "nyquist"}, device="cpu")).begin_stage(stage)
     without = Apgmos({"size": "tiny", "D_f": 24, "front_end": "nyquist", "variant": "w/o APM"}, device="cpu")
-    without.begin_stage(stage)  # takes nothing auditory
+    without_training = training_of(without)
+    without_training.begin_stage(stage)  # takes nothing auditory
     assert "auditory" not in without.network.parts
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"no config\.json of apgmos"):
-        Apgmos({"size": "tiny", "D_f": 24}, device="cpu").begin_stage(stage)
+        training_of(Apgmos({"size": "tiny", "D_f": 24}, device="cpu")).begin_stage(stage)
 
 
 def test_sources_that_are_not_named_are_asked_for_before_any_stage_begins(rated: Path, tmp_path: Path) -> None:
@@ -172,8 +176,9 @@ def test_the_codebook_of_gptsovits_is_found_in_the_folder_of_the_environment_var
     monkeypatch.setenv("MOSHARNESS_GPTSOVITS", str(tmp_path))
     model, stage = make_tiny(), Stage("joint", epochs=1)
     model.network.fresh = False
-    model.check_stage(stage)
-    model.begin_stage(stage)
+    training = training_of(model)
+    training.check_stage(stage)
+    training.begin_stage(stage)
     assert model.semantic is not None
     assert all(torch.equal(value, source.state_dict()[name]) for name, value in model.semantic.state_dict().items())
     assert "vq: gptsovits" in model.stated_settings()
@@ -182,13 +187,13 @@ def test_the_codebook_of_gptsovits_is_found_in_the_folder_of_the_environment_var
     )
     (tmp_path / "chinese-hubert-base").rename(tmp_path / "moved")
     with pytest.raises(MosharnessError, match=hint):
-        make_tiny().check_stage(stage)
+        training_of(make_tiny()).check_stage(stage)
     monkeypatch.delenv("MOSHARNESS_GPTSOVITS")
     with pytest.raises(UsageError, match=r"stage joint: settings\.hubert: name the weights of HuBERT.*" + hint):
-        make_tiny().check_stage(Stage("joint", epochs=1, settings={"vq": str(tmp_path / "s2G488k.pth")}))
+        training_of(make_tiny()).check_stage(Stage("joint", epochs=1, settings={"vq": str(tmp_path / "s2G488k.pth")}))
     monkeypatch.setenv("MOSHARNESS_GPTSOVITS", str(tmp_path / "elsewhere"))
     with pytest.raises(CheckpointError, match=r"elsewhere/s2G488k\.pth: no such file"):
-        make_tiny().check_stage(stage)
+        training_of(make_tiny()).check_stage(stage)
 
 
 def test_the_folder_of_gptsovits_is_searched_for_every_published_file_in_order(
@@ -208,7 +213,7 @@ def test_the_folder_of_gptsovits_is_searched_for_every_published_file_in_order(
 def test_without_auditory_queries_there_is_no_stage_apm(make_tiny: Make) -> None:
     wanted = r"w/o APM does not use what apm trains, only joint, w2v; .*--recipe apgmos-wo-apm"
     with pytest.raises(UsageError, match=wanted):
-        make_tiny(variant="w/o APM").check_stage(Stage("apm", epochs=1))
+        training_of(make_tiny(variant="w/o APM")).check_stage(Stage("apm", epochs=1))
     plan = read_recipe("apgmos-wo-apm", "apgmos")
     assert [stage.name for stage in plan.stages] == ["w2v", "joint"]
     usual = {stage.name: stage for stage in read_recipe("apgmos-default", "apgmos").stages}
@@ -217,17 +222,18 @@ def test_without_auditory_queries_there_is_no_stage_apm(make_tiny: Make) -> None
 
 def test_stages_that_make_no_sense_are_refused(make_tiny: Make) -> None:
     with pytest.raises(UsageError, match="no trained auditory: let a stage apm go before it"):
-        Apgmos(TINY, device="cpu").begin_stage(Stage("joint", epochs=1, settings=RANDOM))
+        training_of(Apgmos(TINY, device="cpu")).begin_stage(Stage("joint", epochs=1, settings=RANDOM))
     with pytest.raises(UsageError, match=r"set settings\.part to apm, w2v, sdm, joint"):
-        make_tiny().begin_stage(Stage("train", epochs=1))
+        training_of(make_tiny()).begin_stage(Stage("train", epochs=1))
     with pytest.raises(UsageError, match=r"APM\+D does not use what w2v trains"):
-        make_tiny(variant="APM+D").begin_stage(Stage("w2v", epochs=1))
+        training_of(make_tiny(variant="APM+D")).begin_stage(Stage("w2v", epochs=1))
     with pytest.raises(UnknownName, match="vq_source"):
-        make_tiny().begin_stage(Stage("joint", epochs=1, settings={"vq_sorce": "random"}))
+        training_of(make_tiny()).begin_stage(Stage("joint", epochs=1, settings={"vq_sorce": "random"}))
     model = make_tiny()
+    training = training_of(model)
     model.network.fresh = False
     with pytest.raises(UsageError, match="leaves nothing to train"):
-        model.begin_stage(Stage("joint", epochs=1, frozen=("tokens.*", "fusion.*", "decoder.*"), settings=RANDOM))
+        training.begin_stage(Stage("joint", epochs=1, frozen=("tokens.*", "fusion.*", "decoder.*"), settings=RANDOM))
 
 
 def test_labels_outside_the_scale_are_refused_and_another_scale_and_name_survive_saving(
@@ -235,9 +241,11 @@ def test_labels_outside_the_scale_are_refused_and_another_scale_and_name_survive
 ) -> None:
     stage, labels = Stage("joint", epochs=1), np.array([[1.0], [9.5], [np.nan]])
     with pytest.raises(UsageError, match=r"labels go from 1 to 9\.5, outside scale \[1, 5\].*--set scale="):
-        make_tiny().see_targets(labels, stage)
+        training_of(make_tiny()).begin_stage(stage, StageFacts(labels))
     model = make_tiny(scale=(1, 10), dimension="pq")
-    model.see_targets(labels, stage)
+    training = ApgmosTraining(model)
+    training.enter(stage)
+    training.check_labels(labels)
     model.save_pretrained(tmp_path)
     loaded = load_predictor("apgmos", tmp_path, "cpu")
     assert loaded.dimensions == ("pq",)
@@ -250,8 +258,9 @@ def test_pretrained_wav2vec2_is_what_the_stage_starts_from(make_tiny: Make, tmp_
     stage = Stage("w2v", epochs=1, settings={"wav2vec2": str(tmp_path)})
     torch.manual_seed(99)
     fresh = Apgmos({**TINY, "variant": "W2V"}, device="cpu")
-    fresh.check_stage(stage)
-    fresh.begin_stage(stage)
+    fresh_training = training_of(fresh)
+    fresh_training.check_stage(stage)
+    fresh_training.begin_stage(stage)
     found = fresh.network.w2v.state_dict()
     assert all(torch.equal(found[name], value) for name, value in source.state_dict().items())
 
@@ -304,13 +313,15 @@ def test_the_auditory_stage_may_start_from_a_file_of_speechbrain(make_tiny: Make
     path = tmp_path / "embedding_model.ckpt"
     torch.save(donor.network.auditory.ecapa.state_dict(), path)
     fresh = Apgmos({"size": "tiny", "D_f": 24, "variant": "APM+D"}, device="cpu")
+    fresh_training = training_of(fresh)
     stage = Stage("apm", epochs=1, settings={"ecapa": str(path)})
-    fresh.check_stage(stage)
-    fresh.begin_stage(stage)
+    fresh_training.check_stage(stage)
+    fresh_training.begin_stage(stage)
     for name, tensor in donor.network.auditory.ecapa.state_dict().items():
         assert torch.equal(fresh.network.auditory.ecapa.state_dict()[name], tensor)
     other = Apgmos({"size": "tiny", "D_f": 16, "variant": "APM+D"}, device="cpu")
+    other_training = training_of(other)
     with pytest.raises(CheckpointError, match=r"stage apm: .*of another shape.*train\.apm\.settings\.ecapa"):
-        other.check_stage(stage)
+        other_training.check_stage(stage)
     with pytest.raises(CheckpointError, match=r"stage apm: .*absent"):
-        other.check_stage(Stage("apm", epochs=1, settings={"ecapa": str(tmp_path / "absent.ckpt")}))
+        other_training.check_stage(Stage("apm", epochs=1, settings={"ecapa": str(tmp_path / "absent.ckpt")}))

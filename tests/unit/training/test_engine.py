@@ -175,11 +175,11 @@ def test_folds_leave_no_system_or_sentence_on_both_sides(rated: Path, recipe: Ca
 def test_unlabelled_audio_and_losses_of_the_predictor_train_without_labels(
     rated: Path, tmp_path: Path, recipe: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, toynet: ModuleType
 ) -> None:
-    def losses(self: Any, outputs: Any, targets: Any, stage: Any) -> dict[str, Any]:
+    def losses(self: Any, outputs: Any, targets: Any) -> dict[str, Any]:
         assert bool(targets.isnan().all())
         return {"spread": (outputs - 2.0).square().mean()}
 
-    monkeypatch.setattr(toynet.ToyNet, "losses", losses)
+    monkeypatch.setattr(toynet.ToyTraining, "losses", losses)
     audio = {"data": [{"audio": str(rated / "s0")}], "dev": [{"audio": str(rated / "s1")}]}
     plan = recipe({**audio, "losses": [], "stop": {"monitor": "loss"}, "epochs": 8})
     folder = train(rated, tmp_path, plan)
@@ -222,13 +222,13 @@ def test_the_clips_that_training_sees_know_where_they_are_from(
     rated: Path, tmp_path: Path, recipe: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, toynet: ModuleType
 ) -> None:
     seen = {}
-    prepare = toynet.ToyNet.prepare_training
+    prepare = toynet.ToyTraining.prepare
 
-    def watching(self: Any, clip: Any, stage: Any, generator: Any) -> Any:
+    def watching(self: Any, clip: Any, generator: Any) -> Any:
         seen[clip.utterance_id] = (clip.domain, clip.system_id, clip.text, float(generator.random()))
-        return prepare(self, clip, stage, generator)
+        return prepare(self, clip, generator)
 
-    monkeypatch.setattr(toynet.ToyNet, "prepare_training", watching)
+    monkeypatch.setattr(toynet.ToyTraining, "prepare", watching)
     train(rated, tmp_path, recipe({"epochs": 1, "data": [{"task": "folder", "domain": "studio"}]}))
     assert len(seen) == 24
     assert seen["s1/c2"][:3] == ("studio", "sys1", "sentence 2")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from mosharness.harness.audio.read import Waveform
 from mosharness.harness.core.errors import AudioError
-from mosharness.harness.recipes.recipe import Stage
 from mosharness.predictors.base import PredictorCard
 from mosharness.predictors.trainable import Trainable, mix_tensors, pad
+from mosharness.predictors.training import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,6 +35,19 @@ class NetConfig:
     fail_above_s: float = 1e9
 
 
+class ToyTraining(Training):
+    """Random crops, and mixup on frames."""
+
+    def prepare(self, clip: Waveform, generator: np.random.Generator) -> np.ndarray:
+        time.sleep(DELAY)
+        frames: np.ndarray = self.predictor.prepare(clip)
+        start = int(generator.integers(0, max(1, len(frames) - 20)))
+        return frames[start : start + 40]
+
+    def mix(self, batch: Any, factor: float, permutation: Tensor) -> Any:
+        return {**batch, "frames": mix_tensors(batch["frames"], factor, permutation)}
+
+
 class ToyNet(Trainable):
     """Log energies of frames through a small network, mean over the true frames."""
 
@@ -48,6 +61,7 @@ class ToyNet(Trainable):
         batching="padded",
     )
     config_class: ClassVar[type[Any]] = NetConfig
+    training_class = ToyTraining
     takes_dimensions = True
 
     def make_network(self) -> nn.Module:
@@ -65,12 +79,6 @@ class ToyNet(Trainable):
         parts = np.log(np.square(frames).reshape(count, 4, FRAME // 4).mean(axis=2) + 1e-8)
         return (parts.astype(np.float32) + 6) / 4
 
-    def prepare_training(self, clip: Waveform, stage: Stage, generator: np.random.Generator) -> np.ndarray:
-        time.sleep(DELAY)
-        frames = self.prepare(clip)
-        start = int(generator.integers(0, max(1, len(frames) - 20)))
-        return frames[start : start + 40]
-
     def collate(self, items: Sequence[np.ndarray]) -> Any:
         frames, lengths = pad(items)
         return {"frames": frames, "lengths": lengths}
@@ -83,27 +91,30 @@ class ToyNet(Trainable):
         mask = torch.arange(hidden.shape[1], device=hidden.device)[None, :, None] < batch["lengths"][:, None, None]
         return 3.0 + (hidden * mask).sum(dim=1) / batch["lengths"][:, None]
 
-    def mix(self, batch: Any, factor: float, permutation: Tensor, stage: Stage) -> Any:
-        return {**batch, "frames": mix_tensors(batch["frames"], factor, permutation)}
 
-
-class ToyFrames(ToyNet):
+class FramesTraining(ToyTraining):
     """With a loss of its own on frames, whose number differs between processes, so it is not gathered."""
 
-    card = replace(ToyNet.card, name="toyframes")
     global_losses = False
 
-    def training_forward(self, batch: Any, stage: Stage) -> dict[str, Tensor]:
+    def forward(self, batch: Any) -> dict[str, Tensor]:
         net: Any = self.network
         frames = 3.0 + net["head"](net["body"](batch["frames"]))
-        return {"scores": self.forward(batch), "frames": frames, "lengths": batch["lengths"]}
+        return {"scores": self.predictor.forward(batch), "frames": frames, "lengths": batch["lengths"]}
 
-    def losses(self, outputs: Any, targets: Tensor, stage: Stage) -> dict[str, Tensor]:
+    def losses(self, outputs: Any, targets: Tensor) -> dict[str, Tensor]:
         import torch
 
         distance = (outputs["frames"] - targets[:, None]).abs()
         mask = torch.arange(distance.shape[1])[None, :, None] < outputs["lengths"][:, None, None]
         return {"frames": ((distance * mask).sum(dim=1) / outputs["lengths"][:, None]).mean()}
+
+
+class ToyFrames(ToyNet):
+    """Trained by a loss on frames."""
+
+    card = replace(ToyNet.card, name="toyframes")
+    training_class = FramesTraining
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from mosharness.harness.recipes.recipe import Stage, read_recipe, recipe_names
 from mosharness.harness.training import train_predictor
 from mosharness.harness.training.losses import named_loss
 from mosharness.predictors import load_predictor
+from mosharness.predictors.training import Training, training_of
 from mosharness.predictors.training_clip import training_clip
 from mosharness.predictors.utmosv2 import DOMAINS, Utmosv2
 from mosharness.predictors.utmosv2.augment import draw_frames, draw_masks
@@ -27,13 +28,13 @@ Waves = list[Any]
 NAMES = recipe_names("utmosv2")
 
 
-def batch_of(predictor: Utmosv2, waves: Waves, stage: Stage, domain: str = "somos") -> dict[str, Any]:
+def batch_of(training: Training, waves: Waves, domain: str = "somos") -> dict[str, Any]:
     clips = [
         training_clip(clip_from_array(wave, 16_000), utterance_id=str(at), domain=domain)
         for at, wave in enumerate(waves)
     ]
-    items = [predictor.prepare_training(clip, stage, np.random.default_rng(at)) for at, clip in enumerate(clips)]
-    return dict(predictor.collate(items))
+    items = [training.prepare(clip, np.random.default_rng(at)) for at, clip in enumerate(clips)]
+    return dict(training.collate(items))
 
 
 def test_the_recipes_loss_is_the_reference_s() -> None:
@@ -48,9 +49,10 @@ def test_every_recipe_is_valid_and_its_patterns_match(name: str) -> None:
     recipe = read_recipe(name, "utmosv2")
     config = {**recipe.config, "size": "tiny"}
     predictor = Utmosv2(config, device="cpu")
+    training = training_of(predictor)
     for stage in recipe.stages:
         settings = {key: value for key, value in stage.settings.items() if key not in ("wav2vec2", "imagenet")}
-        predictor.begin_stage(replace(stage, settings=settings))
+        training.begin_stage(replace(stage, settings=settings))
         assert stage.name in predictor.card.stages
         known = {*DOMAINS, ""}
         assert {source.domain for source in stage.data} <= known
@@ -63,9 +65,10 @@ def test_the_ablations_of_the_paper_are_there() -> None:
 
 def test_stages_train_what_they_say(make_tiny: Make) -> None:
     predictor = make_tiny()
+    training = training_of(predictor)
     trained = {}
     for stage in read_recipe("utmosv2-demo", "utmosv2").stages:
-        predictor.begin_stage(stage)
+        training.begin_stage(stage)
         trained[stage.name] = {name for name, one in predictor.network.named_parameters() if one.requires_grad}
     assert {name.split(".")[0] for name in trained["stage1_spec"]} == {"spec_long"}
     assert "spec_long.fc.weight" in trained["stage1_spec"]
@@ -85,41 +88,43 @@ def test_the_training_pass_uses_the_clip_s_domain_and_equals_scoring_without_aug
     make_tiny: Make, waves: Waves
 ) -> None:
     predictor = make_tiny()
+    training = training_of(predictor)
     stage = Stage("stage3", epochs=1, settings={"mask_pictures": False, "mask_frames": False})
-    predictor.begin_stage(stage)
-    batch = batch_of(predictor, waves, stage)
+    training.begin_stage(stage)
+    batch = batch_of(training, waves)
     assert (batch["domain"].argmax(1) == DOMAINS.index("somos")).all()
     predictor.network.eval()
-    trained = predictor.training_forward(batch, stage)
+    trained = training.forward(batch)
     assert trained.requires_grad
     with torch.inference_mode():
         scored = predictor.draw_scores(batch)[:, 0, DOMAINS.index("somos")]
     assert (trained[:, 0] - scored).abs().max() < 1e-5
-    other = batch_of(predictor, waves, stage, "some folder")
+    other = batch_of(training, waves, "some folder")
     assert (other["domain"].argmax(1) == DOMAINS.index("sarulab")).all()
 
 
 def test_batches_mix_waves_pictures_and_domains(make_tiny: Make, waves: Waves) -> None:
     predictor = make_tiny()
+    training = training_of(predictor)
     stage = Stage("stage3", epochs=1)
-    predictor.begin_stage(stage)
+    training.begin_stage(stage)
     predictor.network.eval()
-    batch = batch_of(predictor, waves, stage)
+    batch = batch_of(training, waves)
     identity, swap = torch.arange(len(waves)), torch.arange(len(waves)).flip(0)
-    plain = predictor.training_forward(batch, stage)
-    assert (predictor.training_forward(predictor.mix(batch, 0.3, identity, stage), stage) - plain).abs().max() < 1e-4
-    assert torch.equal(predictor.training_forward(predictor.mix(batch, 1.0, swap, stage), stage), plain)
-    mixed = predictor.training_forward(predictor.mix(batch, 0.5, swap, stage), stage)
+    plain = training.forward(batch)
+    assert (training.forward(training.mix(batch, 0.3, identity)) - plain).abs().max() < 1e-4
+    assert torch.equal(training.forward(training.mix(batch, 1.0, swap)), plain)
+    mixed = training.forward(training.mix(batch, 0.5, swap))
     assert (mixed - mixed.flip(0)).abs().max() > 0  # masked frames are those of the clip itself
     unmasked = {name: value for name, value in batch.items() if name != "masked"}
-    mixed = predictor.training_forward(predictor.mix(unmasked, 0.5, swap, stage), stage)
+    mixed = training.forward(training.mix(unmasked, 0.5, swap))
     assert (mixed - mixed.flip(0)).abs().max() < 1e-4
 
 
 def test_training_draws_are_keyed_by_the_generator(make_tiny: Make, waves: Waves) -> None:
-    predictor = make_tiny()
-    stage = Stage("stage3", epochs=1)
-    first, again = batch_of(predictor, waves, stage), batch_of(predictor, waves, stage)
+    training = training_of(make_tiny())
+    training.enter(Stage("stage3", epochs=1))
+    first, again = batch_of(training, waves), batch_of(training, waves)
     assert set(first) == {"wave", "first", "second", "factor", "domain", "keep", "masked"}
     assert all(torch.equal(first[name], again[name]) for name in first)
 
@@ -145,13 +150,13 @@ def test_masked_frames_are_two_spans_of_ten() -> None:
 
 def test_a_stage_that_cannot_be_trained_is_refused(make_tiny: Make) -> None:
     with pytest.raises(UnknownName, match="masks"):
-        make_tiny().begin_stage(Stage("s", epochs=1, settings={"masks": False}))
+        training_of(make_tiny()).check_stage(Stage("s", epochs=1, settings={"masks": False}))
     with pytest.raises(UsageError, match="part 'ssl'"):
-        make_tiny().begin_stage(Stage("s", epochs=1, settings={"part": "ssl"}))
+        training_of(make_tiny()).check_stage(Stage("s", epochs=1, settings={"part": "ssl"}))
     with pytest.raises(UsageError, match="one fold, one repetition"):
-        make_tiny(repetitions=2).begin_stage(Stage("s", epochs=1))
+        training_of(make_tiny(repetitions=2)).check_stage(Stage("s", epochs=1))
     with pytest.raises(UsageError, match="not in variant spec_only"):
-        Utmosv2({"size": "tiny", "variant": "spec_only"}, device="cpu").begin_stage(
+        training_of(Utmosv2({"size": "tiny", "variant": "spec_only"}, device="cpu")).check_stage(
             Stage("s", epochs=1, settings={"part": "ssl_only"})
         )
 
@@ -162,22 +167,24 @@ def test_a_joint_network_starts_from_branches_trained_alone(tmp_path: Path, make
         branch = Utmosv2({"size": "tiny", "variant": variant}, device="cpu")
         starts[variant] = str(branch.save_pretrained(tmp_path / variant))
     joint = make_tiny()
-    joint.begin_stage(Stage("stage2", epochs=1, starts=starts))
+    joint_training = training_of(joint)
+    joint_training.begin_stage(Stage("stage2", epochs=1, starts=starts))
     state = joint.network.state_dict()
     for prefix, variant in (("spec_long.", "spec_only"), ("ssl.", "ssl_only")):
         branch = load_predictor("utmosv2", starts[variant], "cpu")  # type: ignore[assignment]
         for name, tensor in branch.tensors().items():
             assert name.startswith("fc.") or torch.equal(state[f"{prefix}{name}"], tensor)
     with pytest.raises(CheckpointError, match="name the stages that trained them"):
-        make_tiny().begin_stage(Stage("stage2", epochs=1, starts={"spec_only": starts["spec_only"]}))
-    part = {"part": "spec_only"}
-    make_tiny().begin_stage(Stage("stage1_spec", epochs=1, starts={"a": starts["spec_only"]}, settings=part))
+        training_of(make_tiny()).begin_stage(Stage("stage2", epochs=1, starts={"spec_only": starts["spec_only"]}))
+    alone = Stage("stage1_spec", epochs=1, starts={"a": starts["spec_only"]}, settings={"part": "spec_only"})
+    training_of(make_tiny()).begin_stage(alone)
 
 
 def test_imagenet_weights_go_into_every_body(tmp_path: Path, make_tiny: Make) -> None:
     from safetensors.torch import save_file
 
     predictor = make_tiny()
+    training = training_of(predictor)
     network: Any = predictor.network
     body = {
         name: torch.randn_like(value)
@@ -186,11 +193,11 @@ def test_imagenet_weights_go_into_every_body(tmp_path: Path, make_tiny: Make) ->
     }
     save_file({**body, "classifier.weight": torch.zeros(2, 2)}, str(tmp_path / "model.safetensors"))
     stage = Stage("stage1_spec", epochs=1, settings={"imagenet": str(tmp_path / "model.safetensors")})
-    predictor.begin_stage(stage)
+    training.begin_stage(stage)
     for one in network.spec_long.backbones:
         assert torch.equal(one.conv_head.weight, body["conv_head.weight"])
     with pytest.raises(UsageError, match="no file here and no hub id"):
-        predictor.begin_stage(Stage("s", epochs=1, settings={"imagenet": "absent.safetensors"}))
+        training.begin_stage(Stage("s", epochs=1, settings={"imagenet": "absent.safetensors"}))
 
 
 @pytest.mark.slow
