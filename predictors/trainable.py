@@ -80,10 +80,6 @@ class Trainable(Predictor):
         samples = resample(clip.samples, clip.sample_rate, rate, card.resampler).samples
         return replace(clip, samples=samples, sample_rate=rate)
 
-    def weights_changed(self) -> None:
-        """Called after weights were loaded or trained: drop what was derived from them. Call ``super()``."""
-        self._fingerprint = None
-
     # -- what follows ---------------------------------------------------------------------------------------------
 
     def build(self) -> None:
