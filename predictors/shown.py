@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .base import Predictor
+from .card import CheckpointInfo, PredictorCard
 
 
-def facts(predictor: Predictor) -> dict[str, str]:
+class Shown(Protocol):
+    """What a predictor tells of itself."""
+
+    @property
+    def card(self) -> PredictorCard: ...
+    @property
+    def checkpoint(self) -> CheckpointInfo: ...
+    @property
+    def dimensions(self) -> tuple[str, ...]: ...
+    @property
+    def trained_on(self) -> tuple[str, ...]: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    def describe(self) -> PredictorCard: ...
+
+
+def facts(predictor: Shown) -> dict[str, str]:
     """What a reader wants to know first, by name."""
     card, origin = predictor.describe(), predictor.checkpoint
     weights = "fresh, not trained" if origin.kind == "fresh" else f"{origin.kind} {origin.name}".strip()
@@ -25,12 +42,12 @@ def facts(predictor: Predictor) -> dict[str, str]:
     }
 
 
-def as_line(predictor: Predictor) -> str:
+def as_line(predictor: Shown) -> str:
     """One line: ``<sslmos: dimensions mos; checkpoint folder model; ...>``."""
     return f"<{predictor.card.name}: {'; '.join(f'{name} {value}' for name, value in facts(predictor).items())}>"
 
 
-def as_html(predictor: Predictor) -> str:
+def as_html(predictor: Shown) -> str:
     """A table with the title above it."""
     card = predictor.card
     known = {**facts(predictor), "paper": card.paper, "note": card.note}

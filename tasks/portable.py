@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..harness.core.errors import DataError
 from ..harness.core.files import digest, file_sha256
 from ..harness.core.paths import cache_root
-from .base import Row, TaskCard, TaskFinding, columns
+from .card import Row, TaskCard, TaskFinding, columns
 from .manifest import AGAIN, ManifestSplit, read_manifest
 from .unpack import Waveform, unpack
 

@@ -20,11 +20,18 @@ COLUMNS = ("paper", "predictor", "variant", "task", "level", "metric", "value", 
 NAMES: Mapping[str, tuple[str, str, str]] = {
     "amc2025_track3_eval": ("multisr", "test", ""),
     "nisqa_sim": ("nisqa", "", "JSQA's own part of the simulated NISQA data; which clips is not stated"),
+    "nisqa:test_for": ("nisqa", "test_for", ""),
+    "nisqa:test_p501": ("nisqa", "test_p501", ""),
+    "nisqa:test_livetalk": ("nisqa", "test_livetalk", ""),
 }
 """Name in the files: task, split, note."""
 BACKGROUND: Mapping[str, str] = {
     "vmc2024_track1_12pct": "VoiceMOS 2024 track 1, 12 % zoom: no task of ours",
     "amc2025_track3_dev_out_of_fold": "probes across folds of the development set: another protocol than any split",
+    "urgent2024_mos": "the benchmark page of URGENT 2026 track 2: no task of ours",
+    "chime7_udase": "the benchmark page of URGENT 2026 track 2: no task of ours",
+    "bc19": "the benchmark page of URGENT 2026 track 2: no task of ours",
+    "tmhint_qi": "the benchmark page of URGENT 2026 track 2: no task of ours",
     "amc2025_track3": "halves of the listeners against each other: no predictor",
 }
 """Name in the files: why its metrics are on no board."""
@@ -80,6 +87,8 @@ def place(name: str, tasks: Iterable[str]) -> tuple[str, str, str, str] | None:
     base, _, dimension = name.partition(":")
     if base in BACKGROUND:
         return None
+    if name in NAMES:
+        base, dimension = name, ""
     task, split, note = NAMES.get(base, (base, "", ""))
     if task not in set(tasks):
         raise DataError(f"task {name!r} is no registered task; see leaderboards/published/README.md for the names")

@@ -108,7 +108,7 @@ class Apgmos(Trainable):
     @property
     def front_end(self) -> FrontEnd:
         """Cochlea or mel bands; float64 on the CPU, where digital silence stays quiet, float32 on a GPU."""
-        from .auditory.front_end import make_front_end
+        from .auditory.make import make_front_end
 
         with self._lock:
             if self._front is None:

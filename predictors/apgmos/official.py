@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ...harness.core.errors import CheckpointError
 from ..checkpoints import load_torch
+from ..trainable import Trainable
 
-if TYPE_CHECKING:
-    from . import Apgmos
-
-P = TypeVar("P", bound="Apgmos")
+P = TypeVar("P", bound=Trainable)
 SHOWN = 40
 
 
@@ -61,7 +59,7 @@ def read_state(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in state.items()}
 
 
-def renamed(state: Mapping[str, Any], predictor: Apgmos, source: str) -> dict[str, Any]:
+def renamed(state: Mapping[str, Any], predictor: Trainable, source: str) -> dict[str, Any]:
     """Tensors of wav2vec 2.0 under our names, as far as they are known by another; the rest as it is.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,19 +14,35 @@ from ..inspection import Inspection, Panel, time_extent
 from ..layers.ssl.shapes import HOP, SHORTEST
 from ..trainable import exact
 from .auditory.config import FRAME_RATE, FrontEndConfig
-from .auditory.front_end import make_front_end
+from .auditory.make import make_front_end
 from .config import SAMPLE_RATE
 from .items import cut
 
-if TYPE_CHECKING:
-    from . import Apgmos
+
+class Model(Protocol):
+    """What these views use of the predictor; arrays as its class documents them."""
+
+    config: Any
+    network: Any
+    semantic: Any
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def front_end(self) -> Any: ...
+    def resampled(self, clip: Waveform) -> Waveform: ...
+    def stated_settings(self) -> str: ...
+    def positions(self, waves: torch.Tensor, lengths: Any, semantics: bool = ...) -> Any: ...
+    def to_scale(self, scores: Any) -> Any: ...
+    def _embedding(self, waves: torch.Tensor, lengths: Any) -> Any: ...
+
 
 FRAME_S = HOP / SAMPLE_RATE
 FRAME_START_S = (SHORTEST - HOP) / 2 / SAMPLE_RATE
 """Where the first wav2vec 2.0 frame begins, if each stands for one hop around the middle of its 25 ms."""
 
 
-def inspect_clip(model: Apgmos, clip: Waveform) -> Inspection:
+def inspect_clip(model: Model, clip: Waveform) -> Inspection:
     """Pictures and numbers of the first chunk of a clip.
 
     Args:
@@ -57,14 +73,14 @@ def inspect_clip(model: Apgmos, clip: Waveform) -> Inspection:
     return Inspection(arrays, tuple(panels), "; ".join(notes), values)
 
 
-def _score(model: Apgmos, wave: torch.Tensor) -> float:
+def _score(model: Model, wave: torch.Tensor) -> float:
     queries = model.config.queries
     lengths = torch.tensor([wave.shape[1]], device=wave.device)
     positions = model.positions(wave, lengths, semantics=queries != "pruned")
     return float(model.to_scale(positions.mean(queries, model.config.balance_queries))[0])
 
 
-def _pictures(model: Apgmos, wave: torch.Tensor, arrays: dict[str, NDArray[Any]]) -> list[Panel]:
+def _pictures(model: Model, wave: torch.Tensor, arrays: dict[str, NDArray[Any]]) -> list[Panel]:
     bands = make_front_end(FrontEndConfig("mel")).to(model.device)(wave)[0][0]
     arrays["mel"] = bands.float().cpu().numpy().T
     extent = time_extent(arrays["mel"].shape[1], 1 / FRAME_RATE)
@@ -89,7 +105,7 @@ def _pictures(model: Apgmos, wave: torch.Tensor, arrays: dict[str, NDArray[Any]]
     return panels
 
 
-def _attention(model: Apgmos, wave: torch.Tensor, arrays: dict[str, NDArray[Any]]) -> list[Panel]:
+def _attention(model: Model, wave: torch.Tensor, arrays: dict[str, NDArray[Any]]) -> list[Panel]:
     """Attention of all queries that can be computed; nothing where the model has no cross-attention."""
     network: Any = model.network
     if "fusion" not in network.parts:

@@ -6,19 +6,17 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ...harness.core.errors import CheckpointError
 from ...harness.core.files import digest
 from ...harness.hub.hub import fetch_file
 from ..base import CheckpointInfo
+from ..trainable import Trainable
 from .config import Utmosv2Config
 from .convert import check_digest, download, filename, read_official, sha256_of
 
-if TYPE_CHECKING:
-    from . import Utmosv2
-
-P = TypeVar("P", bound="Utmosv2")
+P = TypeVar("P", bound=Trainable)
 
 
 def from_official(cls: type[P], path: Path, config: Mapping[str, Any], options: Mapping[str, Any]) -> P:

@@ -60,7 +60,7 @@ class Demo(MosTask):
 
     def build(self, root: Path, split: str, *, audio: bool) -> list[Row]:
         """Rows of the embedded data; the degraded clips are rendered into the cache folder on first use."""
-        from .rows import rows
+        from .table import rows
 
         if root != Path(__file__).parent:
             raise UsageError(f"{root}: the demo task is embedded; leave --data-root out, or name a portable copy")

@@ -87,11 +87,3 @@ class FrontEnd(nn.Module):
         if self.config.rms_db is None or rms < QUIETEST:
             return 1.0
         return float(10.0 ** (self.config.rms_db / 20.0) / rms)
-
-
-def make_front_end(config: FrontEndConfig, dtype: str | torch.dtype = "float32") -> FrontEnd:
-    """The front end of these settings: :class:`~.cochlea.Cochlea` or :class:`~.mel.MelFrames`."""
-    from .cochlea import Cochlea
-    from .mel import MelFrames
-
-    return MelFrames.from_config(config, dtype) if config.front_end == "mel" else Cochlea.from_config(config, dtype)

@@ -15,8 +15,9 @@ from mosharness.harness.core.config import build_config
 from mosharness.harness.core.errors import UsageError
 from mosharness.predictors.apgmos.auditory.cochlea import Cochlea, erbspace
 from mosharness.predictors.apgmos.auditory.config import FrontEndConfig
-from mosharness.predictors.apgmos.auditory.front_end import FrontEnd, make_front_end
+from mosharness.predictors.apgmos.auditory.front_end import FrontEnd
 from mosharness.predictors.apgmos.auditory.gammatone import coefficients, response
+from mosharness.predictors.apgmos.auditory.make import make_front_end
 from mosharness.predictors.apgmos.auditory.mel import MelFrames
 
 MAKERS: dict[str, Callable[..., FrontEnd]] = {"cochlea": lambda **given: Cochlea(channels=6, **given), "mel": MelFrames}
