@@ -67,9 +67,10 @@ def renamed(state: Mapping[str, Any], predictor: Trainable, source: str) -> dict
     """
     from ..layers.ssl.official import key_map, new_weight_norm
 
-    if "w2v" not in predictor.network.parts:
+    network: Any = predictor.network
+    if "w2v" not in network.parts:
         return dict(state)
-    backbone: Any = predictor.network.get_submodule("w2v")
+    backbone: Any = network.get_submodule("w2v")
     names = {new_weight_norm(name): name for name in backbone.model.state_dict()}
     known = {new_weight_norm(theirs): names[new_weight_norm(ours)] for theirs, ours in key_map(backbone).items()}
     known |= names
