@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mosharness.harness.core.errors import DataError, UnknownName
 from mosharness.harness.core.files import read_csv
-from mosharness.tasks.demo import degrade, measure, render, rows
+from mosharness.tasks.demo import degrade, measure, render, rows, table
 from mosharness.tasks.demo.systems import SPLITS, SYSTEMS
 
 FOLDER = Path(rows.__file__).parent
@@ -46,7 +46,7 @@ def pcm(path: Path) -> np.ndarray:
 def system_means(split: str) -> dict[str, float]:
     """Mean label of every system of a split."""
     values: dict[str, list[float]] = {}
-    for row in rows.rows(split, audio=False):
+    for row in table.rows(split, audio=False):
         values.setdefault(row["system_id"], []).append(row["mos"])
     return {system: float(np.mean(mos)) for system, mos in values.items()}
 
@@ -85,7 +85,7 @@ def test_no_system_no_speaker_and_no_sentence_is_in_two_splits():
     for first, second in itertools.combinations(SPLITS, 2):
         assert not set(SPLITS[first].systems) & set(SPLITS[second].systems)
         assert not set(SPLITS[first].speakers) & set(SPLITS[second].speakers)
-        texts = [{row["text"] for row in rows.rows(split, audio=False)} for split in (first, second)]
+        texts = [{row["text"] for row in table.rows(split, audio=False)} for split in (first, second)]
         assert not texts[0] & texts[1]
 
 
@@ -97,7 +97,7 @@ def test_test_has_degradations_that_no_other_split_has():
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_splits_are_balanced_and_as_large_as_stated(split):
-    found = rows.rows(split, audio=False)
+    found = table.rows(split, audio=False)
     counts = [sum(row["system_id"] == system for row in found) for system in SPLITS[split].systems]
     assert len(found) == EXPECTED_ROWS[split]
     assert len(set(counts)) == 1 and counts[0] >= (4 if split == "dev" else 6)
@@ -107,15 +107,15 @@ def test_splits_are_balanced_and_as_large_as_stated(split):
 
 
 def test_labels_cover_every_row_and_nothing_else():
-    planned = [row["utterance_id"] for split in SPLITS for row in rows.rows(split, audio=False)]
+    planned = [row["utterance_id"] for split in SPLITS for row in table.rows(split, audio=False)]
     assert len(set(planned)) == len(planned)
-    table = read_csv(FOLDER / "labels.csv", ("utterance_id", "mos"))
-    assert [row["utterance_id"] for row in table] == planned
-    assert all(1.0 <= float(row["mos"]) <= 4.65 for row in table)
+    listed = read_csv(FOLDER / "labels.csv", ("utterance_id", "mos"))
+    assert [row["utterance_id"] for row in listed] == planned
+    assert all(1.0 <= float(row["mos"]) <= 4.65 for row in listed)
 
 
 def test_rows_have_the_promised_columns_and_no_path_without_audio():
-    row = rows.rows("test", audio=False)[0]
+    row = table.rows("test", audio=False)[0]
     assert row == {
         "utterance_id": "slt-01-white_30",
         "system_id": "white_30",
@@ -133,11 +133,11 @@ def test_the_note_says_that_these_are_no_human_ratings():
 
 def test_an_unknown_split_is_named_with_the_nearest():
     with pytest.raises(UnknownName, match=r'no split of demo called "tset".*"test"'):
-        rows.rows("tset")
+        table.rows("tset")
 
 
 def test_clean_is_the_best_system_and_gets_the_top_of_the_scale():
-    labels = [row["mos"] for row in rows.rows("train", audio=False) if row["system_id"] == "clean"]
+    labels = [row["mos"] for row in table.rows("train", audio=False) if row["system_id"] == "clean"]
     assert labels == pytest.approx([4.6439] * 12, abs=1e-4)
     assert max(rows.labels().values()) == pytest.approx(4.6439, abs=1e-4)
 
@@ -272,7 +272,7 @@ def test_two_renderings_at_once_end_with_the_same_files(tmp_path):
 
 def test_rows_with_audio_point_into_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("MOSHARNESS_CACHE", str(tmp_path))
-    found = rows.rows("dev")
+    found = table.rows("dev")
     assert all(Path(row["audio_path"]).is_file() for row in found)
     assert {Path(row["audio_path"]).parents[1] for row in found} == {render.default_cache()}
     assert render.default_cache() == tmp_path / f"demo-{render.VERSION}-{render.fingerprint()}"

@@ -148,7 +148,7 @@ def test_every_metric_row_of_the_published_files_is_on_a_board_or_named_as_backg
     folder = repository / "leaderboards" / "published"
     rows = read_published(folder, TASKS)
     shown = {
-        (row.source, row.predictor, row.variant, row.task, row.dimension, level, metric): value
+        (row.source, row.predictor, row.variant, row.task, row.split, row.dimension, level, metric): value
         for row in rows
         for (level, metric), value in row.figures.items()
     }
@@ -162,12 +162,12 @@ def test_every_metric_row_of_the_published_files_is_on_a_board_or_named_as_backg
             assert record["task"] in BACKGROUND
             background += 1
             continue
-        task, _, dimension, _ = placed
-        key = (record["paper"], record["predictor"], record["variant"], task, dimension, record["level"])
+        task, split, dimension, _ = placed
+        key = (record["paper"], record["predictor"], record["variant"], task, split, dimension, record["level"])
         assert shown.pop((*key, record["metric"])) == record["value"]
     assert not shown
-    assert background == 70
-    assert len(records) == 524
+    assert background == 70 + 4 * 56
+    assert len(records) == 524 + 9 * 56
 
 
 def test_published_files_are_copied_unchanged(repository, shared):
@@ -255,4 +255,5 @@ def test_options_that_contradict_each_other_are_refused(command):
     _, run = command
     assert isinstance(run("--check", "--format", "csv").exception, UsageError)
     assert isinstance(run("--json", "--format", "csv").exception, UsageError)
-    assert isinstance(run("--format", "html").exception, UsageError)
+    wrong = run("--format", "html")
+    assert wrong.exit_code == 2 and "is not one of 'markdown', 'csv', 'json', 'latex'" in wrong.stderr
