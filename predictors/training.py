@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,7 +28,6 @@ from ..harness.core.config import build_config
 from ..harness.core.errors import UsageError
 from ..harness.core.lazy import LazyModule
 from .base import load_tensors
-from .trainable import Trainable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -263,27 +261,3 @@ class Training:
 
     def end_stage(self) -> None:
         """Called when the best weights of the stage are in the network: let go of what only the stage needed."""
-
-
-def training_of(predictor: Any) -> Training:
-    """The training object of a predictor: of its ``training_class``, which is imported now.
-
-    Predictors whose methods of training are their own, as the contract before 0.2 had it, get an object that calls
-    these (``old_contract.py``).
-
-    Raises:
-        UsageError: If the predictor has no network that the engine could train.
-    """
-    if not isinstance(predictor, Trainable):
-        raise UsageError(f"predictor {predictor.card.name} has no network that recipes train")
-    made = predictor.training_class
-    if isinstance(made, str):
-        module, _, name = made.partition(":")
-        made = getattr(import_module(module), name)
-    if made is Training:
-        from .old_contract import MethodsOfPredictor, has_old_methods
-
-        if has_old_methods(predictor):
-            made = MethodsOfPredictor
-    training: Training = made(predictor)
-    return training

@@ -105,7 +105,7 @@ class RecipeRun:
         recipe = self.recipe
         if stage is not None:
             recipe.stage(stage)
-        from ...predictors.training import training_of
+        from ...predictors.training_of import training_of
 
         predictor = self._start()
         training = training_of(predictor)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...harness.core.errors import UsageError
 from ..layers.clap.mos import ClapMos
-from ..training import NO_FACTS, StageFacts, Training, training_of
+from ..training import NO_FACTS, StageFacts, Training
+from ..training_of import training_of
 from . import TOKENIZER, Drasp
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from mosharness.predictors.sfissl.convert import config_of, to_network
 from mosharness.predictors.sfissl.distill import distillation
 from mosharness.predictors.sfissl.items import Prepared
 from mosharness.predictors.sfissl.networks import make_backbone
-from mosharness.predictors.training import training_of
+from mosharness.predictors.training_of import training_of
 
 STEM = "sfi_conv"
 SAME = 0.005

@@ -18,7 +18,7 @@ from mosharness.predictors.apgmos.fusion import CrossAttention, CrossAttentionLa
 from mosharness.predictors.apgmos.losses import ranking_loss, regression_loss
 from mosharness.predictors.apgmos.mask import band_mask, position_weights, valid_positions
 from mosharness.predictors.apgmos.network import ApgmosNetwork, count_parameters
-from mosharness.predictors.training import training_of
+from mosharness.predictors.training_of import training_of
 
 Make = Callable[..., Apgmos]
 counts = st.tuples(st.integers(1, 60), st.integers(0, 25)).map(lambda pair: (pair[0], min(pair)))

@@ -21,8 +21,8 @@ from mosharness.predictors.apgmos import Apgmos
 from mosharness.predictors.apgmos.items import cut
 from mosharness.predictors.conformance import check_predictor, speech_like
 from mosharness.predictors.trainable import to_device
-from mosharness.predictors.training import training_of
 from mosharness.predictors.training_clip import training_clip
+from mosharness.predictors.training_of import training_of
 
 Make = Callable[..., Apgmos]
 Waves = list[np.ndarray]

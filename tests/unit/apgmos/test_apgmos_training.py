@@ -20,8 +20,9 @@ from mosharness.predictors.apgmos.semantic.distortion import SemanticDistortion
 from mosharness.predictors.apgmos.training import ApgmosTraining
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.conformance import speech_like
-from mosharness.predictors.training import Training, training_of
+from mosharness.predictors.training import Training
 from mosharness.predictors.training_clip import training_clip
+from mosharness.predictors.training_of import training_of
 from mosharness.tasks import load_task
 
 sys.path.append(str(Path(__file__).parents[1] / "tasks"))

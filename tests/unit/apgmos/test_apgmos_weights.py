@@ -20,7 +20,8 @@ from mosharness.predictors.apgmos.semantics import named_sources
 from mosharness.predictors.apgmos.training import ApgmosTraining
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.layers.ssl.official import key_map
-from mosharness.predictors.training import StageFacts, training_of
+from mosharness.predictors.training import StageFacts
+from mosharness.predictors.training_of import training_of
 from mosharness.tasks import load_task
 
 Make = Callable[..., Apgmos]

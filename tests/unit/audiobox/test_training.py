@@ -16,7 +16,8 @@ from mosharness.harness.recipes.recipe import Stage, read_recipe
 from mosharness.predictors import load_predictor
 from mosharness.predictors.audiobox import Audiobox
 from mosharness.predictors.audiobox.training import label_statistics, standardised_loss
-from mosharness.predictors.training import StageFacts, training_of
+from mosharness.predictors.training import StageFacts
+from mosharness.predictors.training_of import training_of
 
 sys.path.append(str(Path(__file__).parents[1] / "tasks"))
 from layout_aes import write_eval_audio, write_labels, write_natural_audio

@@ -257,4 +257,4 @@ def test_options_that_contradict_each_other_are_refused(command):
     assert isinstance(run("--json", "--format", "csv").exception, UsageError)
     wrong = run("--format", "html")
     said = " ".join(wrong.stderr.replace("│", " ").split())
-    assert wrong.exit_code == 2 and "is not one of 'markdown', 'csv', 'json', 'latex'" in said
+    assert wrong.exit_code == 2 and "one of 'md', 'csv', 'json', 'latex'" in said

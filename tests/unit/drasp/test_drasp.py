@@ -32,7 +32,8 @@ from mosharness.predictors.layers.clap.mel import fill_window, log_mel
 from mosharness.predictors.layers.clap.mos import ClapMos
 from mosharness.predictors.layers.pooling import PAPER_POOLINGS, POOLINGS
 from mosharness.predictors.layers.ssl.official import key_map as wavlm_names
-from mosharness.predictors.training import Training, training_of
+from mosharness.predictors.training import Training
+from mosharness.predictors.training_of import training_of
 
 RATE = 16_000
 WAVES = [speech_like(0.4 + 0.3 * at, RATE, at) for at in range(3)]

@@ -23,8 +23,8 @@ from mosharness.predictors.jsqa.mixing import power
 from mosharness.predictors.jsqa.noise import Noises, generated_noise, read_part
 from mosharness.predictors.jsqa.pairs import draw_pair, make_pairs
 from mosharness.predictors.jsqa.verbs_pairs import differences, pairs_of, plan_pairs
-from mosharness.predictors.training import training_of
 from mosharness.predictors.training_clip import training_clip
+from mosharness.predictors.training_of import training_of
 
 SPEECH = speech_like(2.0, 16_000, 0).astype(np.float32)
 SHORT = PairSettings(seconds=0.3)

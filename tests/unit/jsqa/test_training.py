@@ -21,7 +21,7 @@ from mosharness.predictors import load_predictor
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.jsqa import Jsqa
 from mosharness.predictors.jsqa.config import pretrains
-from mosharness.predictors.training import training_of
+from mosharness.predictors.training_of import training_of
 from mosharness.tasks import load_task
 
 sys.path.append(str(Path(__file__).parents[1] / "tasks"))

@@ -19,7 +19,8 @@ from mosharness.predictors.layers.ssl.shapes import SIZES
 from mosharness.predictors.sslmos import SslMos
 from mosharness.predictors.sslmos.networks import fill_up
 from mosharness.predictors.trainable import pad
-from mosharness.predictors.training import StageFacts, training_of
+from mosharness.predictors.training import StageFacts
+from mosharness.predictors.training_of import training_of
 
 KINDS = ("wav2vec2", "hubert", "wavlm")
 LENGTHS_S = tuple(0.5 + 0.1 * at for at in range(16))

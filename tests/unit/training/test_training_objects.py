@@ -18,7 +18,8 @@ from mosharness.harness.recipes.recipe import Recipe, Stage, parse_recipe
 from mosharness.harness.training import train_predictor
 from mosharness.predictors import PREDICTORS
 from mosharness.predictors import training as training_module
-from mosharness.predictors.training import StageFacts, Training, training_of
+from mosharness.predictors.training import StageFacts, Training
+from mosharness.predictors.training_of import training_of
 from mosharness.tasks import load_task
 
 NETWORKS = ("apgmos", "audiobox", "drasp", "jsqa", "sfissl", "sslmos", "utmosv2")

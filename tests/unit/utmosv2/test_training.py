@@ -16,8 +16,9 @@ from mosharness.harness.recipes.recipe import Stage, read_recipe, recipe_names
 from mosharness.harness.training import train_predictor
 from mosharness.harness.training.losses import named_loss
 from mosharness.predictors import load_predictor
-from mosharness.predictors.training import Training, training_of
+from mosharness.predictors.training import Training
 from mosharness.predictors.training_clip import training_clip
+from mosharness.predictors.training_of import training_of
 from mosharness.predictors.utmosv2 import DOMAINS, Utmosv2
 from mosharness.predictors.utmosv2.augment import draw_frames, draw_masks
 from mosharness.predictors.utmosv2.losses import total_loss
