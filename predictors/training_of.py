@@ -26,8 +26,7 @@ def training_of(predictor: Any) -> Training:
     if isinstance(made, str):
         module, _, name = made.partition(":")
         made = getattr(import_module(module), name)
-    if made is Training:
-        if has_old_methods(predictor):
-            made = MethodsOfPredictor
+    if made is Training and has_old_methods(predictor):
+        made = MethodsOfPredictor
     training: Training = made(predictor)
     return training
