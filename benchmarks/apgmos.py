@@ -27,6 +27,7 @@ import torch
 from mosharness.harness.audio.read import clip_from_array
 from mosharness.harness.recipes.recipe import Stage
 from mosharness.predictors.apgmos import Apgmos
+from mosharness.predictors.apgmos.training import ApgmosTraining
 from mosharness.predictors.conformance import speech_like
 from mosharness.predictors.trainable import exact, to_device
 from mosharness.predictors.training_clip import TrainingClip, training_clip
@@ -51,31 +52,33 @@ class Bench:
         ]
         self.options = options
 
-    def model(self, part: str) -> tuple[Apgmos, Stage]:
+    def model(self, part: str) -> tuple[Apgmos, ApgmosTraining]:
         """A model at the beginning of a stage."""
         settings = {"vq_source": "random", "wav2vec2": "random", "hubert": "random"}
         torch.manual_seed(0)
         model = Apgmos({"size": self.options.size}, device=self.device)
         model.network.fresh = part != "joint"
         stage = Stage(part, epochs=1, settings=settings)
-        model.begin_stage(stage)
+        training = ApgmosTraining(model)
+        training.begin_stage(stage)
         model.network.to(model.device)
-        model.train_mode(stage)
-        return model, stage
+        training.train_mode()
+        return model, training
 
-    def epoch(self, model: Apgmos, stage: Stage, kept: bool = True) -> Callable[[], None]:
+    def epoch(self, training: ApgmosTraining, kept: bool = True) -> Callable[[], None]:
         """One pass over all clips in training, with features from disk or not."""
-        model.prepare_training(self.clips[0], stage, np.random.default_rng(0))  # opens the features
-        optimizer = torch.optim.SGD(model.parameter_groups(stage), lr=1e-3, momentum=0.9)
+        model = training.predictor
+        training.prepare(self.clips[0], np.random.default_rng(0))  # opens the features
+        optimizer = torch.optim.SGD(training.parameter_groups(), lr=1e-3, momentum=0.9)
         targets = torch.linspace(1.0, 5.0, self.batch, device=model.device)[:, None]
 
         def run() -> None:
-            model.frozen.cached = kept
+            training.frozen.cached = kept
             for start in range(0, len(self.clips) - self.batch + 1, self.batch):
                 chosen = self.clips[start : start + self.batch]
-                items = [model.prepare_training(clip, stage, np.random.default_rng(0)) for clip in chosen]
-                batch = to_device(model.collate(items), model.device)
-                losses = model.losses(model.training_forward(batch, stage), targets, stage)
+                items = [training.prepare(clip, np.random.default_rng(0)) for clip in chosen]
+                batch = to_device(training.collate(items), model.device)
+                losses = training.losses(training.forward(batch), targets)
                 optimizer.zero_grad(set_to_none=True)
                 torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -132,16 +135,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["MOSHARNESS_CACHE"] = cache
         for part in ("apm", "joint"):
-            model, stage = bench.model(part)
-            ways = [bench.epoch(model, stage, kept) for kept in (True, False)]
+            _, training = bench.model(part)
+            ways = [bench.epoch(training, kept) for kept in (True, False)]
             kept, computed = rates(ways, used, options.rounds, options.device)
-            del ways, model
+            del ways, training
             found[part] = computed, kept
             print(
                 f"train {part:6} kept {kept:8.2f} clips/s, computed {computed:8.2f} clips/s: "
                 f"{kept / computed:.1f} times as fast"
             )
-    (tuned,) = rates([bench.epoch(*bench.model("w2v"))], used, options.rounds, options.device)
+    (tuned,) = rates([bench.epoch(bench.model("w2v")[1])], used, options.rounds, options.device)
     found["w2v"] = tuned, tuned
     print(f"train w2v         {tuned:8.2f} clips/s (nothing is frozen)")
     model, _ = bench.model("joint")

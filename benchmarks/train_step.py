@@ -33,6 +33,7 @@ from mosharness.harness.training.plan import generator, plan_epoch
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors import PREDICTORS
 from mosharness.predictors.trainable import Trainable, autocast, to_device
+from mosharness.predictors.training import training_of
 from mosharness.tasks import load_task
 
 
@@ -51,9 +52,10 @@ def make_clips(root: Path, count: int) -> None:
 
 def seconds_of_plain(predictor: Trainable, stage: Stage, data: Any, device: torch.device) -> tuple[float, float]:
     """Seconds per step of the plain loop, and its share of padding."""
-    predictor.begin_stage(stage)
-    predictor.train_mode(stage)
-    optimizer = make_optimizer(predictor, stage)
+    training = training_of(predictor)
+    training.begin_stage(stage)
+    training.train_mode()
+    optimizer = make_optimizer(training)
     examples, size = data.train, stage.batch.size
     order = [at for epoch in range(stage.steps) for at in generator(0, epoch).permutation(len(examples)).tolist()]
     batches = [order[at : at + size] for at in range(0, size * (stage.steps + 1), size)]
@@ -61,16 +63,14 @@ def seconds_of_plain(predictor: Trainable, stage: Stage, data: Any, device: torc
     for number, batch in enumerate(batches):
         if number == 1:
             clock = time.perf_counter()
-        items = [
-            predictor.prepare_training(examples[at].read(predictor.limits()), stage, generator(0, at)) for at in batch
-        ]
+        items = [training.prepare(examples[at].read(training.limits()), generator(0, at)) for at in batch]
         targets = torch.tensor([examples[at].targets for at in batch], device=device)
-        ready = to_device(predictor.collate(items), device)
+        ready = to_device(training.collate(items), device)
         optimizer.zero_grad()
         with autocast(device, stage.precision):
-            outputs = predictor.training_forward(ready, stage)
+            outputs = training.forward(ready)
         outputs = outputs if isinstance(outputs, dict) else {"scores": outputs}
-        own = predictor.losses(outputs, targets, stage) or {}
+        own = training.losses(outputs, targets) or {}
         loss = sum(
             term.weight * own.get(term.name, 0.0)
             if term.name in own
@@ -91,7 +91,14 @@ def waste(durations: list[float]) -> float:
 def seconds_of_engine(predictor: Trainable, stage: Stage, data: Any, folder: Path, accelerator: Any) -> float:
     """Seconds per step of the engine, without its first step."""
     run = StageRun(
-        predictor, stage, data, seed=0, folder=folder, identity={}, accelerator=accelerator, log=TrainingLog(None)
+        training_of(predictor),
+        stage,
+        data,
+        seed=0,
+        folder=folder,
+        identity={},
+        accelerator=accelerator,
+        log=TrainingLog(None),
     )
     marks: list[float] = []
     step = run._step

@@ -35,6 +35,7 @@ from mosharness.predictors.training_clip import training_clip
 from mosharness.predictors.utmosv2 import Prepared, Utmosv2
 from mosharness.predictors.utmosv2.config import Spectrogram
 from mosharness.predictors.utmosv2.losses import total_loss
+from mosharness.predictors.utmosv2.training import Utmosv2Training
 
 TOLERANCE = 1e-4
 REQUIRED_ON_GPU = 10.0
@@ -140,13 +141,13 @@ def on_cpu(count: int) -> int:
     return int(difference > TOLERANCE)
 
 
-def training_batch(predictor: Utmosv2, stage: Any, size: int) -> Any:
+def training_batch(training: Utmosv2Training, size: int) -> Any:
     """A batch of random speech-like clips."""
     items: list[Prepared] = []
     for at in range(size):
         clip = training_clip(read_clip(at), utterance_id=str(at), domain="sarulab")
-        items.append(predictor.prepare_training(clip, stage, np.random.default_rng(at)))
-    return to_device(predictor.collate(items), predictor.device)
+        items.append(training.prepare(clip, np.random.default_rng(at)))
+    return to_device(training.collate(items), training.predictor.device)
 
 
 def read_clip(seed: int) -> Any:
@@ -156,11 +157,11 @@ def read_clip(seed: int) -> Any:
     return clip_from_array(speech_like(5.0, 16_000, seed), 16_000)
 
 
-def training_step(predictor: Utmosv2, stage: Any, optimizer: Any, batch: Any, precision: str) -> float:
+def training_step(training: Utmosv2Training, optimizer: Any, batch: Any, precision: str) -> float:
     """Forward, backward and one step of the optimiser."""
     optimizer.zero_grad(set_to_none=True)
-    with autocast(predictor.device, precision):
-        scores = predictor.training_forward(batch, stage)[:, 0].float()
+    with autocast(training.predictor.device, precision):
+        scores = training.forward(batch)[:, 0].float()
     loss = total_loss(scores, torch.linspace(1, 5, len(scores), device=scores.device))
     loss.backward()
     optimizer.step()
@@ -171,12 +172,13 @@ def one_step() -> None:
     """One step of stage 3 at batch 1, as JSON."""
     predictor = make_predictor("cpu")
     stage = read_recipe("utmosv2-paper", "utmosv2").stage("stage3")
-    predictor.begin_stage(stage)
-    predictor.train_mode(stage)
+    training = Utmosv2Training(predictor)
+    training.begin_stage(stage)
+    training.train_mode()
     start = peak_gib()
-    optimizer = torch.optim.AdamW(predictor.parameter_groups(stage), lr=1e-5)
-    batch = training_batch(predictor, stage, 1)
-    _, cpu, wall = timed(lambda: training_step(predictor, stage, optimizer, batch, "float32"))
+    optimizer = torch.optim.AdamW(training.parameter_groups(), lr=1e-5)
+    batch = training_batch(training, 1)
+    _, cpu, wall = timed(lambda: training_step(training, optimizer, batch, "float32"))
     print(json.dumps({"cpu": cpu, "wall": wall, "start_gib": start, "peak_gib": peak_gib()}))
 
 
@@ -233,16 +235,16 @@ def print_shares(predictor: Utmosv2, paths: list[Path], size: int, device: str) 
 
 def print_stages(device: str) -> None:
     """Steps per second of every stage of the recipe, at its batch size and precision."""
-    predictor = make_predictor(device)
+    training = Utmosv2Training(make_predictor(device))
     for stage in read_recipe("utmosv2-paper", "utmosv2").stages:
         settings = {name: value for name, value in stage.settings.items() if name == "part"}
         ready = type(stage)(**{**vars(stage), "settings": settings})
-        predictor.begin_stage(ready)
-        predictor.train_mode(ready)
-        optimizer = torch.optim.AdamW(predictor.parameter_groups(ready), lr=1e-5)
-        batch = training_batch(predictor, ready, ready.batch.size)
-        training_step(predictor, ready, optimizer, batch, ready.precision)
-        arguments = (predictor, ready, optimizer, batch, ready.precision)
+        training.begin_stage(ready)
+        training.train_mode()
+        optimizer = torch.optim.AdamW(training.parameter_groups(), lr=1e-5)
+        batch = training_batch(training, ready.batch.size)
+        training_step(training, optimizer, batch, ready.precision)
+        arguments = (training, optimizer, batch, ready.precision)
         _, _, wall = timed(lambda given=arguments: [training_step(*given) for _ in range(5)], device)
         print(f"  {ready.name}: {5 / wall:.2f} steps/s at batch {ready.batch.size}, {ready.precision}")
 
