@@ -60,6 +60,15 @@ class MosTask:
         self.option: dict[str, Any] = {**self.options, **options}
         self.findings: list[TaskFinding] = []
 
+    def __repr__(self) -> str:
+        splits = ", ".join(
+            name if info.utterances is None else f"{name} ({info.utterances})"
+            for name, info in self.card.splits.items()
+        )
+        changed = {name: value for name, value in self.option.items() if value != self.options[name]}
+        options = "".join(f"; {name}={value!r}" for name, value in changed.items())
+        return f"<Task {self.card.name}: {', '.join(self.card.dimensions)}; splits {splits}{options}>"
+
     # -- for subclasses -------------------------------------------------------------------------------------------
 
     def build(self, root: Path, split: str, *, audio: bool) -> list[Row]:

@@ -81,6 +81,14 @@ class TaskCard:
     dev_splits: tuple[str, ...] = ("dev",)
     corpus: str = ""
 
+    def __repr__(self) -> str:
+        low, high = self.scale
+        kind = "" if self.human else ", not human ratings"
+        return (
+            f"<TaskCard {self.name} v{self.version}: {', '.join(self.dimensions)} on {low:g} to {high:g}{kind}; "
+            f"splits {', '.join(self.splits)}>"
+        )
+
 
 @dataclass(frozen=True)
 class TaskFinding:

@@ -40,6 +40,13 @@ class TaskSplit:
     headers: dict[str, Header] = field(default_factory=dict)
     missing_audio: list[str] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        missing = f", {len(self.missing_audio)} without audio" if self.missing_audio else ""
+        return (
+            f"<TaskSplit {self.card.name}/{self.split}: {len(self.rows)} clips of {self.n_systems} systems{missing}; "
+            f"{', '.join(self.card.dimensions)}>"
+        )
+
     @property
     def digest(self) -> str:
         """Digest of ids, systems and scores: equal digests mean that two results are on the same labelled clips."""
