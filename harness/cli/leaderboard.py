@@ -21,10 +21,8 @@ def register(app: typer.Typer) -> None:
 
 
 def leaderboard(
-    results: Annotated[Path, typer.Option("--results", help="Folder of result folders.")] = Path(
-        "leaderboards/results"
-    ),
-    output: Annotated[Path, typer.Option("--output", help="Folder of the pages.")] = Path("leaderboards"),
+    results: Annotated[Path, typer.Option("--results", help="Folder of result folders.")] = Path("results"),
+    output: Annotated[Path, typer.Option("--output", help="Folder of the pages.")] = Path("boards"),
     published: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +53,8 @@ def leaderboard(
             print_json({"output": str(output), "fresh": not faults, "faults": listed})
         if faults:
             shown = "\n".join(f"  {fault}" for fault in faults)
-            raise CheckFailed(f"{output} does not match {results}; run `mosharness leaderboard`:\n{shown}")
+            command = f"mosharness leaderboard --results {results} --output {output}"
+            raise CheckFailed(f"{output} does not match {results}; run `{command}`:\n{shown}")
         say(f"{output} matches {results}")
         return
     chosen = choose(boards, tasks)
