@@ -23,6 +23,7 @@ from ..core.markdown import markdown_text, plain
 from ..results.parts import Estimate
 from ..results.schema import Result
 from ..results.systems import SystemScores
+from ..stats.metrics import METRICS
 from .rows import SYSTEM
 
 PLOT_VERSION = 1
@@ -43,9 +44,15 @@ class Scatter:
     systems: SystemScores
 
     @property
-    def srcc(self) -> Estimate:
-        """System SRCC of the row."""
-        return self.row.estimate(SYSTEM, self.dimension, "srcc")
+    def figure(self) -> Estimate:
+        """The task's primary metric, at the level of systems, since those are drawn."""
+        return self.row.estimate(SYSTEM, self.dimension, self.row.task.primary_metric)
+
+    @property
+    def label(self) -> str:
+        """Label of the metric of :attr:`figure`: ``SRCC``."""
+        name = self.row.task.primary_metric
+        return METRICS[name].label if name in METRICS else plain(name)
 
     @property
     def digest(self) -> str:
@@ -60,7 +67,7 @@ class Scatter:
         n = len(self.systems.names)
         return (
             f"{self.row.task.name} {self.row.task.split}, {plain(self.dimension)}: {plain(self.row.name)[:60]}\n"
-            f"system SRCC {number_text(self.srcc)}, {n} systems"
+            f"system {self.label} {number_text(self.figure)}, {n} systems"
         )
 
     @property
@@ -109,7 +116,7 @@ def safe_name(name: str) -> str:
 
 
 def scatter_alt(plot: Scatter) -> str:
-    """The plot in a few sentences, as plain text: how many systems, SRCC, ranges, and which are placed worst."""
+    """The plot in a few sentences, as plain text: how many systems, primary metric, ranges, which are placed worst."""
     systems = plot.systems
     truth, predicted = np.array(systems.truth), np.array(systems.predicted)
     places = [_places(side) for side in (truth, predicted)]
@@ -124,7 +131,7 @@ def scatter_alt(plot: Scatter) -> str:
     what = f"{plot.row.task.name} {plot.row.task.split}, {plain(plot.dimension)}"
     return (
         f"Scatter plot of {len(systems.names)} systems of {what}: "
-        f"scores of {plain(plot.row.name)[:60]} against the labels. System SRCC {number_text(plot.srcc)}. "
+        f"scores of {plain(plot.row.name)[:60]} against the labels. System {plot.label} {number_text(plot.figure)}. "
         f"Labels run from {truth.min():.2f} to {truth.max():.2f}, predictions from {predicted.min():.2f} to "
         f"{predicted.max():.2f}. {verdict}"
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.choices import Listing
 from . import common
 from .show import print_json, print_table, with_interval
+
+if TYPE_CHECKING:
+    from ..results.schema import Result
 
 
 def register(app: typer.Typer) -> None:
@@ -113,15 +116,26 @@ def _results(output: Path, as_json: bool) -> None:
     if as_json:
         print_json([{"path": str(path.parent), **result.as_plain()} for path, result in found])
         return
+    primaries = [_primary(result) for _, result in found]
+    alike = len(set(primaries)) == 1
     rows = [
         [
             result.where,
             result.name,
-            with_interval(result.primary),
+            with_interval(result.primary) if alike else f"{primary} {with_interval(result.primary)}",
             result.counts.scored,
             result.counts.missing + result.counts.failed,
             path.parent,
         ]
-        for path, result in found
+        for (path, result), primary in zip(found, primaries, strict=True)
     ]
-    print_table(["task/split", "name", "system SRCC", "scored", "not scored", "folder"], rows)
+    heading = primaries[0] if alike else "primary metric"
+    print_table(["task/split", "name", heading, "scored", "not scored", "folder"], rows)
+
+
+def _primary(result: Result) -> str:
+    """Level and label of what the result's task is ranked by: ``system SRCC``."""
+    from ..stats.metrics import METRICS
+
+    name = result.task.primary_metric
+    return f"{result.task.primary_level} {METRICS[name].label if name in METRICS else name}"

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.errors import DataError, PredictionError
 from ..recipes.recipe import Stage
+from ..stats.metrics import LEVELS, shown_metrics
 from .data import Example, StageData
 from .feed import Feed, Share
 from .log import TrainingLog, shown
@@ -342,12 +343,13 @@ class StageRun:
         seconds = time.perf_counter() - clock
         position.seconds += seconds
         self._write("evaluation", step=position.step, epoch=position.epoch, dev=figures, stale=position.stale)
-        names = ("system/srcc", "utterance/srcc", "system/mse", "loss")
-        primary = {name: figures[name] for name in names if name in figures}
+        summary = [f"{level}/{metric.name}" for metric in shown_metrics(detail="summary") for level in LEVELS[::-1]]
+        names = dict.fromkeys([stage.stop.monitor, *summary, "loss"])  # what decides comes first
+        shown_figures = {name: figures[name] for name in names if name in figures and name != "train_loss"}
         best = "best so far" if not position.stale else f"best was step {position.best[0].step}"
         self.log.say(
             f"{stage.name}: epoch {position.epoch}, step {position.step}: "
-            f"{shown({'train_loss': figures['train_loss'], **primary})} ({best})"
+            f"{shown({'train_loss': figures['train_loss'], **shown_figures})} ({best})"
         )
 
     def _keep(self, judgement: Judgement, figures: Figures) -> None:

@@ -51,7 +51,7 @@ def test_train_run_verify_and_list_on_the_demo_task(cli: Cli, demo: None, tmp_pa
     assert len(rows) == 162 and list(rows[0]) == header.split()
     assert cli("verify", folder).code == 0
     listed = cli("ls", "results", "--output", tmp_path)
-    assert listed.code == 0 and "demo/test" in listed.out
+    assert listed.code == 0 and "demo/test" in listed.out and "system SRCC" in listed.out
     again = cli("run", "--task", "demo", "--predictor", "dsp", "--output", tmp_path, "--name", "again", "--json")
     assert again.code == 0
     assert again.json["metrics"] == result["metrics"] and again.json["time"]["from_cache"] == 162

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from mosharness.harness.boards import boards_csv, boards_json, boards_latex
 from mosharness.harness.boards.index import index_page
 from mosharness.harness.boards.page import task_page
+from mosharness.harness.boards.plots import scatter_alt, scatter_of
 from mosharness.harness.boards.published import PublishedRow
 from mosharness.harness.core.markdown import html_text, latex_text, markdown_text, plain, table
+from mosharness.harness.results.schema import as_result
 
 HOSTILE = [
     "a|b|c",
@@ -261,3 +263,10 @@ def test_every_dimension_has_tables_of_its_own(samples, board_of):
     (split,) = board.splits
     found = [(one.name, [place.row.name for place in one.tables[0].rows]) for one in split.dimensions]
     assert found == [("mos", ["both", "one"]), ("noi", ["both"])]
+
+
+def test_the_figure_of_a_plot_is_the_metric_that_the_task_is_ranked_by(samples):
+    plot = scatter_of(as_result(samples.result("mine", error=0.5, task__primary_metric="mse")), "mos")
+    mse = plot.row.estimate("system", "mos", "mse")
+    assert mse.value is not None
+    assert f"system MSE {mse.value:.3f}" in plot.title and f"System MSE {mse.value:.3f}" in scatter_alt(plot)
