@@ -11,6 +11,7 @@ from ..harness.core.files import file_sha256, read_json
 from ..harness.core.registry import Registry
 from .base import CheckpointInfo, Predictor, PredictorCard, resolve_device
 from .checkpoints import check_own_file
+from .weightless import GROUP, without_weights
 
 PREDICTORS: Registry[type[Predictor]] = Registry(
     "predictor",
@@ -26,7 +27,7 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
         "sslmos": "mosharness.predictors.sslmos:SslMos",
         "utmosv2": "mosharness.predictors.utmosv2:Utmosv2",
     },
-    group="mosharness.predictors",
+    group=GROUP,
     hint="`mosharness ls predictors` shows them all.",
 )
 
@@ -61,7 +62,7 @@ def load_predictor(
         name: A registry name; ``mosharness ls predictors`` shows them.
         checkpoint: A folder written by ``save_pretrained``, an official file of the reference implementation, a hub
             id ``owner/name[@commit]``, or ``None`` for the published default (from the predictor's environment
-            variable, the cache or a download).
+            variable, the cache or a download). A predictor that needs no weights takes ``None``.
         device: ``auto`` (CUDA if present), ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``float32``, ``bfloat16`` or ``float16``.
         config: Settings of the predictor.
@@ -75,6 +76,8 @@ def load_predictor(
     options: dict[str, Any] = {"device": device, "precision": precision}
     if checkpoint is None:
         checkpoint = cls.local_weights(config)
+    if checkpoint is None and not cls.card.needs_weights:
+        return cls(config, checkpoint=without_weights(cls.__module__), **options)
     if checkpoint is None:
         return _load_default(cls, config, options)
     path = Path(checkpoint).expanduser()

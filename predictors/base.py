@@ -22,6 +22,7 @@ from ..harness.core.errors import CheckpointError, PredictionError, UsageError
 from ..harness.core.files import digest, write_json
 from .card import CheckpointInfo, EmptyConfig, PredictorCard
 from .inputs import sources_of
+from .weightless import package_of
 from .weights import check_tensors, load_tensors, save_tensors, tensors_digest
 
 if TYPE_CHECKING:
@@ -380,6 +381,12 @@ class Predictor:
     _digest: Future[str] | None = None
     """Digest of the weights where it is known from loading; dropped when they change."""
 
+    def weights_identity(self) -> str:
+        """What stands for the weights in the fingerprint: their digest; of a formula, its package and version."""
+        if not self.card.needs_weights:
+            return f"package:{package_of(type(self).__module__)}"
+        return self._digest.result() if self._digest is not None else tensors_digest(self.tensors())
+
     def fingerprint(self) -> dict[str, Any]:
         """What a score depends on besides the audio: the key of the prediction cache and of resumption."""
         if self._fingerprint is None:
@@ -387,7 +394,7 @@ class Predictor:
                 "predictor": self.card.name,
                 "version": self.card.version,
                 "config_digest": digest(config_dict(self.config)),
-                "weights": self._digest.result() if self._digest is not None else tensors_digest(self.tensors()),
+                "weights": self.weights_identity(),
                 "dimensions": list(self.dimensions),
                 "precision": self.precision,
                 "device": str(self.device).partition(":")[0],

@@ -30,6 +30,8 @@ class PredictorCard:
         batching: ``single``, ``equal_length`` or ``padded``: what may share a batch.
         license_notice: Sentence shown once when the default weights are first loaded.
         note: Anything else a reader of a leaderboard must know.
+        needs_weights: ``False`` for a formula: it has no tensors, loads by its name alone, and is identified by the
+            version of its package instead of by weights (:func:`~.weightless.package_of`).
     """
 
     name: str
@@ -50,6 +52,7 @@ class PredictorCard:
     batching: Batching = "single"
     license_notice: str = ""
     note: str = ""
+    needs_weights: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,11 @@ class EmptyConfig:
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """Where an instance's weights came from: ``kind`` is ``fresh``, ``folder``, ``official``, ``hub`` or ``stage``.
+    """Where an instance's weights came from: ``kind`` is ``fresh``, ``folder``, ``official``, ``hub``,
+    ``stage``, or ``package`` for a formula that has none.
 
     ``name`` is the last part of the path or the hub id, never a machine's path; ``sha256`` is that of the file
-    (of ``model.safetensors`` for a folder), empty for fresh weights.
+    (of ``model.safetensors`` for a folder), empty where there is no file.
     """
 
     kind: str = "fresh"

@@ -169,6 +169,11 @@ def _card(subject: _Subject) -> str:
     batchings = get_args(get_type_hints(PredictorCard)["batching"])
     if card.batching not in batchings:
         faults.append(f"batching {card.batching!r} is none of {', '.join(batchings)}")
+    tensors = len(subject.predictor.tensors())
+    if card.needs_weights and not tensors:
+        faults.append("it has no tensors: say needs_weights=False if it is a formula, or name them in tensors()")
+    if not card.needs_weights and tensors:
+        faults.append(f"needs_weights is False, but it has {tensors} tensors, which nothing would load")
     if faults:
         raise Fault("; ".join(faults))
     return f"{card.name} version {card.version}, {card.batching}"
@@ -322,6 +327,8 @@ def _fingerprint(subject: _Subject) -> str:
     fingerprint = subject.predictor.fingerprint()
     json.loads(dump_json(fingerprint))
     subject.predict(subject.waves[:2])
+    if not subject.card.needs_weights:
+        return str(fingerprint["weights"])
     if tensors_digest(subject.predictor.tensors()) != fingerprint["weights"]:
         raise Fault("scoring changed the weights, or the fingerprint is of other weights")
     return str(fingerprint["weights"])[:19]

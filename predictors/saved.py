@@ -49,6 +49,7 @@ class CheckpointCard(Typed, frozen=True, kw_only=True):
     batching: str | UnsetType = UNSET
     license_notice: str | UnsetType = UNSET
     note: str | UnsetType = UNSET
+    needs_weights: bool | UnsetType = UNSET
 
 
 def read_folder(folder: Path, predictor: str) -> tuple[dict[str, Any], CheckpointCard]:

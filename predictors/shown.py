@@ -30,6 +30,8 @@ def facts(predictor: Shown) -> dict[str, str]:
     """What a reader wants to know first, by name."""
     card, origin = predictor.describe(), predictor.checkpoint
     weights = "fresh, not trained" if origin.kind == "fresh" else f"{origin.kind} {origin.name}".strip()
+    if not card.needs_weights:
+        weights = f"needs none ({origin.name or 'made directly'})"
     licence = f"code {card.license_code}"
     if origin.kind == "official" and card.license_weights:
         licence += f", weights {card.license_weights}"

@@ -30,6 +30,8 @@ def resolve_predictor(
 ) -> Predictor:
     """Load a predictor for a task: ``--checkpoint``, else one trained here on this task, else the published default.
 
+    A predictor that needs no weights is made as it is.
+
     Published weights get the settings that suit the task (``Predictor.task_config``) unless ``config`` has them.
 
     Raises:
@@ -43,7 +45,8 @@ def resolve_predictor(
     cls = PREDICTORS[name]
     if checkpoint is None or not (Path(checkpoint) / "config.json").is_file():
         config = {**cls.task_config(task), **config}
-    if checkpoint is None and cls.default_weights(config) is None and cls.local_weights(config) is None:
+    absent = checkpoint is None and cls.default_weights(config) is None and cls.local_weights(config) is None
+    if absent and cls.card.needs_weights:
         command = f"mosharness run --task {task} --predictor {name} --train"
         raise CheckpointError(
             f"predictor {name} has no weights for task {task}: none were trained here ({local} does not exist) and "

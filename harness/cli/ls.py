@@ -74,7 +74,7 @@ def _predictors(as_json: bool) -> None:
             name,
             ", ".join(card.dimensions),
             "yes" if card.stages else "no",
-            card.license_weights or "none: train it",
+            card.license_weights or ("none: train it" if card.needs_weights else "needs none"),
             card.title,
         ]
         for name, card in cards.items()

@@ -99,7 +99,10 @@ class ResultTask(Typed):
 
 
 class ResultCheckpoint(Typed):
-    """Where weights came from: ``fresh``, ``folder``, ``official`` or ``hub``; a name; sha256 of the file."""
+    """Where weights came from: ``fresh``, ``folder``, ``official`` or ``hub``; a name; sha256 of the file.
+
+    For a predictor that needs none: ``package``, its name and version.
+    """
 
     kind: str = "fresh"
     name: str = ""

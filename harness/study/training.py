@@ -34,7 +34,8 @@ class Trained:
 
     Attributes:
         predictor: Loaded from its checkpoint.
-        how: ``trained``, ``resumed``, ``kept`` (finished before and unchanged) or ``weights of ROW``.
+        how: ``trained``, ``resumed``, ``kept`` (finished before and unchanged), ``weights of ROW`` or ``needs no
+            weights``.
         seed: Of its training.
         notes: Sentences for the user.
         facts: For the tables: recipe, stages with clips and steps, reused stages.
@@ -95,9 +96,14 @@ class Trainer:
         Raises:
             MosharnessError: If it cannot be trained, or a stage that it would take is not what it would have trained.
         """
-        from ...predictors import load_predictor
+        from ...predictors import PREDICTORS, load_predictor
         from ..training import TrainOptions, train_predictor
 
+        if not PREDICTORS[planned.row.predictor].card.needs_weights:
+            predictor = load_predictor(
+                planned.row.predictor, None, self.device, precision=self.precision, **planned.config
+            )
+            return Trained(predictor, "needs no weights", seed, facts=TrainingFacts(recipe="", stages=(), reused={}))
         folder, notes = self.folder(label), list[str]()
         recipe = planned.with_seed(seed)
         identity, trimmed, reused = self._prepare(planned, recipe, seed, parents, notes)

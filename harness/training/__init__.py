@@ -69,6 +69,8 @@ def train_predictor(
 
     options = options or TrainOptions()
     cls = PREDICTORS[name]
+    if not cls.card.needs_weights:
+        raise UsageError(f"predictor {name} is a formula: there is nothing to train; use it as it is")
     if not cls.card.stages:
         raise UsageError(f"predictor {name} cannot be trained here; `mosharness run` without --train uses its weights")
     device = resolve_device(device) if cls.needs_torch else "cpu"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mosharness.harness.stats import METRICS, Metric, describe, register_metric
-from mosharness.harness.stats.metrics import FloatArray
+from mosharness.harness.stats.metrics import FloatArray, shown_metrics
 
 Cli = Callable[..., Any]
 N_SYSTEMS, N_CLIPS = 6, 4
@@ -28,13 +28,13 @@ def concordance(predicted: FloatArray, human: FloatArray) -> float:
     return float(2 * covariance / below) if below > 0 else math.nan
 
 
-CCC = Metric("ccc", concordance, higher_is_better=True, title="Lin's concordance")
+CONCORDANCE = Metric("agree", concordance, higher_is_better=True, title="Lin's concordance")
 
 
 @pytest.fixture
 def added() -> Iterator[Metric]:
     """The metric, in the table for one test."""
-    with METRICS.added(CCC) as metric:
+    with METRICS.added(CONCORDANCE) as metric:
         yield metric
 
 
@@ -66,43 +66,45 @@ def test_result_and_terminal_have_it(added: Metric, tables: tuple[Path, Path, Pa
     files = ["--predictions", tables[1], "--truth", tables[0]]
     shown = cli("evaluate", *files)
     header = next(line for line in shown.out.splitlines() if line.startswith("level"))
-    assert header.split()[2:] == ["SRCC", "LCC", "KTAU", "CCC", "MSE", "RMSE", "MAE", "ceiling"]
+    assert header.split()[2:] == [*(one.label for one in shown_metrics()), "ceiling"]
+    assert "KTAU" in header and " AGREE " in header
     metrics = cli("evaluate", *files, "--json").json["metrics"]
     for level in ("utterance", "system"):
-        entry = metrics[level]["mos"]["ccc"]
+        entry = metrics[level]["mos"]["agree"]
         assert entry["ci"][0] <= entry["value"] <= entry["ci"][1]
         assert entry["method"] == "bootstrap/systems"
     human, predicted = (np.loadtxt(path, delimiter=",", skiprows=1, usecols=2) for path in tables[:2])
-    assert metrics["utterance"]["mos"]["ccc"]["value"] == pytest.approx(concordance(predicted, human))
+    assert metrics["utterance"]["mos"]["agree"]["value"] == pytest.approx(concordance(predicted, human))
 
 
 def test_run_shows_it(added: Metric, cli: Cli, small_folder: Path, toy: object, tmp_path: Path) -> None:
     predictor = ["--predictor", "toy", "--checkpoint", tmp_path / "toy.txt", "--output", tmp_path / "out"]
     outcome = cli("run", "--task", "folder", "--data-root", small_folder, *predictor)
     assert outcome.code == 0, outcome.err
-    assert " CCC " in next(line for line in outcome.out.splitlines() if line.startswith("level"))
+    assert " AGREE " in next(line for line in outcome.out.splitlines() if line.startswith("level"))
 
 
 def test_every_form_of_a_board_has_it(measured: list[Path], cli: Cli, tmp_path: Path) -> None:
     paths = ["--results", tmp_path / "results", "--output", tmp_path / "boards"]
     assert cli("leaderboard", *paths).code == 0
     page = (tmp_path / "boards" / "custom.md").read_text()
-    assert "| Rank | Row | Predictor | Training | SRCC ↑ | LCC ↑ | KTAU ↑ | CCC ↑ | MSE ↓ | RMSE ↓ | MAE ↓ |" in page
-    assert "**CCC** (Lin's concordance)" in (tmp_path / "boards" / "README.md").read_text()
+    headings = " | ".join(f"{one.label} {'↑' if one.higher_is_better else '↓'}" for one in shown_metrics())
+    assert f"| Rank | Row | Predictor | Training | {headings} |" in page and "| AGREE ↑ | MSE ↓ |" in headings + " |"
+    assert "**AGREE** (Lin's concordance)" in (tmp_path / "boards" / "README.md").read_text()
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(cli("leaderboard", *paths, "--format", "csv").out))}
-    assert float(rows["near"]["system_ccc_low"]) <= float(rows["near"]["system_ccc"])
+    assert float(rows["near"]["system_agree_low"]) <= float(rows["near"]["system_agree"])
     boards = json.loads(cli("leaderboard", *paths, "--format", "json").out)
     custom = next(task for task in boards["tasks"] if task["task"] == "custom")
     first = custom["splits"][0]["dimensions"][0]["tables"][0]["rows"][0]
-    assert first["metrics"]["utterance"]["ccc"]["value"] == float(rows[first["name"]]["utterance_ccc"])
-    assert "system KTAU & system CCC & system MSE" in cli("leaderboard", *paths, "--format", "latex").out
+    assert first["metrics"]["utterance"]["agree"]["value"] == float(rows[first["name"]]["utterance_agree"])
+    assert "& system AGREE & system MSE" in cli("leaderboard", *paths, "--format", "latex").out
 
 
 def test_compare_takes_it(measured: list[Path], cli: Cli) -> None:
-    outcome = cli("compare", *measured, "--metric", "ccc", "--resamples", 100)
+    outcome = cli("compare", *measured, "--metric", "agree", "--resamples", 100)
     assert outcome.code == 0, outcome.err
-    assert "CCC" in outcome.out
-    (pair,) = cli("compare", *measured, "--metric", "ccc", "--resamples", 100, "--json").json["comparisons"]
+    assert "AGREE" in outcome.out
+    (pair,) = cli("compare", *measured, "--metric", "agree", "--resamples", 100, "--json").json["comparisons"]
     assert pair["exact"] and pair["ci"][0] <= pair["difference"] <= pair["ci"][1]
     compared = cli("compare", *measured, "--metric", "all", "--resamples", 20, "--json").json["comparisons"]
     assert [one["metric"] for one in compared] == list(METRICS)
@@ -124,20 +126,21 @@ def test_a_study_shows_it(measured: list[Path]) -> None:
         run.status, run.how, run.results = "done", "trained", {"test": read_result(path)}
         runs.append(run)
     task = {"name": "custom", "title": "t", "dimensions": ["mos"], "human": True, "note": ""}
-    figures = Figures({"near": {("mos", "system", "ccc"): 0.9}}, ["P"])
+    figures = Figures({"near": {("mos", "system", "agree"): 0.9}}, ["P"])
     page = markdown(Report.make(study, task, runs, {"test": figures}))
-    assert "| variant | MSE | LCC | SRCC | KTAU | CCC | published (difference) |" in page
+    headings = [line for line in page.splitlines() if line.startswith("| variant | MSE | LCC | SRCC | KTAU |")]
+    assert any(line.endswith("| AGREE | published (difference) |") for line in headings)
 
 
 def test_a_recipe_stops_by_it(added: Metric) -> None:
     from mosharness.harness.recipes.settings import Stop
     from mosharness.harness.training.monitor import judge
 
-    stop = Stop(monitor="system/ccc")
+    stop = Stop(monitor="system/agree")
     assert stop.maximise
-    figures = {"system/ccc": 0.7, "system/mse": 0.5}
+    figures = {"system/agree": 0.7, "system/mse": 0.5}
     assert judge(figures, stop).value == 0.7
-    assert judge(figures, stop).beats(judge({**figures, "system/ccc": 0.6}, stop), stop.maximise)
+    assert judge(figures, stop).beats(judge({**figures, "system/agree": 0.6}, stop), stop.maximise)
 
 
 def test_the_evaluate_module_has_it(added: Metric, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -148,13 +151,13 @@ def test_the_evaluate_module_has_it(added: Metric, monkeypatch: pytest.MonkeyPat
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     metric = module.MosharnessMetrics(cache_dir=str(tmp_path))
-    assert "CCC (Lin's concordance)" in metric.description
-    assert "utterance_ccc" in metric.inputs_description
+    assert "AGREE (Lin's concordance)" in metric.description
+    assert "utterance_agree" in metric.inputs_description
     human, predicted, systems = np.arange(8.0), np.arange(8.0) + 0.5, list("aabbccdd")
     values = metric.compute(predictions=predicted, references=human, systems=systems)
     expected = describe(predicted, human, systems, resamples=0)
-    assert values["system_ccc"] == expected["system"]["ccc"]["value"] == pytest.approx(concordance(*_means()))
-    assert values["utterance_ccc"] == pytest.approx(concordance(predicted, human))
+    assert values["system_agree"] == expected["system"]["agree"]["value"] == pytest.approx(concordance(*_means()))
+    assert values["utterance_agree"] == pytest.approx(concordance(predicted, human))
 
 
 def _means() -> tuple[FloatArray, FloatArray]:
@@ -173,7 +176,7 @@ def test_stored_results_hold_and_committed_pages_stay(added: Metric, repository:
     for path in paths:
         verified = verify_result(path)
         assert verified.differences == ()
-        assert "ccc" in " ".join(verified.notes)
+        assert "agree" in " ".join(verified.notes)
     boards = make_boards(folder / "results", folder / "published")
     assert check_boards(boards, folder) == []
 
@@ -182,8 +185,8 @@ def test_a_name_is_added_once_and_gone_afterwards(added: Metric) -> None:
     from mosharness.harness.core.errors import UsageError
 
     with pytest.raises(UsageError, match="that name or label already"):
-        register_metric(CCC)
+        register_metric(CONCORDANCE)
 
 
 def test_without_it_nothing_knows_it() -> None:
-    assert "ccc" not in METRICS
+    assert "agree" not in METRICS

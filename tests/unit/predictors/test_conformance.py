@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from mosharness.harness.audio.read import Waveform
-from mosharness.harness.core.errors import AudioError
-from mosharness.predictors import Predictor, PredictorCard, load_predictor
+from mosharness.harness.core.errors import AudioError, UsageError
+from mosharness.harness.training import train_predictor
+from mosharness.predictors import PREDICTORS, Predictor, PredictorCard, load_predictor
 from mosharness.predictors.conformance import CHECKS, check_predictor, speech_like
+from mosharness.predictors.trained import resolve_predictor
+from mosharness.predictors.weightless import package_of
+from mosharness.tasks import load_task
 
 
 class Loudness(Predictor):
@@ -221,3 +226,49 @@ def test_dsp_conforms_once_it_is_trained() -> None:
     features = random.standard_normal((50, len(FEATURES))) * 30
     predictor.ridge, _ = fit_ridge(features, random.uniform(1, 5, (50, 1)), [f"s{at % 5}" for at in range(50)])
     assert failed(predictor) == {}
+
+
+class Formula(Predictor):
+    """Loudness without a weight."""
+
+    card = PredictorCard("formula", "loudness", ("mos",), (0.0, 5.0), paper="none", needs_weights=False)
+    needs_torch = False
+
+    def prepare(self, clip: Waveform) -> Any:
+        return float(np.abs(clip.samples.astype(np.float64)).mean())
+
+    def score(self, batch: Sequence[Any]) -> np.ndarray:
+        return np.array(batch)[:, None]
+
+
+def test_a_formula_passes_and_is_known_by_its_package_not_by_the_digest_of_nothing() -> None:
+    predictor = Formula()
+    assert failed(predictor) == {}
+    identity = predictor.fingerprint()["weights"]
+    assert identity == f"package:{Formula.__module__} (not installed)"
+    assert package_of("mosharness.predictors.dsp") == f"mosharness {version('mosharness')}"
+
+
+def test_a_card_that_is_wrong_about_weights_is_a_fault() -> None:
+    class Silent(Formula):
+        card = replace(Formula.card, needs_weights=True)
+
+    class Secret(Loudness):
+        card = replace(Loudness.card, needs_weights=False)
+
+    assert "needs_weights=False" in failed(Silent())["card"]
+    assert "1 tensors" in failed(Secret())["card"]
+
+
+def test_a_formula_loads_by_its_name_and_cannot_be_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(PREDICTORS._entries, "formula", Formula)
+    loaded = load_predictor("formula")
+    assert (loaded.checkpoint.kind, loaded.checkpoint.name) == ("package", f"{Formula.__module__} (not installed)")
+    assert "needs none" in repr(loaded)
+    options = {"output": tmp_path, "device": "cpu", "precision": "float32"}
+    found = resolve_predictor("formula", "demo", checkpoint=None, config={}, **options)
+    assert found.fingerprint() == loaded.fingerprint()
+    again = load_predictor("formula", loaded.save_pretrained(tmp_path / "saved"))
+    assert again.fingerprint() == loaded.fingerprint()
+    with pytest.raises(UsageError, match="there is nothing to train"):
+        train_predictor("formula", load_task("demo"), output=tmp_path)

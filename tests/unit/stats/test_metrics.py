@@ -51,9 +51,14 @@ def test_kendall_is_tau_b_and_neither_a_nor_c():
     assert ktau(x, y) != pytest.approx(concordant / 10)
 
 
+FIRST = ["mse", "lcc", "srcc", "ktau", "rmse", "mae"]
+"""What results have always had; a metric added later stands behind them."""
+
+
 def test_the_order_of_the_metrics_is_fixed():
-    assert list(METRICS) == ["mse", "lcc", "srcc", "ktau", "rmse", "mae"] == list(measure(*pairs_with_ties(9)))
-    assert [metric.higher_is_better for metric in METRICS.values()] == [False, True, True, True, False, False]
+    assert list(METRICS) == list(measure(*pairs_with_ties(9)))
+    assert list(METRICS)[: len(FIRST)] == FIRST
+    assert [METRICS[name].higher_is_better for name in FIRST] == [False, True, True, True, False, False]
 
 
 @pytest.mark.parametrize("name", ["lcc", "srcc", "ktau"])
@@ -139,9 +144,10 @@ def test_a_metric_has_the_levels_it_says_only():
     ],
 )
 def test_a_metric_that_cannot_stand_in_the_table_is_refused(options, words):
+    before = list(METRICS)
     with pytest.raises(UsageError, match=words):
         register_metric(Metric(function=mse, higher_is_better=False, **options))
-    assert len(METRICS) == 6
+    assert list(METRICS) == before
 
 
 @pytest.mark.parametrize(
@@ -154,7 +160,7 @@ def test_a_metric_that_cannot_stand_in_the_table_is_refused(options, words):
     ],
 )
 def test_tables_from_short_to_full(detail, columns):
-    assert " ".join(metric.label for metric in shown_metrics(detail=detail)) == columns
+    assert " ".join(one.label for one in shown_metrics(detail=detail) if one.name in FIRST) == columns
     assert shown_metrics(primary="mae", detail=detail)[0].name == "mae"
 
 
