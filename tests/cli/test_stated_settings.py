@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from mosharness.harness.results.parts import Estimate, ResultPredictor
 from mosharness.harness.stats.metrics import METRICS
 from mosharness.harness.study.execute import RowRun
 from mosharness.harness.study.figures import Figures
@@ -82,15 +83,15 @@ def test_compare_takes_it_from_the_results(
 def test_a_study_has_one_line_per_row_whatever_the_number_of_seeds() -> None:
     rows = [{"name": name, "predictor": "dsp", "slug": name} for name in ("plain", "substitute")]
     study = parse_study("toy", {"title": "t", "source": "s", "rows": rows}, "toy.yaml")
-    level: dict[str, Any] = {"mos": {key: {"value": 0.5, "ci": [0.4, 0.6]} for key in METRICS}}
+    level = {"mos": {key: Estimate(value=0.5, ci=(0.4, 0.6)) for key in METRICS}}
     runs = []
     for row in study.rows:
         for seed in range(2):
             one = RowRun(
                 PlannedRow(row, study.label(row), {}, None, 0), seed, f"{row.name}{seed}", "done", how="trained"
             )
-            part = {"stated": LABEL if row.name == "substitute" else ""}
-            scored = {"predictor": part, "metrics": {"system": level, "utterance": level}}
+            part = ResultPredictor(name="dsp", trained_on=(), stated=LABEL if row.name == "substitute" else "")
+            scored: Any = SimpleNamespace(predictor=part, metrics={"system": level, "utterance": level})
             one.results = {"test": scored, "dev": scored}
             runs.append(one)
     task = {"name": "folder", "title": "t", "dimensions": ["mos"], "human": True, "note": ""}
