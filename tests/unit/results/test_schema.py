@@ -84,7 +84,7 @@ def test_not_finite_numbers_and_numpy_numbers_become_json() -> None:
 
 
 def test_the_table_of_systems_has_columns_named_after_the_dimensions() -> None:
-    rows = [Scored(f"u{at}", "ab"[at % 2], {"mi": at, "ta": 2.0 * at}, {"mi": at, "ta": 1.0}) for at in range(4)]
+    rows = [Scored.of(f"u{at}", "ab"[at % 2], {"mi": at, "ta": 2.0 * at}, {"mi": at, "ta": 1.0}) for at in range(4)]
     measured = measure_rows(rows, ("mi", "ta"))
     expected = {"system_id": "a", "n_utterances": 2, "mi": 1.0, "mi_truth": 1.0, "ta": 2.0, "ta_truth": 1.0}
     assert plain(measured.systems)[0] == expected
