@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .core.clip import Clip, Finding, Outcome
+from .core.clip import MISSING, Clip, Finding, Outcome
 from .core.errors import DataError, UsageError
 from .results.make import RunOptions, make_result, predictor_part, resolve_system_truth
 from .results.parts import RunTime
@@ -148,7 +148,7 @@ def _check_missing(loaded: TaskSplit, clips: Sequence[Clip], allowed: int) -> No
     if len(missing) > allowed:
         where = f"{loaded.card.name}/{loaded.split}"
         shown = ", ".join(missing[:3])
-        why = "".join(f"\n  {found.message}" for found in loaded.findings if found.code.startswith("missing"))
+        why = "".join(f"\n  {found.message}" for found in loaded.findings if found.code in MISSING)
         raise DataError(
             f"{len(missing)} of {len(clips)} clips of {where} have no audio (first: {shown}).{why}\n"
             f"  Complete the data, or pass --allow-missing {len(missing)} to score the others; the result will say so."

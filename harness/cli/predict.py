@@ -54,11 +54,11 @@ def predict(
         say(f"{loaded.card.name}: scored with {loaded.stated_settings()}")
     entries = collected.entries
     rows = work.predict_entries(loaded, entries, output=output, use_cache=not no_cache, workers=workers, show=True)
-    names, cells = work.header(loaded.dimensions), work.table(entries, rows)
+    names = work.header(loaded.dimensions)
     if as_json:
-        print_json([dict(zip(names, row, strict=True)) for row in cells])
+        print_json([dict(zip(names, row, strict=True)) for row in work.table(entries, rows)])
     elif output is None:
-        sys.stdout.write(work.csv_text_table(names, cells))
+        sys.stdout.write(work.csv_text_table(names, work.table(entries, rows)))
     failed = [row for row in rows if row.status == "failed"]
     warned = sum(row.status == "warning" for row in rows)
     where = f"; stored in {output}" if output is not None else ""

@@ -35,6 +35,7 @@ class KnownClip:
         duration_s: Seconds as decoded.
         sample_rate: Hz.
         read: Gives the decoded and checked audio, or raises ``AudioError``.
+        findings: Warnings of the reader. Those of the scorer's own need the samples: a cached score comes without.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class KnownClip:
     duration_s: float
     sample_rate: int
     read: Callable[[], Waveform]
+    findings: tuple[Finding, ...] = ()
 
 
 Source = str | Path | bytes | tuple[np.ndarray, int]
@@ -121,7 +123,8 @@ def _load(scorer: BatchScorer, item: Clip, limits: AudioLimits, cache: ScoreCach
     clip = None
     try:
         if isinstance(item.source, KnownClip):
-            known = None if cache is None or item.text else cache.get(item.source.content)
+            reads_text = bool(item.text) and scorer.uses_text
+            known = None if cache is None or reads_text else cache.get(item.source.content)
             if known is not None:
                 return _Loaded(None, cached=known)
             clip = item.source.read()
@@ -268,15 +271,15 @@ def _score_alone(scorer: BatchScorer, prepared: Any) -> tuple[float, ...] | Find
 def _row(
     item: Clip, one: _Loaded, outcome: tuple[float, ...] | Finding, dimensions: int, with_content: bool
 ) -> Outcome:
-    clip = one.clip
-    audio = item.source if clip is None and isinstance(item.source, KnownClip) else clip
+    audio = item.source if one.clip is None and isinstance(item.source, KnownClip) else one.clip
     duration, rate = (audio.duration_s, audio.sample_rate) if audio is not None else (math.nan, 0)
-    content = clip.scored_sha256 if clip is not None and with_content else ""
+    digest = audio.content if isinstance(audio, KnownClip) else audio.scored_sha256 if audio is not None else ""
+    content = digest if with_content else ""
     if not isinstance(outcome, Finding) and not all(map(math.isfinite, outcome)):
         outcome = Finding("not_finite", f"the predictor returned {', '.join(map(str, outcome))}")
     if isinstance(outcome, Finding):
         return Outcome(item.utterance_id, (math.nan,) * dimensions, duration, rate, "failed", (outcome,), content)
-    notes = clip.findings if clip is not None else ()
+    notes = audio.findings if audio is not None else ()
     status: Status = "warning" if notes else "ok"
     cached = one.cached is not None
     return Outcome(item.utterance_id, outcome, duration, rate, status, notes, content, cached)

@@ -145,7 +145,8 @@ class WaveformStore:
     def clip(self, path: Path) -> KnownClip:
         """A file that was examined and found usable, as a source for the pipeline."""
         facts = self._facts[path]
-        return KnownClip(path, facts.content, facts.duration_s, facts.sample_rate, partial(self.waveform, path))
+        known = (facts.content, facts.duration_s, facts.sample_rate)
+        return KnownClip(path, *known, partial(self.waveform, path), facts.findings)
 
     def waveform(self, path: Path) -> Waveform:
         """The decoded file.

@@ -70,7 +70,7 @@ def test_a_clip_that_cannot_be_read_is_a_failed_row_and_the_others_are_scored(tm
     (tmp_path / "text.wav").write_text("no audio")
     rows = run(Peak(), [(tone(), RATE), tmp_path / "absent.wav", tmp_path / "text.wav", (tone(6.0), RATE), b""])
     assert [row.status for row in rows] == ["ok", "failed", "failed", "failed", "failed"]
-    assert [row.reason.partition(":")[0] for row in rows[1:]] == ["missing", "unreadable", "too_long", "empty"]
+    assert [row.code for row in rows[1:]] == ["missing", "unreadable", "too_long", "empty"]
     assert all(math.isnan(row.scores[0]) and math.isnan(row.duration_s) for row in rows[1:])
 
 
