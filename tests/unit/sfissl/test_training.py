@@ -19,6 +19,7 @@ from mosharness.harness.training import train_predictor
 from mosharness.harness.training.data import DevSet, Example
 from mosharness.harness.training.feed import Feed
 from mosharness.harness.training.monitor import loss_on_dev
+from mosharness.harness.training.options import TrainOptions
 from mosharness.harness.training.stage import StageRun
 from mosharness.predictors.base import load_tensors
 from mosharness.predictors.layers.ssl.backbone import SslBackbone
@@ -514,7 +515,7 @@ def settings(track3: Path) -> dict[str, Any]:
     }
 
 
-def run(track3: Path, output: Path, changes: Any = None, **options: Any) -> SfiSsl:
+def run(track3: Path, output: Path, changes: Any = None, stage: str | None = None, **options: Any) -> SfiSsl:
     task = load_task("multisr", track3)
     trained: Any = train_predictor(
         "sfissl",
@@ -524,6 +525,7 @@ def run(track3: Path, output: Path, changes: Any = None, **options: Any) -> SfiS
         config=TINY,
         recipe="sfissl-paper",
         overrides={**settings(track3), **(changes or {})},
+        options=TrainOptions(stage=stage),
         **options,
     )
     return trained  # type: ignore[no-any-return]
