@@ -84,7 +84,8 @@ def to_network(state: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> 
     """Official tensors under the names of our network, whose state is ``own``.
 
     The names of the random frequencies and of the highest frequency are not certain; where they are missing, a tensor
-    of their shape takes the place. ``masked_spec_embed`` is not used here and may be absent.
+    of their shape takes the place. ``masked_spec_embed`` is not used here; where it is absent, zeros stand for it
+    (``own`` may hold no values yet).
 
     Raises:
         CheckpointError: If a tensor has no place.
@@ -105,7 +106,7 @@ def to_network(state: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> 
                 tensors[ours] = strange.pop(fits[0])
     mask = "backbone.model.masked_spec_embed"
     if mask in own and mask not in tensors:
-        tensors[mask] = own[mask]
+        tensors[mask] = own[mask].new_zeros(own[mask].shape)
     if strange:
         raise CheckpointError(f"{path}: {len(strange)} tensors are not known (first: {min(strange)})")
     return tensors
