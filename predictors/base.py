@@ -210,6 +210,26 @@ class Predictor:
         return {}
 
     @classmethod
+    def trained_config(cls, task: str, domains: Sequence[str]) -> dict[str, Any]:
+        """Settings that weights trained here get, unless the user or the recipe says otherwise.
+
+        Args:
+            task: The task that the training is for.
+            domains: Names of the sources of the last stage's clips, as ``TrainingClip.domain`` has them.
+        """
+        return {}
+
+    @classmethod
+    def scoring_config(cls, task: str, trained_on: Sequence[str]) -> dict[str, Any]:
+        """Settings to score a task with, of a folder of ours, unless the user says otherwise.
+
+        Args:
+            task: The task.
+            trained_on: ``task/split`` names that the folder's weights have seen.
+        """
+        return {}
+
+    @classmethod
     def recipe_names(cls, task: str, config: Mapping[str, Any]) -> tuple[str, ...]:
         """Recipes to look for, behind ``<predictor>-``, when the user names none: the first that there is counts.
 

@@ -75,3 +75,12 @@ def read_folder(folder: Path, predictor: str) -> tuple[dict[str, Any], Checkpoin
         return typed.config, as_typed(card, CheckpointCard, folder / CARD)
     except DataError as error:
         raise CheckpointError(f"{error}; the two must hold mappings, as save_pretrained writes them") from error
+
+
+def trained_on(folder: Path) -> tuple[str, ...]:
+    """``task/split`` names that a folder's weights have seen; none where its card does not tell."""
+    try:
+        card = read_json(folder / CARD) if (folder / CARD).is_file() else {}
+        return as_typed(card, CheckpointCard, folder / CARD).trained_on
+    except DataError:
+        return ()  # loading the folder says what is wrong

@@ -32,12 +32,14 @@ def resolve_predictor(
 
     A predictor that needs no weights is made as it is.
 
-    Published weights get the settings that suit the task (``Predictor.task_config``) unless ``config`` has them.
+    Published weights get the settings that suit the task (``Predictor.task_config``) unless ``config`` has them; those
+    of a folder of ours, what ``Predictor.scoring_config`` says.
 
     Raises:
         CheckpointError: If there is none of these; the message names ``--train``.
     """
     from . import PREDICTORS, load_predictor
+    from .saved import trained_on
 
     local = checkpoint_folder(output, task, name)
     if checkpoint is None and (local / "config.json").is_file():
@@ -45,6 +47,8 @@ def resolve_predictor(
     cls = PREDICTORS[name]
     if checkpoint is None or not (Path(checkpoint) / "config.json").is_file():
         config = {**cls.task_config(task), **config}
+    else:
+        config = {**cls.scoring_config(task, trained_on(Path(checkpoint))), **config}
     absent = checkpoint is None and cls.default_weights(config) is None and cls.local_weights(config) is None
     if absent and cls.card.needs_weights:
         command = f"mosharness run --task {task} --predictor {name} --train"

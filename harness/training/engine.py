@@ -163,8 +163,9 @@ class RecipeRun:
 
         cls: Any = PREDICTORS[self.recipe.predictor]
         device = str(self.accelerator.device) if self.accelerator.device.type != "cpu" else "cpu"
+        config = {**self._suited(cls), **self.recipe.config}
         if self.init_from is not None:
-            loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **self.recipe.config)
+            loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **config)
             return loaded  # type: ignore[no-any-return]
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             source = self.recipe.stages[0].data[:1]
@@ -172,8 +173,16 @@ class RecipeRun:
             card = card or (self.tasks.given.card if self.tasks.given is not None else None)
             dimensions = card.dimensions if cls.takes_dimensions and card is not None else None
             torch.manual_seed(torch_seed(self.recipe.seed, "init"))
-            predictor: Trainable = cls(self.recipe.config, dimensions=dimensions, device=device)
+            predictor: Trainable = cls(config, dimensions=dimensions, device=device)
         return predictor
+
+    def _suited(self, cls: Any) -> dict[str, Any]:
+        """Settings that follow from the data of the last stage, as far as the predictor has such."""
+        sources = self.recipe.stages[-1].data
+        given = self.tasks.given.card.name if self.tasks.given is not None else ""
+        domains = [source.domain or source.task for source in sources] or [given]
+        found: dict[str, Any] = cls.trained_config(given, [name for name in domains if name])
+        return found
 
     def _check(self, stage: Stage, data: StageData, training: Training) -> None:
         """Everything that can be refused before any stage has cost time."""

@@ -152,9 +152,15 @@ class Utmosv2(Trainable):
                 raise AudioError("silent", reason, printable(clip.path))
         return samples
 
-    def crops(self, samples: NDArray[np.float32], random: np.random.RandomState) -> Crops:
-        """What one draw takes of a clip at 16 kHz."""
-        return cut(samples, draw(random, samples.size, self.sizes), self.sizes)
+    def crops(self, samples: NDArray[np.float32], random: np.random.RandomState, part: Variant = "fusion") -> Crops:
+        """What one draw takes of a clip at 16 kHz; ``part`` as of :func:`~.draws.draw`."""
+        return cut(samples, draw(random, samples.size, self.sizes, part), self.sizes)
+
+    @property
+    def part(self) -> Variant:
+        """The branch whose head scores, ``fusion`` for both: the variant's, or that of the stage that was loaded."""
+        found: Variant = getattr(self.networks[0], "part", self.config.variant)
+        return found
 
     def collate(self, items: Sequence[Prepared]) -> dict[str, Tensor]:
         """Crops ``(clips, draws, ...)`` by kind."""
@@ -203,7 +209,7 @@ class Utmosv2(Trainable):
         for _ in range(self.config.repetitions):
             for item in batch:
                 assert item.samples is not None
-                rows.append(Prepared([self.crops(item.samples, random)]))
+                rows.append(Prepared([self.crops(item.samples, random, self.part)]))
         parts = [self._run(rows[start : start + self.max_clips]) for start in range(0, len(rows), self.max_clips)]
         scores = np.concatenate(parts)[:, 0]
         return scores.reshape(self.config.repetitions, len(batch), -1).transpose(1, 0, 2)
@@ -277,6 +283,21 @@ class Utmosv2(Trainable):
     def task_config(cls, task: str) -> dict[str, Any]:
         """Settings that suit a task unless the user says otherwise: the domain of its scores."""
         return {"predict_dataset": TASK_DOMAINS[task]} if task in TASK_DOMAINS else {}
+
+    @classmethod
+    def trained_config(cls, task: str, domains: Sequence[str]) -> dict[str, Any]:
+        """The domain that the clips were trained in: the task's if its clips were among them, else the first known."""
+        known = [TASK_DOMAINS.get(name, name) for name in domains]
+        mine = TASK_DOMAINS.get(task, task)
+        chosen = [name for name in (mine, *known) if name in known and name in DOMAINS]
+        return {"predict_dataset": chosen[0]} if chosen else {}
+
+    @classmethod
+    def scoring_config(cls, task: str, trained_on: Sequence[str]) -> dict[str, Any]:
+        """The task's domain, if the weights were trained in it; else the domain saved with them."""
+        wanted = cls.task_config(task)
+        seen = {TASK_DOMAINS.get(name.partition("/")[0]) for name in trained_on}
+        return wanted if wanted.get("predict_dataset") in seen else {}
 
     @classmethod
     def default_weights(cls, config: Mapping[str, Any]) -> Download | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...harness.core.lazy import LazyModule
-from .config import Architecture
+from .config import Architecture, Variant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,16 +75,24 @@ def tiled_length(length: int, crop: int) -> int:
     return length if length > crop else length * (crop // length + 1)
 
 
-def draw(random: np.random.RandomState, length: int, sizes: Architecture) -> Draw:
-    """Draw crops and factors for a clip of ``length`` samples."""
+def draw(random: np.random.RandomState, length: int, sizes: Architecture, part: Variant = "fusion") -> Draw:
+    """Draw crops and factors for a clip of ``length`` samples.
+
+    Args:
+        random: Moved on by what is drawn, and by nothing else.
+        length: Of the clip.
+        sizes: Of crops, frames and resolutions.
+        part: ``ssl_only`` and ``spec_only`` draw what that branch looks at, as the reference's data sets for one branch
+            do; the other branch's crops then start at 0 and its factors are 0.
+    """
     ssl_room = tiled_length(length, sizes.ssl_samples) - sizes.ssl_samples
     spec_room = tiled_length(length, sizes.spec_samples) - sizes.spec_samples
     kinds = len(sizes.spectrograms)
-    ssl_start = int(random.randint(0, ssl_room))
+    ssl_start = 0 if part == "spec_only" else int(random.randint(0, ssl_room))
     first = np.zeros(sizes.frames, np.int64)
     second = np.zeros((sizes.frames, kinds), np.int64)
     factor = np.zeros((sizes.frames, kinds))
-    for frame in range(sizes.frames):
+    for frame in range(sizes.frames if part != "ssl_only" else 0):
         first[frame] = random.randint(0, spec_room)
         for kind in range(kinds):
             second[frame, kind] = random.randint(0, spec_room)
