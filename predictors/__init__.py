@@ -82,10 +82,11 @@ def load_predictor(
         return _load_default(cls, config, options)
     path = Path(checkpoint).expanduser()
     if path.is_dir():
-        return cls.from_folder(path, config, **options)
+        return _identified(cls.from_folder(path, config, **options), path, CheckpointInfo("folder", path.name))
     if path.is_file():
         check_own_file(path, cls.card.name)
-        return cls.from_official(path, config, checkpoint=_official(path), **options)
+        origin = _official(path)
+        return _identified(cls.from_official(path, config, checkpoint=origin, **options), path, origin)
     if HUB_ID.fullmatch(str(checkpoint)):
         return _load_hub(cls, str(checkpoint), config, options)
     raise CheckpointError(f"{checkpoint}: no such file or folder, and not a hub id (owner/name)")
@@ -101,8 +102,16 @@ def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[st
             f"--predictor {cls.card.name} --train) or pass --checkpoint"
         )
     path = fetch_file(download)
-    seen = cls.published_training(config)
-    return cls.from_official(path, config, checkpoint=_official(path), trained_on=seen, **options)
+    seen, origin = cls.published_training(config), _official(path)
+    return _identified(cls.from_official(path, config, checkpoint=origin, trained_on=seen, **options), path, origin)
+
+
+def _identified(predictor: Predictor, path: Path, origin: CheckpointInfo) -> Predictor:
+    """With the digests of what it was loaded from, also where its own loading dropped them."""
+    if predictor.checkpoint.kind == "fresh":
+        predictor._checkpoint = origin
+    predictor.identify(path)
+    return predictor
 
 
 def _official(path: Path) -> CheckpointInfo:
@@ -123,7 +132,8 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
     further = {} if settings is None else dict.fromkeys(cls.further_files(folder, {**settings, **config}))
     if further:  # of the commit that was taken, though the branch may have moved on
         folder = Path(fetch_snapshot(repository, revision=folder.name, files={**files, **further}, what=what))
-    return cls.from_folder(folder, config, checkpoint=CheckpointInfo("hub", name), **options)
+    origin = CheckpointInfo("hub", name)
+    return _identified(cls.from_folder(folder, config, checkpoint=origin, **options), folder, origin)
 
 
 __all__ = [

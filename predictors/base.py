@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -19,10 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ..harness.core.choices import Precision
 from ..harness.core.config import build_config, config_dict
 from ..harness.core.errors import CheckpointError, PredictionError, UsageError
-from ..harness.core.files import digest, write_json
+from ..harness.core.files import write_json
 from .card import CheckpointInfo, EmptyConfig, PredictorCard
+from .identified import Identified
 from .inputs import sources_of
-from .weightless import package_of
 from .weights import check_tensors, load_tensors, save_tensors, tensors_digest
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ LONGEST_S = 600.0
 """Clips above this are refused when a predictor names no limit of its own: memory must stay bounded (our choice)."""
 
 
-class Predictor:
+class Predictor(Identified):
     """Base class of all predictors.
 
     Args:
@@ -99,7 +98,6 @@ class Predictor:
         self._checkpoint = checkpoint or CheckpointInfo()
         self.device = resolve_device(device) if self.needs_torch else "cpu"
         self.precision = precision
-        self._fingerprint: dict[str, Any] | None = None
         self.build()
 
     @property
@@ -138,7 +136,7 @@ class Predictor:
             checkpoint: Where they come from now; ``None``: as before.
         """
         self._trained_on, self._checkpoint = tuple(trained_on), checkpoint or self._checkpoint
-        self._fingerprint = self._digest = None
+        self.forget_identity()
 
     # -- for subclasses -------------------------------------------------------------------------------------------
 
@@ -396,31 +394,6 @@ class Predictor:
         """Settings that a score must be quoted with, in words; shown beside every result. Empty when there are none."""
         return ""
 
-    # -- identity -------------------------------------------------------------------------------------------------
-
-    _digest: Future[str] | None = None
-    """Digest of the weights where it is known from loading; dropped when they change."""
-
-    def weights_identity(self) -> str:
-        """What stands for the weights in the fingerprint: their digest; of a formula, its package and version."""
-        if not self.card.needs_weights:
-            return f"package:{package_of(type(self).__module__)}"
-        return self._digest.result() if self._digest is not None else tensors_digest(self.tensors())
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What a score depends on besides the audio: the key of the prediction cache and of resumption."""
-        if self._fingerprint is None:
-            self._fingerprint = {
-                "predictor": self.card.name,
-                "version": self.card.version,
-                "config_digest": digest(config_dict(self.config)),
-                "weights": self.weights_identity(),
-                "dimensions": list(self.dimensions),
-                "precision": self.precision,
-                "device": str(self.device).partition(":")[0],
-            }
-        return self._fingerprint
-
     # -- saving and loading ---------------------------------------------------------------------------------------
 
     def save_pretrained(self, folder: str | Path) -> Path:
@@ -454,6 +427,7 @@ class Predictor:
         predictor = cls.empty({**settings, **config}, **options)
         predictor.load_tensors(weights)
         predictor._checkpoint = replace(origin, sha256=weights.sha256)
+        predictor._read = {path: weights.sha256}
         return predictor
 
 

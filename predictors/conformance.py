@@ -23,6 +23,7 @@ from ..harness.core.errors import MosharnessError
 from ..harness.core.files import NAME, dump_json
 from ..harness.engine.pipeline import score_batches
 from .card import PredictorCard
+from .identity import UNIDENTIFIED
 
 if TYPE_CHECKING:
     from .base import Predictor
@@ -32,6 +33,14 @@ TOLERANCE = 1e-5
 
 LENGTHS_S = (1.3, 4.1, 2.2, 0.9, 3.0, 1.7)
 RATES = (8_000, 16_000, 22_050, 44_100, 48_000)
+
+IDENTITY = ("predictor", "package", "config_digest", "weights")
+"""What every fingerprint must say."""
+
+UNKNOWN_WEIGHTS = (
+    "nothing says which weights these are, so that scores of other weights would pass for its own: give the weights in "
+    "tensors(), or name their files in identity_files(checkpoint); a formula says needs_weights=False in its card"
+)
 
 TEXT = "a calm voice over soft music"
 """What all sounds are said to be made from, for predictors that read texts."""
@@ -170,7 +179,7 @@ def _card(subject: _Subject) -> str:
     if card.batching not in batchings:
         faults.append(f"batching {card.batching!r} is none of {', '.join(batchings)}")
     tensors = len(subject.predictor.tensors())
-    if card.needs_weights and not tensors:
+    if card.needs_weights and subject.predictor.weights_identity() == UNIDENTIFIED:
         faults.append("it has no tensors: say needs_weights=False if it is a formula, or name them in tensors()")
     if not card.needs_weights and tensors:
         faults.append(f"needs_weights is False, but it has {tensors} tensors, which nothing would load")
@@ -311,7 +320,9 @@ def _round_trip(subject: _Subject) -> str:
     with tempfile.TemporaryDirectory() as folder:
         predictor.save_pretrained(folder)
         again = type(predictor).from_folder(Path(folder), {}, device=subject.device, precision=predictor.precision)
-    for name in ("weights", "config_digest", "dimensions"):
+        again.identify(Path(folder))
+    by_files = not predictor.tensors() and subject.card.needs_weights  # files may be written in another form
+    for name in ("config_digest", "dimensions") if by_files else ("weights", "config_digest", "dimensions"):
         before, after = predictor.fingerprint()[name], again.fingerprint()[name]
         if before != after:
             raise Fault(f"{name} changes from {before} to {after} by saving and loading")
@@ -324,14 +335,21 @@ def _round_trip(subject: _Subject) -> str:
 def _fingerprint(subject: _Subject) -> str:
     from .base import tensors_digest
 
-    fingerprint = subject.predictor.fingerprint()
+    predictor = subject.predictor
+    fingerprint = predictor.fingerprint()
     json.loads(dump_json(fingerprint))
+    missing = [name for name in IDENTITY if not fingerprint.get(name)]
+    if missing or fingerprint["weights"] == UNIDENTIFIED:
+        raise Fault(UNKNOWN_WEIGHTS if not missing else f"the fingerprint lacks {', '.join(missing)}")
     subject.predict(subject.waves[:2])
-    if not subject.card.needs_weights:
-        return str(fingerprint["weights"])
-    if tensors_digest(subject.predictor.tensors()) != fingerprint["weights"]:
+    tensors = predictor.tensors()
+    if tensors and tensors_digest(tensors) != fingerprint["weights"]:
         raise Fault("scoring changed the weights, or the fingerprint is of other weights")
-    return str(fingerprint["weights"])[:19]
+    files = fingerprint.get("files") or {}
+    if not tensors and not files and "(not installed)" in fingerprint["weights"]:
+        raise Fault(f"{fingerprint['weights']}: its code has no file and no version; put it into a module or a package")
+    names = f"; files: {', '.join(sorted(files))}" if files else ""
+    return f"{fingerprint['weights'] if not tensors else fingerprint['weights'][:19]}{names}"
 
 
 CHECKS: dict[str, Callable[[_Subject], str]] = {

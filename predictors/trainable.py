@@ -60,7 +60,7 @@ class Trainable(Predictor):
 
     def weights_changed(self) -> None:
         """Called after weights were loaded or trained: drop what was derived from them. Call ``super()``."""
-        self._fingerprint = self._digest = None
+        self.forget_identity()
 
     def resampled(self, clip: Waveform) -> Waveform:
         """``clip`` at an accepted rate, where more is done with it than :meth:`prepare`; its length is checked first.

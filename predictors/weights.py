@@ -60,13 +60,22 @@ def load_tensors(path: Path) -> Weights:
 
 def save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
     """Write tensors as safetensors, atomically."""
-    from safetensors.numpy import save
-
     from ..harness.core.files import atomic_write
 
-    payload = save({name: _as_numpy(tensor) for name, tensor in tensors.items()})
+    payload = _payload(tensors)
     with atomic_write(path, "wb") as stream:
         stream.write(payload)
+
+
+def file_of_tensors(tensors: Mapping[str, Any]) -> str:
+    """``sha256:...`` of the file that :func:`save_tensors` would write."""
+    return f"sha256:{hashlib.sha256(_payload(tensors)).hexdigest()}"
+
+
+def _payload(tensors: Mapping[str, Any]) -> bytes:
+    from safetensors.numpy import save
+
+    return save({name: _as_numpy(tensor) for name, tensor in tensors.items()})
 
 
 def check_tensors(expected: Mapping[str, Any], given: Mapping[str, Any], source: str) -> None:

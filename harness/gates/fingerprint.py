@@ -9,12 +9,15 @@ from typing import Any
 
 from ...predictors.base import Predictor
 from ..core.errors import DataError, UsageError
-from ..core.provenance import package_versions
+from ..core.provenance import own_version, package_versions
 from .saved import FrontEnd, SavedBaseline, SavedPredictor
 from .schema import GateFinding
 
-IGNORED = ("device",)
-"""Parts of a fingerprint that move scores by numerical noise only."""
+IGNORED = ("device", "package")
+"""Parts of a fingerprint that move scores by numerical noise only, or (``package``) are warned of."""
+
+LATER = ("files",)
+"""Parts that baselines saved by older versions lack."""
 
 
 def check_fingerprint(
@@ -50,6 +53,7 @@ def check_fingerprint(
         for name, version in package_versions().items()
         if saved.packages.get(name) != version
     ]
+    changed += _other_packages(saved, predictors)
     if not changed:
         return []
     message = f"{path}: saved under other library versions: {', '.join(changed)}"
@@ -100,10 +104,22 @@ def refuse_other_scores(
         )
 
 
+def _other_packages(saved: SavedBaseline, predictors: Mapping[str, Predictor]) -> list[str]:
+    """Packages of predictors whose version is another now, beside those that every baseline lists."""
+    listed = own_version()
+    changed = []
+    for name, predictor in predictors.items():
+        then, now = saved.predictors[name].fingerprint.get("package"), predictor.fingerprint().get("package")
+        if then and now not in {then, f"mosharness {listed}"}:
+            changed.append(f"{then} then, {now} now (of {name})")
+    return changed
+
+
 def _differences(saved: SavedPredictor, predictor: Predictor) -> str:
     """What differs between a saved fingerprint and a predictor's, in words; empty when nothing does."""
     old, new = saved.fingerprint, json.loads(json.dumps(predictor.fingerprint()))
-    different = [key for key in sorted({*old, *new} - {*IGNORED}) if old.get(key) != new.get(key)]
+    left_out = {*IGNORED, *(key for key in LATER if key not in old)}
+    different = [key for key in sorted({*old, *new} - left_out) if old.get(key) != new.get(key)]
     return ", ".join(f"{key} ({_short(old.get(key))} then, {_short(new.get(key))} now)" for key in different)
 
 

@@ -85,6 +85,8 @@ def predictor_part(predictor: Predictor) -> ResultPredictor:
         dimensions=tuple(predictor.dimensions),
         stated=predictor.stated_settings(),
         note=card.note,
+        files=fingerprint.get("files", UNSET),
+        package=fingerprint.get("package", UNSET),
     )
 
 

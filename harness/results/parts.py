@@ -116,6 +116,9 @@ class ResultPredictor(Typed):
         trained_on: ``task/split`` names; ``None`` when nobody said.
         stated: What a score must be quoted with; empty where there is nothing.
         config: The predictor's settings, as its own configuration class has them.
+        weights: Digest of the tensors; ``package:NAME VERSION`` of a formula, ``files:...`` where there are no tensors.
+        files: Name to digest of every file that a score depends on; of predictions made elsewhere, of their file.
+        package: Name and version of the package that computes the scores.
     """
 
     name: str
@@ -132,6 +135,8 @@ class ResultPredictor(Typed):
     stated: str = ""
     outside: bool = False
     note: str = ""
+    files: dict[str, str] | UnsetType = UNSET
+    package: str | UnsetType = UNSET
 
 
 class Counts(Typed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -274,6 +274,12 @@ class Apgmos(Trainable):
         if "semantics" not in found:
             found["semantics"] = digest(semantic_digest(self.semantic).tolist())
         return found
+
+    def identity_files(self, checkpoint: Path | None) -> Iterable[Path]:
+        """As in the base class, without the branch's files: the branch is in the fingerprint where scores need it."""
+        from .semantics import FACTS, WEIGHTS
+
+        return [path for path in super().identity_files(checkpoint) if path.name not in (FACTS, WEIGHTS)]
 
     def load_tensors(self, tensors: Mapping[str, Any]) -> None:
         """As in the base class; the network takes the parts that the weights have (those of a stage, say)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -166,6 +166,10 @@ class Drasp(Trainable):
             of_text = ("backbone.model.text_", "backbone.model.logit_scale", "heads.ta.")
             tensors = {name: one for name, one in tensors.items() if name in own or not name.startswith(of_text)}
         super().load_tensors(tensors)
+
+    def identity_files(self, checkpoint: Path | None) -> Iterable[Path]:
+        """As in the base class, without the tokenizer: its digest is in the fingerprint where texts are read."""
+        return [path for path in super().identity_files(checkpoint) if path.name != TOKENIZER]
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """As in the base class, with the tokenizer beside the weights."""

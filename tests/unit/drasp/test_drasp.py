@@ -108,7 +108,9 @@ def test_a_clip_without_a_prompt_fails_with_what_to_do_and_scores_without_ta(tmp
     assert plain.dimensions == ("mi",)
     assert np.array_equal(plain.predict(WAVES, RATE)[:, 0], predictor.predict(WAVES, RATE, texts=PROMPTS)[:, 0])
     again = load_predictor("drasp", plain.save_pretrained(tmp_path / "plain"), "cpu")
-    assert again.fingerprint() == plain.fingerprint()
+    held, own = again.fingerprint(), plain.fingerprint()  # the file that it came from holds the text tower as well
+    assert held.pop("files") != own.pop("files")
+    assert held == own
 
 
 def test_a_checkpoint_brings_its_tokenizer(tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

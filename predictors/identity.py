@@ -1,0 +1,171 @@
+"""What scores besides the audio: digests of every file that a score depends on, and the package that computes it.
+
+Tensors alone do not tell predictors apart: one whose weights lie in an ONNX, JSON or pickle file may have none. So the
+checkpoint that the loader was given is always hashed, whatever its format, as are files that settings name.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, entry_points, packages_distributions
+from pathlib import Path
+from typing import Any
+
+from ..harness.core.files import digest, file_sha256
+
+GROUP = "mosharness.predictors"
+"""Entry points of predictors."""
+
+UNIDENTIFIED = "unidentified"
+"""In place of a digest of weights where neither tensors nor files say which weights these are."""
+
+RECORDS = ("card.json", "training.json", "study.json", "README.md", "LICENSE")
+"""Files of a checkpoint folder that tell people about it: no score depends on them."""
+
+NO_TENSORS = 16
+"""Largest size in bytes of a safetensors file without a tensor: a formula writes one."""
+
+MOST_SOURCES = 500
+
+
+def checkpoint_files(checkpoint: Path) -> list[Path]:
+    """Files of a checkpoint that a score may depend on.
+
+    Args:
+        checkpoint: A file, or a folder: every file in it except hidden ones, :data:`RECORDS`, and a ``config.json`` of
+            ours, whose settings are part of the fingerprint anyway.
+    """
+    if not checkpoint.is_dir():
+        return [checkpoint]
+    found = []
+    for path in sorted(checkpoint.rglob("*")):
+        below = path.relative_to(checkpoint)
+        if not path.is_file() or path.name in RECORDS or any(part.startswith(".") for part in below.parts):
+            continue
+        if below == Path("config.json") and _is_ours(path):
+            continue
+        if below == Path("model.safetensors") and path.stat().st_size <= NO_TENSORS:
+            continue
+        found.append(path)
+    return found
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {*content} <= {"predictor", "config"} and "predictor" in content
+
+
+def file_digests(
+    paths: Iterable[Path], checkpoint: Path | None, known: Mapping[Path, str] | None = None
+) -> dict[str, str]:
+    """Name to ``sha256:...`` of files.
+
+    Names do not depend on where files lie: ``checkpoint`` for a checkpoint that is one file, else the path below the
+    checkpoint folder, else the name of the file.
+
+    Args:
+        paths: The files.
+        checkpoint: What the loader was given.
+        known: Digests that reading has brought already.
+
+    Raises:
+        OSError: If one cannot be read.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        name = path.name
+        if checkpoint is not None and path == checkpoint:
+            name = "checkpoint"
+        elif checkpoint is not None and path.is_relative_to(checkpoint):
+            name = path.relative_to(checkpoint).as_posix()
+        number = 2
+        while name in found:
+            name, number = f"{path.name} {number}", number + 1
+        found[name] = (known or {}).get(path) or file_sha256(path)
+    return found
+
+
+def files_of_settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of files that settings name, by the name of the setting: their content may change under one name.
+
+    Args:
+        config: Settings; texts that hold a ``/`` or a suffix and are an existing file count.
+    """
+    found = {}
+    for name, value in sorted(config.items()):
+        if isinstance(value, (str, Path)) and str(value) and ("/" in str(value) or Path(value).suffix):
+            path = Path(value).expanduser()
+            try:
+                if path.is_file():
+                    found[f"setting {name}"] = file_sha256(path)
+            except (OSError, ValueError):
+                continue
+    return found
+
+
+@cache
+def package_of(module: str) -> str:
+    """Name and version of the installed package that a module is part of, such as ``mymos 0.1``.
+
+    Args:
+        module: Dotted name, a class's ``__module__``.
+
+    Returns:
+        Of the package whose entry point names this module or one beside it, else of the package whose top level it
+        is. A module that nothing installed gives its own name and ``not installed``: nobody gave that a version.
+    """
+    found = _distribution(module)
+    return f"{found.name} {found.version}" if found is not None else f"{module} (not installed)"
+
+
+def _distribution(module: str) -> Distribution | None:
+    top = module.partition(".")[0]
+    for point in entry_points(group=GROUP):
+        if point.dist is not None and point.module.partition(".")[0] == top:
+            return point.dist
+    try:
+        return distribution(packages_distributions()[top][0])
+    except (KeyError, IndexError, PackageNotFoundError):
+        return None
+
+
+@cache
+def source_of(module: str) -> str:
+    """Digest of the source of a module whose code may change under one version: not installed, or installed editable.
+
+    Args:
+        module: Dotted name, a class's ``__module__``.
+
+    Returns:
+        Over the files of its top-level package; empty for code that has a version (ours, and installed packages), and
+        where there is no file (an interactive session).
+    """
+    top = module.partition(".")[0]
+    if top == __name__.partition(".")[0] or _has_version(module):
+        return ""
+    own = getattr(sys.modules.get(module), "__file__", None)
+    folders = [Path(folder) for folder in getattr(sys.modules.get(top), "__path__", ())]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.py"))][:MOST_SOURCES]
+    if own and not paths:
+        paths = [Path(own)]
+    try:
+        return digest([[path.name, file_sha256(path)] for path in paths]) if paths else ""
+    except OSError:
+        return ""
+
+
+def _has_version(module: str) -> bool:
+    found = _distribution(module)
+    if found is None:
+        return False
+    try:
+        origin = json.loads(found.read_text("direct_url.json") or "{}")
+    except ValueError:
+        return True
+    return not origin.get("dir_info", {}).get("editable", False)
