@@ -133,6 +133,7 @@ COLUMNS: tuple[Column, ...] = (
         markdown=lambda entry: entry.place.label, latex=("r", lambda entry: latex_text(entry.place.label)),
     ),
     Column("tied", lambda entry: entry.place.tied),
+    Column("too_few", lambda entry: entry.place.too_few),
     Column("tied_with", lambda entry: entry.place.against or None, csv=False),
     Column("tie_p", lambda entry: entry.place.p, csv=False),
     Column(

@@ -141,6 +141,7 @@ def _plain_estimate(estimate: Estimate) -> dict[str, Any]:
     return {
         "value": estimate.value,
         "ci": [estimate.low, estimate.high] if estimate.low is not None else None,
+        **({"degenerate": True} if estimate.degenerate is True else {}),
         **({"reason": estimate.reason} if estimate.reason else {}),
     }
 

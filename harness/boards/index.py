@@ -27,6 +27,8 @@ HOW_TO_READ = f"""## How to read
   permutations, p-values corrected by Holm). Rows that are not significantly worse at {ALPHA * 100:.0f} % share its rank
   (`1 =`). The first row that is left leads the next group, and so on. A row may share the leader's rank although a row
   above it does not: the order tells the score, the rank what is shown. "Tie unknown": no per-system table to test with.
+  "Too few systems": whatever the scores, the test could not have shown a difference, so no rank is stated; the p beside
+  it is the smallest that was attainable. `[degenerate]`: every resample gives the same value, so no interval is shown.
 - **Training** says whether a predictor was trained on these clips: *seen* (this very split), *in-domain* (another split
   of the same data), *other data*, *none* stated, or *not stated*.
 - **Noise ceiling**: labels come from few listeners, so even a perfect predictor would not reach 1.

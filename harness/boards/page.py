@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..comparison.comparable import short
 from ..core.markdown import markdown_text, readable, table
+from ..results.off_scale import CODE as OFF_SCALE
 from ..results.schema import Result
 from ..stats.metrics import LEVELS, Level, Metric
 from .columns import COLUMNS, Column, Entry, metrics_with_values
@@ -185,6 +186,11 @@ def _remarks(rows: Sequence[Result]) -> str:
     for row in rows:
         if row.predictor.stated:
             lines.append(f"- {markdown_text(row.name)}: scored with {markdown_text(row.predictor.stated)}.")
+        lines += [
+            f"- {markdown_text(row.name)}: {markdown_text(finding.message, 500)}."
+            for finding in row.findings
+            if finding.code == OFF_SCALE
+        ]
         if row.options.limit is not None:
             lines.append(f"- {markdown_text(row.name)}: only the first {row.options.limit} clips were scored.")
         if row.options.interval != "systems":

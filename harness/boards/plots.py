@@ -79,7 +79,8 @@ class Scatter:
 
 
 def number_text(estimate: Estimate, digits: int = 3) -> str:
-    """A value with its interval for people: ``0.930 [0.909, 0.947]``, ``0.930 [no interval]`` or ``n/a``.
+    """A value with its interval for people: ``0.930 [0.909, 0.947]``, ``0.930 [no interval]``, ``1.000 [degenerate]``,
+    ``n/a``.
 
     Example:
         >>> number_text(Estimate(value=0.93, ci=(0.909, 0.947))), number_text(Estimate(reason="too few systems"))
@@ -87,9 +88,7 @@ def number_text(estimate: Estimate, digits: int = 3) -> str:
     """
     if estimate.value is None:
         return "n/a"
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.{digits}f} [no interval]"
-    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+    return estimate.text(digits, "no interval")
 
 
 def scale_text(scale: tuple[float | None, float | None]) -> str:

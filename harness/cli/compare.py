@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.choices import Level
+from ..core.numbers import DEGENERATE, with_interval
 from . import common
 from .show import clean, number, print_json, print_table, say
 
@@ -63,6 +64,8 @@ def compare(
 
 def show_comparison(found: Comparison) -> None:
     """The comparison as tables on stdout, with the words that explain them."""
+    from ..comparison.model import too_few_of
+
     task = found.task
     systems = f"{found.n_systems} systems, " if found.n_systems else ""
     print(f"{task['name']}/{task['split']} version {task['version']}, {found.level} level")
@@ -85,7 +88,7 @@ def show_comparison(found: Comparison) -> None:
         row += [number(pair.value_a), number(pair.value_b), _difference(pair), _p(pair.p), _p(pair.p_holm)]
         if with_williams:
             row.append(_p(pair.williams["p"] if pair.williams else None))
-        rows.append([*row, pair.better or ("-" if pair.p is None else "not shown")])
+        rows.append([*row, _better(pair, too_few_of(found.pairs, found.unit))])
     print_table(header, rows, right=len(header) - (7 if with_williams else 6))
     for reason in dict.fromkeys(pair.reason for pair in found.pairs if pair.reason):
         print(clean(f"  {reason}"))
@@ -95,20 +98,31 @@ def show_comparison(found: Comparison) -> None:
 
 
 def _show_ranks(found: Comparison, dimensions: bool) -> None:
-    from ..stats.tied import Place
+    from ..comparison.model import too_few_of
+    from ..stats.tied import Place, too_few
 
     if len(found.results) < 3:
         return
     rows = []
     for ranking in found.rankings:
         for member in ranking.members:
-            label = "-" if member.rank is None else Place(member.rank, member.tied).label
+            label = Place(member.rank, member.tied).label
+            if member.too_few is not None:
+                label = too_few(member.too_few, too_few_of(found.pairs, found.unit))
             what = [*([ranking.dimension] if dimensions else []), _label(ranking.metric)]
             tie = f"{member.against} (p {_p(member.p)})" if member.against else ""
             rows.append([*what, label, member.label, tie, number(member.value)])
     header = [*(["dimension"] if dimensions else []), "metric", "rank", "name", "tied with", "value"]
     print()
     print_table(header, rows, right=len(header) - 1)
+
+
+def _better(pair: Pair, units: str) -> str:
+    from ..stats.tied import too_few
+
+    if pair.p is None:
+        return "-"
+    return pair.better or ("not shown" if pair.too_few is None else too_few(pair.too_few, units))
 
 
 def _label(metric: str) -> str:
@@ -120,8 +134,7 @@ def _label(metric: str) -> str:
 def _difference(pair: Pair) -> str:
     if pair.difference is None:
         return "-"
-    interval = f" [{pair.ci[0]:+.3f}, {pair.ci[1]:+.3f}]" if pair.ci else ""
-    return f"{pair.difference:+.3f}{interval}"
+    return with_interval(pair.difference, pair.ci, sign="+", absent=DEGENERATE if pair.degenerate else "")
 
 
 def _p(value: float | None) -> str:

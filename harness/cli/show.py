@@ -69,7 +69,4 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def with_interval(estimate: Estimate, digits: int = 3) -> str:
     """``0.930 [0.909, 0.947]``, or ``-`` where there is no value."""
-    if estimate.value is None:
-        return "-"
-    ends = f" [{estimate.ci[0]:.{digits}f}, {estimate.ci[1]:.{digits}f}]" if estimate.ci is not None else ""
-    return number(estimate.value, digits) + ends
+    return estimate.text(digits)

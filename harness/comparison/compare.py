@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import DataError, UnknownName, UsageError
+from ..results.off_scale import CODE as OFF_SCALE
 from ..stats.bootstrap import check_options, percentile_interval, replicates
 from ..stats.metrics import FEWEST, LEVELS, METRICS, RANK_DECIMALS, Level, Value, lcc, measure, metric_names
 from ..stats.paired import RESAMPLES, PairedTest, exchangeable, holm, system_swap_permutation
@@ -116,7 +117,12 @@ def compare_results(
         pairs=tuple(pairs),
         rankings=rankings,
         options={"resamples": resamples, "seed": seed, "coverage": COVERAGE, "alpha": ALPHA, "against": against},
-        notes=(*_stated(paired), *paired.notes, *_stored_differences(paired, fields, level, names)),
+        notes=(
+            *_stated(paired),
+            *_off_scale(paired),
+            *paired.notes,
+            *_stored_differences(paired, fields, level, names),
+        ),
         explanation=tuple(explain(pairs, fields[0].unit, level, names, resamples, len(paired.results))),
     )
 
@@ -229,13 +235,13 @@ class _Field:
             if found.low is not None and found.high is not None:
                 pair = replace(pair, ci=(found.low, found.high))
             elif found.reason:
-                reasons.append(f"no interval: {found.reason}")
-            pair = replace(pair, undefined=found.undefined)
+                reasons.append(found.reason if found.degenerate else f"no interval: {found.reason}")
+            pair = replace(pair, undefined=found.undefined, degenerate=found.degenerate)
         else:
             reasons.append(f"no interval: resampling {self.unit}s needs at least {FEWEST}, there are {self.n_units}")
         test = self.test(metric, first, second)
         if isinstance(test, PairedTest):
-            pair = replace(pair, p=test.p, exact=test.exact, swaps=test.resamples)
+            pair = replace(pair, p=test.p, p_smallest=test.smallest, exact=test.exact, swaps=test.resamples)
         else:
             reasons.append(f"no p: {test}")
         if metric == "lcc":
@@ -263,9 +269,15 @@ class _Field:
             test = self.test(metric, leader, other)
             return test.p if isinstance(test, PairedTest) else 1.0
 
-        placed = tied_groups(ordered, p_value, testable=tested)
+        def smallest(leader: str, other: str) -> float:
+            test = self.test(metric, leader, other)
+            return test.smallest if isinstance(test, PairedTest) else 1.0
+
+        placed = tied_groups(ordered, p_value, testable=tested, smallest=smallest)
         members = [
-            RankedResult(label, self.value(label, metric), place.rank, place.tied, place.against, place.p)
+            RankedResult(
+                label, self.value(label, metric), place.rank, place.tied, place.against, place.p, place.smallest
+            )
             for label, place in placed.items()
         ]
         members += [RankedResult(label, None, None, None) for label in self.values if label not in placed]
@@ -299,9 +311,10 @@ def _reference(paired: PairedResults, against: str | None) -> str | None:
 
 
 def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs with Holm's p over all that have one, and who is better."""
+    """The pairs with Holm's p over all that have one, the smallest that could have been, and who is better."""
     tested = [at for at, pair in enumerate(pairs) if pair.p is not None]
     corrected = dict(zip(tested, holm([pairs[at].p or 0.0 for at in tested]), strict=True))
+    smallest = dict(zip(tested, holm([pairs[at].p_smallest or 0.0 for at in tested]), strict=True))
     made = []
     for at, pair in enumerate(pairs):
         p = corrected.get(at)
@@ -309,7 +322,8 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
         if p is not None and p <= ALPHA and pair.difference:
             first_wins = (pair.difference > 0) == METRICS[pair.metric].higher_is_better
             better = pair.a if first_wins else pair.b
-        made.append(replace(pair, p_holm=p, better=better))
+        floor = smallest.get(at)
+        made.append(replace(pair, p_holm=p, better=better, too_few=floor if floor and floor > ALPHA else None))
     return made
 
 
@@ -317,6 +331,16 @@ def _stated(paired: PairedResults) -> list[str]:
     """What the scores of each result must be quoted with, as its file says."""
     stated = {member.label: member.result.predictor.stated for member in paired.results}
     return [f"{label}: scored with {settings}" for label, settings in stated.items() if settings]
+
+
+def _off_scale(paired: PairedResults) -> list[str]:
+    """Results whose predictions are on another scale than the labels, as their files say."""
+    return [
+        f"{member.label}: {finding.message}"
+        for member in paired.results
+        for finding in member.result.findings
+        if finding.code == OFF_SCALE
+    ]
 
 
 def _stored_differences(

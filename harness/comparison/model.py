@@ -21,9 +21,12 @@ class Pair:
         value_a, value_b: The metric of each; ``None`` where it does not exist.
         difference: ``value_a - value_b``.
         ci: Percentile interval of the difference, ``[low, high]``, not corrected for the number of comparisons.
+        degenerate: Whether every resample gave the same difference, so that there is no interval.
         undefined: Replicates in which a side has no value.
         p: Of the swap permutation; two-sided.
         p_holm: Corrected for all comparisons of this call.
+        p_smallest: The smallest ``p`` that the swaps could have given.
+        too_few: ``p_smallest`` after Holm where that is above 5 %: no difference could have been shown; else ``None``.
         exact: Whether all swaps were tried.
         swaps: How many were tried.
         williams: Cross-check of ``lcc``: ``t``, ``df``, ``p``; ``None`` for other metrics and where it does not exist.
@@ -39,9 +42,12 @@ class Pair:
     value_b: float | None
     difference: float | None = None
     ci: tuple[float, float] | None = None
+    degenerate: bool = False
     undefined: int = 0
     p: float | None = None
     p_holm: float | None = None
+    p_smallest: float | None = None
+    too_few: float | None = None
     exact: bool | None = None
     swaps: int | None = None
     williams: Mapping[str, float] | None = None
@@ -51,7 +57,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class RankedResult:
-    """A result in the ranking of one dimension and metric; fields as ``stats.tied.Place``, ``rank`` may be ``None``."""
+    """A result in the ranking of one dimension and metric.
+
+    Fields as ``stats.tied.Place``, whose ``smallest`` is ``too_few`` here.
+    """
 
     label: str
     value: float | None
@@ -59,6 +68,7 @@ class RankedResult:
     tied: bool | None
     against: str = ""
     p: float | None = None
+    too_few: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +127,13 @@ class Comparison:
         }
 
 
+def too_few_of(pairs: Sequence[Pair], unit: str) -> str:
+    """What there are too few of: ``systems``, ``clips``, or, where not all were tried, ``swaps``."""
+    if any(pair.exact is False for pair in pairs):
+        return "swaps"
+    return "systems" if unit == "system" else "clips"
+
+
 def explain(
     pairs: Sequence[Pair], unit: str, level: str, metrics: Sequence[str], resamples: int, n_results: int
 ) -> list[str]:
@@ -147,6 +164,11 @@ def explain(
         f"p (Holm): corrected for the {n_tested} comparison{'s' * (n_tested != 1)} shown; 'better' is named at 5 %. "
         "Nothing named means that no difference is shown, not that there is none."
     )
+    if any(pair.too_few is not None for pair in pairs):
+        lines.append(
+            f"too few {too_few_of(pairs, unit)}: even the largest difference that the swaps allow would have had the p "
+            "beside it after Holm, so none could be shown. Compare fewer results, or on more systems."
+        )
     if unit == "utterance":
         lines.append("The clips have no systems, so they are taken as independent; clips that share a source are not.")
     if "lcc" in metrics:

@@ -62,10 +62,7 @@ def number_text(estimate: Estimate, digits: int = 3) -> str:
         >>> number_text(Estimate(value=0.93, ci=(0.909, 0.947))), number_text(Estimate(reason="too few systems"))
         ('0.930 [0.909, 0.947]', '-')
     """
-    if estimate.value is None:
-        return "-"
-    ends = f" [{estimate.ci[0]:.{digits}f}, {estimate.ci[1]:.{digits}f}]" if estimate.ci is not None else ""
-    return f"{estimate.value:.{digits}f}{ends}"
+    return estimate.text(digits)
 
 
 def counts_text(counts: Counts) -> str:

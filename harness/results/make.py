@@ -13,6 +13,7 @@ from ..core.provenance import provenance
 from ..core.typed import UNSET, changed
 from .measure import MeasureOptions, SystemTruth, measure_rows
 from .multirate import rate_report
+from .off_scale import off_scale
 from .parts import Finding, Provenance, ResultCheckpoint, ResultOptions, ResultPredictor, ResultTask, RunTime
 from .predictions import Scored, read_system_truth
 from .schema import Result
@@ -137,11 +138,23 @@ def make_result(
         systems=measured.systems,
         spread=measured.spread,
         multirate=UNSET if by_rate is None else by_rate,
-        findings=tuple(Finding(code=finding.code, message=finding.message) for finding in loaded.findings),
+        findings=(
+            *(Finding(code=finding.code, message=finding.message) for finding in loaded.findings),
+            *_off_scale(table, dimensions, card.scale),
+        ),
         options=result_options(options, convention, precision),
         provenance=Provenance(**provenance(device)),
         time=RunTime(),
     )
+
+
+def _off_scale(table: Sequence[Scored], dimensions: Sequence[str], scale: tuple[float, float]) -> list[Finding]:
+    scored = [row for row in table if row.status != "failed"]
+    notes = (
+        off_scale(name, [row.predicted[name] for row in scored], [row.truth[name] for row in scored], scale)
+        for name in dimensions
+    )
+    return [note for note in notes if note is not None]
 
 
 def result_options(options: RunOptions, convention: str, precision: str | None) -> ResultOptions:

@@ -13,6 +13,7 @@ import msgspec
 from ..core.choices import Interval, Level
 from ..core.errors import UsageError
 from ..core.files import check_name
+from ..core.numbers import DEGENERATE, NO_WIDTH, with_interval, without_width
 from ..core.typed import UNSET, Typed, UnsetType
 
 LEVELS: tuple[Level, Level] = ("utterance", "system")
@@ -30,6 +31,7 @@ class Estimate(Typed):
         reason: Why value or interval do not exist.
         undefined: Replicates without a value, where there were any.
         level: Nominal coverage where it is not 0.95.
+        degenerate: True where every resample gave the same value: an interval would have no width, so none is given.
     """
 
     value: float | None = None
@@ -40,6 +42,12 @@ class Estimate(Typed):
     reason: str | UnsetType = UNSET
     undefined: Count | UnsetType = UNSET
     level: float | UnsetType = UNSET
+    degenerate: bool | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.ci is not None and without_width(*self.ci):  # as files of older versions have it
+            for name, value in (("ci", None), ("degenerate", True), ("reason", self.reason or NO_WIDTH)):
+                msgspec.structs.force_setattr(self, name, value)
 
     @property
     def low(self) -> float | None:
@@ -50,6 +58,17 @@ class Estimate(Typed):
     def high(self) -> float | None:
         """Upper end of the interval."""
         return self.ci[1] if self.ci is not None else None
+
+    def text(self, digits: int = 3, absent: str = "") -> str:
+        """``0.930 [0.909, 0.947]``; ``1.000 [degenerate]`` where the interval has no width; ``-`` without a value.
+
+        Args:
+            digits: After the point; more where the ends of the interval would read the same.
+            absent: What stands in the brackets where there is no interval; empty: no brackets.
+        """
+        if self.value is None:
+            return "-"
+        return with_interval(self.value, self.ci, digits, absent=DEGENERATE if self.degenerate is True else absent)
 
 
 Metrics = dict[str, dict[str, dict[str, Estimate]]]

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import UsageError
+from ..core.numbers import NO_WIDTH, without_width
 from .count_forms import CountForms
 from .draws import draw_systems, draw_utterances, keep_pages
 from .metrics import FEWEST, LEVELS, METRICS, RANK_DECIMALS, Level, metric_names
@@ -46,6 +47,7 @@ class Interval:
         level: Nominal coverage.
         undefined: Replicates without a value (a side constant); left out of the percentiles.
         reason: Why there is no interval.
+        degenerate: Whether the replicates have one value only: the interval would have no width, so there is none.
     """
 
     low: float | None
@@ -56,6 +58,7 @@ class Interval:
     level: float
     undefined: int = 0
     reason: str | None = None
+    degenerate: bool = False
 
 
 Intervals = dict[str, dict[str, Interval]]
@@ -118,7 +121,9 @@ def _names_at(level: Level, metrics: Sequence[str] | None) -> list[str]:
 def percentile_interval(values: FloatArray, *, method: str, seed: int, level: float) -> Interval:
     """Percentiles ``(1 - level) / 2`` and ``(1 + level) / 2`` of the defined replicates (linear interpolation).
 
-    When fewer than half of the replicates are defined there is no interval (our choice).
+    When fewer than half of the replicates are defined there is no interval (our choice). Nor when it would have no
+    width: then the draws show no spread at all (a perfect order of few systems stays perfect in every draw), which says
+    nothing about other systems.
     """
     defined = values[np.isfinite(values)]
     undefined = values.size - defined.size
@@ -126,6 +131,8 @@ def percentile_interval(values: FloatArray, *, method: str, seed: int, level: fl
         reason = f"{undefined} of {values.size} replicates have no value (one side is constant in them)"
         return Interval(None, None, method, values.size, seed, level, undefined, reason)
     low, high = np.percentile(defined, [50 * (1 - level), 50 * (1 + level)])
+    if without_width(float(low), float(high)):
+        return Interval(None, None, method, values.size, seed, level, undefined, NO_WIDTH, degenerate=True)
     return Interval(float(low), float(high), method, values.size, seed, level, undefined)
 
 

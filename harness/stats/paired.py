@@ -27,6 +27,9 @@ RESAMPLES = 10_000
 TOLERANCE = 1e-12
 """Differences closer than this count as equal: the sign flip of a permutation must not be lost to rounding."""
 
+ALIKE = 0.1
+"""Two predictors are alike where no swap moves a correlation by more than this (our choice)."""
+
 CELLS = 400_000
 """Largest number of array cells that one block of permutations may need; more leave the processor's cache."""
 
@@ -40,12 +43,15 @@ class PairedTest:
         p: Two-sided p-value of "A and B are exchangeable system by system".
         exact: Whether every one of the ``2 ** n_systems`` swaps was tried.
         resamples: How many swaps were tried.
+        smallest: The smallest p that these swaps could have given. Above the level, the test could not have found a
+            difference however large (see :class:`_Largest`).
     """
 
     difference: float
     p: float
     exact: bool
     resamples: int
+    smallest: float = 0.0
 
 
 def system_swap_permutation(
@@ -109,6 +115,7 @@ def system_swap_permutation(
     keep_pages()
     generator = np.random.default_rng(seed)
     extreme = 0
+    largest = _Largest()
     for start in range(0, total, block):
         count = min(block, total - start)
         if exact:
@@ -116,11 +123,44 @@ def system_swap_permutation(
             swap = ((codes[:, None] >> np.arange(n)) & 1).astype(np.bool_)
         else:
             swap = generator.random((count, n)) < 0.5
-        found = statistic(swap)
+        found = np.abs(statistic(swap))
         # A swap that makes one side constant has no correlation; it counts against a finding (our choice).
-        extreme += int((np.isnan(found) | (np.abs(found) >= abs(difference) - TOLERANCE)).sum())
+        found[np.isnan(found)] = np.inf
+        extreme += int((found >= abs(difference) - TOLERANCE).sum())
+        largest.add(found)
     p = extreme / total if exact else (1 + extreme) / (total + 1)
-    return PairedTest(difference, p, exact, total)
+    alike = ALIKE if METRICS[metric].is_correlation else TOLERANCE
+    return PairedTest(difference, p, exact, total, min(p, largest.smallest_p(exact, total, alike)))
+
+
+class _Largest:
+    """How many swaps have the largest ``|D*|``, and how many have none, seen block by block.
+
+    Their share is the smallest p that all swaps together can give: at least 2 of ``2 ** n``, and more where swaps of
+    some systems change nothing. Random swaps are only made of many systems, where 1 in ``B + 1`` is the limit. Two
+    sides that no swap moves by more than ``alike`` are as good as the same: that the swaps cannot tell them apart is
+    then no want of systems, and the limit is that of the number of systems alone.
+    """
+
+    def __init__(self) -> None:
+        self.value, self.count, self.undefined = 0.0, 0, 0
+
+    def add(self, found: FloatArray) -> None:
+        """Take in one block of ``|D*|``, infinite where it does not exist."""
+        defined = found[np.isfinite(found)]
+        self.undefined += found.size - defined.size
+        top = float(defined.max(initial=0.0))
+        if top > self.value + TOLERANCE:
+            self.value, self.count = top, 0
+        self.count += int((defined >= self.value - TOLERANCE).sum())
+
+    def smallest_p(self, exact: bool, total: int, alike: float) -> float:
+        """The p of a difference as large as the largest."""
+        if not exact:
+            return 1 / (total + 1)
+        if self.value <= alike:
+            return min(1.0, 2 / total)
+        return (self.undefined + self.count) / total
 
 
 def standardised(system_means: ArrayLike, mean: float, sd: float) -> FloatArray:

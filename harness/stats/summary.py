@@ -49,7 +49,7 @@ def describe(
         ``{"utterance": {metric: entry}, "system": {metric: entry}}``, the system level empty without systems. An entry
         holds ``value`` and ``ci`` (``[low, high]``), either ``None`` with a ``reason``, then ``method``,
         ``resamples`` and ``seed``; ``undefined`` counts replicates without a value when there were any, and ``level``
-        stands there when it is not 0.95.
+        stands there when it is not 0.95; ``degenerate`` is true where an interval would have no width.
 
     Raises:
         UsageError: If an option makes no sense.
@@ -105,6 +105,8 @@ def _entry(value: Value, interval: Interval) -> dict[str, Any]:
         entry["reason"] = value.reason
     elif not has_interval:
         entry["reason"] = interval.reason
+        if interval.degenerate:
+            entry["degenerate"] = True
     return entry
 
 

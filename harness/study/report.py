@@ -9,8 +9,10 @@ from typing import Any
 
 from ..core.files import atomic_write, write_csv, write_json
 from ..core.markdown import markdown_text, readable, table
+from ..core.numbers import DEGENERATE, with_interval
 from ..core.provenance import provenance
 from ..core.typed import as_typed
+from ..results.off_scale import CODE as OFF_SCALE
 from ..results.parts import Provenance
 from ..stats.metrics import METRICS
 from .execute import RowRun
@@ -126,6 +128,8 @@ class Report:
                 if one.reason:
                     lines.append(f"{where} failed: {one.reason}")
                 lines += [f"{where}: {note}" for note in one.notes]
+                found = [finding for result in one.results.values() for finding in result.findings]
+                lines += [f"{where}: {finding.message}" for finding in found if finding.code == OFF_SCALE]
             if stated := _stated(row):
                 lines.append(f"{row.name}: scored with {stated}")
             if row.runs[0].planned.row.note:
@@ -189,7 +193,7 @@ def shown(cell: Cell) -> str:
         return "-"
     if cell.sd is not None:
         return f"{cell.value:.3f} ± {cell.sd:.3f}"
-    return f"{cell.value:.3f}" + (f" [{cell.ci[0]:.3f}, {cell.ci[1]:.3f}]" if cell.ci else "")
+    return with_interval(cell.value, cell.ci, absent=DEGENERATE if cell.degenerate else "")
 
 
 def _beside(cell: Cell) -> str:
@@ -311,6 +315,7 @@ def _figure(cell: Cell) -> StudyFigure:
         published=cell.published,
         difference=cell.difference,
         reason=cell.reason,
+        degenerate=cell.degenerate,
     )
 
 

@@ -90,7 +90,10 @@ class StudyRowReport(Typed):
 
 
 class StudyFigure(Typed):
-    """One metric of one row: over seeds ``values`` with mean and ``sd``; ``difference`` is measured minus published."""
+    """One metric of one row: over seeds ``values`` with mean and ``sd``; ``difference`` is measured minus published.
+
+    ``degenerate`` says that every resample gave the same value, so that there is no interval.
+    """
 
     value: float | None
     ci: tuple[float, float] | None
@@ -99,6 +102,7 @@ class StudyFigure(Typed):
     published: float | None
     difference: float | None
     reason: str
+    degenerate: bool = False
 
 
 class StudyTable(Typed):

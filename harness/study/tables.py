@@ -26,6 +26,7 @@ class Cell:
         values: One per seed.
         published: As in the source, or ``None``.
         reason: Why there is no value.
+        degenerate: Whether the interval would have no width, so that none is given.
     """
 
     value: float | None
@@ -34,6 +35,7 @@ class Cell:
     values: tuple[float | None, ...]
     published: float | None
     reason: str = ""
+    degenerate: bool = False
 
     @property
     def difference(self) -> float | None:
@@ -150,4 +152,5 @@ def _cell(entries: Sequence[Sequence[Estimate]], published: float | None) -> Cel
         values=tuple(values),
         published=published,
         reason="; ".join(reasons),
+        degenerate=single is not None and single.degenerate is True,
     )

@@ -159,7 +159,7 @@ def test_identical_predictions_differ_by_nothing_and_are_tied(make: Make) -> Non
         found = compare_results(paths, metrics=["all"], level=level, resamples=100)
         for pair in found.pairs:
             assert (pair.difference, pair.p, pair.p_holm, pair.better) == (0.0, 1.0, 1.0, None)
-            assert pair.ci == (0.0, 0.0)
+            assert (pair.ci, pair.degenerate) == (None, True)
         assert all([m.rank for m in one.members] == [1, 1] and one.members[1].tied for one in found.rankings)
 
 
@@ -373,9 +373,9 @@ def test_the_json_has_its_documented_keys_and_is_strict(make: Make) -> None:
         *("notes", "explanation"),
     ]
     assert set(found["comparisons"][0]) == {
-        *("dimension", "metric", "a", "b", "value_a", "value_b", "difference", "ci", "undefined", "p", "p_holm"),
-        *("exact", "swaps", "williams", "better", "reason"),
+        *("dimension", "metric", "a", "b", "value_a", "value_b", "difference", "ci", "degenerate", "undefined", "p"),
+        *("p_holm", "p_smallest", "too_few", "exact", "swaps", "williams", "better", "reason"),
     }
     assert set(found["comparisons"][0]["williams"]) == {"t", "df", "p"}
-    assert set(found["groups"][0]["members"][0]) == {"label", "value", "rank", "tied", "against", "p"}
+    assert set(found["groups"][0]["members"][0]) == {"label", "value", "rank", "tied", "against", "p", "too_few"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found

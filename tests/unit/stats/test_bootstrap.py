@@ -240,7 +240,7 @@ def test_two_systems_have_no_interval_but_a_reason():
         assert found[level]["mse"].low is None
         assert found[level]["mse"].reason == "resampling systems needs at least 3 of them, there are 2"
     assert intervals([[1.0, 2.0]], [1.0, 2.0], None, "utterances", resamples=20)["utterance"]["mse"].low is None
-    within = intervals([[1.0, 2.0, 3.0]], [1.0, 2.0, 2.0], list("aab"), "utterances")
+    within = intervals([[1.0, 2.0, 3.0]], [1.0, 2.5, 2.0], list("aab"), "utterances")
     assert within["utterance"]["mse"].low is not None
 
 
@@ -257,7 +257,7 @@ def test_the_difference_uses_the_same_replicates_for_both():
                 low, high = np.percentile(both[0][level][name] - both[1][level][name], [2.5, 97.5])
                 assert (found[level][name].low, found[level][name].high) == pytest.approx((low, high), abs=1e-12)
     same = intervals([x, x], y, systems, "systems", resamples=50)["system"]["srcc"]
-    assert (same.low, same.high) == (0.0, 0.0)
+    assert (same.low, same.high, same.degenerate) == (None, None, True)
 
 
 @pytest.mark.parametrize(
