@@ -8,6 +8,9 @@ EXTRAS ?= dev,plots
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
+# Packages are compiled once, not by every process that the tests start.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test lint install clean
 
 # DEMO names the folder; a new temporary one by default. One thread: the networks are too small to gain from more.
