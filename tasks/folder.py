@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from ..harness.audio.discover import AUDIO_SUFFIXES, Discovery, find_audio, utterance_id
+from ..harness.audio.discover import Discovery, find_audio, utterance_id
+from ..harness.audio.suffixes import AUDIO_LIKE, AUDIO_SUFFIXES
 from ..harness.core.errors import DataError, UsageError
 from ..harness.core.files import csv_text, read_csv
 from ..harness.core.paths import data_root
@@ -312,9 +313,11 @@ def _audio_name(name: str, path: Path, at: int) -> str:
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
         raise DataError(f"{path}: row {at}: {name!r} must lie below the folder: no absolute path, no '..'")
-    if pure.suffix.lower() not in AUDIO_SUFFIXES:
+    if pure.suffix.lower() not in AUDIO_LIKE:
         suffixes = " ".join(sorted(AUDIO_SUFFIXES))
-        raise DataError(f"{path}: row {at}: {name!r} is not an audio file ({suffixes}); convert it or mend the row")
+        raise DataError(
+            f"{path}: row {at}: {name!r} is not an audio file ({suffixes} and the like); convert it or mend the row"
+        )
     return pure.as_posix()
 
 

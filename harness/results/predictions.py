@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..audio.suffixes import AUDIO_LIKE
 from ..core.clip import Clip, Finding, Outcome, Status, read_reason
 from ..core.errors import DataError, PredictionError, UnknownName
 from ..core.files import csv_text, read_csv, read_text, write_csv, write_parquet
 
 PARQUET_ABOVE = 100_000
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
 KEYS = ("utterance_id", "system_id")
 NOT_DIMENSIONS = {
     *KEYS,
@@ -269,7 +269,7 @@ def match_ids(
     extra = []
     for name, values in table.items():
         stem = name
-        if name not in wanted and Path(name).suffix.lower() in AUDIO_SUFFIXES:
+        if name not in wanted and Path(name).suffix.lower() in AUDIO_LIKE:
             stem = name[: -len(Path(name).suffix)]
         if stem not in wanted:
             extra.append(name)
