@@ -4,7 +4,7 @@
 
 VENV ?= .venv
 PYTHON ?= >=3.11,<3.14
-EXTRAS ?= dev,plots
+EXTRAS ?= dev,plots,open
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
