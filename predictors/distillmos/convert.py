@@ -12,6 +12,7 @@ from .network import LAYERS, TRANSFORMER_LAYERS
 
 HEAD = "transformer_pool_attn"
 
+
 def read_official(path: Path) -> dict[str, Any]:
     """Tensors by our names, from a file with the key ``model``.
 
@@ -21,7 +22,9 @@ def read_official(path: Path) -> dict[str, Any]:
     content = load_torch(path)
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, dict) or "cnn.cnn.0.weight" not in state:
-        raise CheckpointError(f"{path}: no Distill-MOS checkpoint; one is a dict whose key model holds cnn.cnn.0.weight")
+        raise CheckpointError(
+            f"{path}: no Distill-MOS checkpoint; one is a dict whose key model holds cnn.cnn.0.weight"
+        )
     names = dict(_keys())
     missing = sorted(set(names) - set(state))
     extra = sorted(set(state) - set(names))

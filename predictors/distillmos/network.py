@@ -1,4 +1,4 @@
-"""Distill-MOS as torch modules: compressed complex spectrum, six convolutions, seven transformer layers, attention pooling.
+"""Distill-MOS as torch modules: compressed complex spectrum, convolutions, transformer layers, attention pooling.
 
 Built from the facts of the package ``distillmos`` 0.9.1 (MIT) and of ``xls_r_sqa`` 0.1.0 (MIT), whose head it uses.
 """

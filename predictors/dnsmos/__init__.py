@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-NOT_STATED = (
-    "Made for noise suppressors. Trained on ratings of their output by crowds; which clips is not stated in the package."
-)
+MADE_FOR = "Made for noise suppressors; trained on crowd ratings of their output, of which the package says no more. "
 
 CURVES = {  # highest power first
     False: {
@@ -61,7 +59,9 @@ class Dnsmos(Clipwise):
         resampler="soxr_hq",
         min_seconds=0.02,
         batching="padded",
-        note=NOT_STATED,
+        note=MADE_FOR
+        + "It hears noise and little else. Measured on three clips of one synthesizer: MP3 at 8 kbit/s takes "
+        "0.04 off, clipping 6 dB under the peak adds 0.04, a band limit to 4 kHz adds 0.05.",
     )
     config_class: ClassVar[type[Any]] = DnsmosConfig
     config: DnsmosConfig
@@ -120,7 +120,7 @@ class DnsmosP808(Clipwise):
         resampler="soxr_hq",
         min_seconds=0.02,
         batching="padded",
-        note=NOT_STATED,
+        note=MADE_FOR + "Its picture is relative to the loudest point of a window: a change of level does nothing.",
     )
 
     def make_network(self) -> nn.Module:

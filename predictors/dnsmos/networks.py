@@ -5,6 +5,7 @@ Layers and constants are those of the ONNX files in the package ``speechmos`` 0.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -33,7 +34,7 @@ class Head(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(widths))
 
     def forward(self, values: Tensor) -> Tensor:
         """``(n, widths[0])`` to ``(n, widths[-1])``."""
@@ -44,7 +45,7 @@ class Head(nn.Module):
 
 def convolutions(channels: Sequence[int]) -> nn.ModuleList:
     """3x3 convolutions with a frame of zeros around, in the layout that is fastest on the CPU."""
-    pairs = zip(channels, channels[1:], strict=False)
+    pairs = itertools.pairwise(channels)
     return nn.ModuleList(nn.Conv2d(*pair, 3, padding=1) for pair in pairs).to(memory_format=torch.channels_last)
 
 

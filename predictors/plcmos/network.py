@@ -5,6 +5,7 @@ Layers and constants are those of ``plcmos_v2.onnx`` in the package ``speechmos`
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class PlcmosNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        pairs = zip(CHANNELS, CHANNELS[1:], strict=False)
+        pairs = itertools.pairwise(CHANNELS)
         self.convolutions = nn.ModuleList(nn.Conv2d(*pair, 3, padding=1, dilation=(2, 1)) for pair in pairs)
         self.projection = nn.Conv1d(4 * CHANNELS[-1], PROJECTED, 1)
         self.recurrent = nn.GRU(PROJECTED, UNITS, num_layers=2, bidirectional=True, batch_first=True)
@@ -54,7 +55,7 @@ class PlcmosNetwork(nn.Module):
 
 
 def _layers(widths: tuple[int, ...]) -> nn.ModuleList:
-    return nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+    return nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(widths))
 
 
 def read_official(path: Path) -> dict[str, Any]:
