@@ -50,7 +50,7 @@ class Plcmos(Clipwise):
         deterministic=False,
         min_seconds=0.1,
         batching="padded",
-        note="Made for packet loss concealment in calls; trained on ratings of such clips, of which the package says no "
+        note="Made for packet loss concealment; trained on ratings of such clips, of which the package says no "
         "more. Measured: a band limit to 4 kHz does nothing (three clips); over 12 seeds a clip's score "
         "has a standard deviation of 0.011 to 0.015.",
     )
