@@ -4,12 +4,9 @@
 
 VENV ?= .venv
 PYTHON ?= >=3.11,<3.14
-EXTRAS ?= dev,plots,open
+EXTRAS ?= dev,plots
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
-
-# Packages are compiled once, not by every process that the tests start.
-export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test lint install clean
 

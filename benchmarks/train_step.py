@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from mosharness.harness.core.config import parse_assignments
 from mosharness.harness.recipes.recipe import Stage, Stop, read_recipe
+from mosharness.harness.training.accelerator import make_accelerator
 from mosharness.harness.training.data import Tasks, stage_data
-from mosharness.harness.training.engine import make_accelerator
 from mosharness.harness.training.log import TrainingLog
 from mosharness.harness.training.losses import named_loss
 from mosharness.harness.training.optimisers import make_optimizer

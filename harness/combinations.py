@@ -164,6 +164,8 @@ def run_combination(
     from ..tasks import load_task
 
     loaded = load_task(task, request.data_root, **request.task_options)
+    train = " --train" if request.train is not None else ""
+    loaded.command = f"mosharness run --task {task} --data-root FOLDER --predictor {predictor}{train}"
     loaded.resolve_split(request.split)  # a wrong name is said before anything is trained
     if request.train is not None:
         results, spread = _train_and_score(loaded, predictor, request, request.train, stored)

@@ -3,7 +3,8 @@
 The engine (``harness/training``) talks to this object. Its life, with the calls in their order::
 
     training = training_of(predictor)
-    training.check_stage(stage)                  # plan: every stage, before the first one costs time
+    training.needs(stage, fresh)                 # plan: every stage, before the first one costs time
+    training.check_stage(stage)
     training.begin_stage(stage, facts)           # then, stage by stage: weights, heads, what is trained
         training.train_mode()                    # before every stretch of steps
         training.prepare(clip, generator)        # in threads; prepare_dev for a loss on dev
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..harness.audio.read import AudioLimits, Waveform
+    from ..harness.recipes.needs import Need
     from ..harness.recipes.recipe import Stage
 else:
     np = LazyModule("numpy")
@@ -89,6 +91,7 @@ class Training:
     def __init__(self, predictor: Any) -> None:
         self.predictor = predictor
         self._parsed: dict[str, tuple[Any, Any]] = {}
+        self._first = ""
 
     @property
     def network(self) -> Any:
@@ -104,6 +107,23 @@ class Training:
             MosharnessError: What is wrong, and what to do.
         """
         self.settings_of(stage)
+
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """The weights that a stage starts from, besides those of other stages; nothing is fetched or kept.
+
+        Called for every stage before the first one begins, on a network that may hold no values; the engine adds data
+        and disk, and says all that is missing at once. ``ssl_need``, ``clap_need`` and
+        ``harness/recipes/needs.py`` make entries. The default has none.
+
+        Args:
+            stage: With ``init`` as the recipe has it; ``starts`` is empty.
+            fresh: Whether the stage begins with fresh weights: the first one, where nothing was given to start from.
+        """
+        return []
+
+    def disk_bytes(self, stage: Stage, seconds: float) -> int:
+        """Bytes that a stage keeps on disk besides weights, for so many seconds of audio; by default none."""
+        return 0
 
     def settings_of(self, stage: Stage) -> Any:
         """The settings of a stage as ``settings_class``, parsed when they are first asked for.
@@ -126,13 +146,15 @@ class Training:
     # -- begin ----------------------------------------------------------------------------------------------------
 
     def draw_weights(self) -> None:
-        """Fresh weights from torch's global generator, for a stage with ``init: fresh``."""
+        """Fresh weights from torch's global generator, for a stage with ``init: fresh``, which is then a first one."""
+        self._first = ""
         self.predictor.build()
         self.predictor.weights_changed()
 
     def enter(self, stage: Stage) -> None:
         """Make ``stage`` the one that every later call is about, without touching a weight."""
         self.stage, self.settings = stage, self.settings_of(stage)
+        self._first = self._first or stage.name
 
     def begin_stage(self, stage: Stage, facts: StageFacts = NO_FACTS) -> None:
         """Make the network ready for a stage: load what it starts from, swap heads, set what is trained.
@@ -151,7 +173,17 @@ class Training:
             )
         for folder in stage.starts.values():
             self.predictor.load_tensors(load_tensors(Path(folder) / "model.safetensors"))
+        self.mark_trained()
+
+    def mark_trained(self) -> None:
+        """Set what of the network the stage trains, touching no weight; by default what :meth:`freeze` leaves."""
         self.freeze()
+
+    def count_trained(self, stage: Stage) -> int | None:
+        """Numbers that a stage trains, found without loading a weight; ``None`` where only its beginning tells."""
+        self.enter(stage)
+        self.mark_trained()
+        return sum(one.numel() for one in self.network.parameters() if one.requires_grad)
 
     def freeze(self) -> None:
         """Set ``requires_grad`` by the patterns of ``stage.frozen``.
@@ -184,7 +216,8 @@ class Training:
 
     def starts_fresh(self) -> bool:
         """Whether the stage has nothing to start from: no earlier stage, no checkpoint that training began with."""
-        fresh: bool = not self.stage.starts and self.predictor.checkpoint.kind == "fresh"
+        first = self.stage.name == self._first
+        fresh: bool = first and not self.stage.starts and self.predictor.checkpoint.kind == "fresh"
         return fresh
 
     def train_mode(self) -> None:

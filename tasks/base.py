@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..harness.core.errors import DataError, DataMissing, UnknownName, UsageError
-from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
 from .card import Row, SplitInfo, TaskCard, TaskFinding, card_fields, columns, features, missing_screen
-from .split import TaskSplit, check_rows, read_headers, tidy_ids
+from .split import TaskSplit, check_rows, read_headers
 
 if TYPE_CHECKING:
     import datasets
@@ -48,8 +47,13 @@ class MosTask:
 
     A subclass sets :attr:`card`, optionally :attr:`options` (name to default), and implements :meth:`build`;
     with ``official_system_truth=True`` in its card also :meth:`build_system_truth`.
+
+    Attributes:
+        command: What the user asked for, as a command with ``--data-root FOLDER``: the screen for absent data ends
+            with it. Whoever opens the task for a predictor sets it.
     """
 
+    command: str = ""
     card: ClassVar[TaskCard]
     options: ClassVar[Mapping[str, Any]] = {}
 
@@ -119,7 +123,7 @@ class MosTask:
         """
         chosen = self.data_root if self.data_root is not None else data_root(self.card.name)
         if chosen is None or not chosen.is_dir():
-            raise DataMissing(missing_screen(self.card, chosen))
+            raise DataMissing(missing_screen(self.card, chosen, self.command))
         return chosen.resolve()
 
     def resolve_split(self, split: str) -> tuple[str, ...]:
@@ -167,7 +171,6 @@ class MosTask:
             rows = self.build(self.layout(root), split, audio=audio)
         if not rows:
             raise DataError(f"{root}: the {split} split of {self.card.name} has no rows")
-        self.findings += tidy_ids(rows)
         rows = sorted((self._complete(row, split) for row in rows), key=lambda row: str(row["utterance_id"]))
         loaded = TaskSplit(self.card, split, rows)
         if audio:
@@ -206,8 +209,7 @@ class MosTask:
 
         if is_portable(root):
             return read_portable_truth(self.card, root, split)
-        truth = self.build_system_truth(self.layout(root), split)
-        return {name: {same_spelling(key): value for key, value in scores.items()} for name, scores in truth.items()}
+        return self.build_system_truth(self.layout(root), split)
 
     def _complete(self, row: Row, split: str) -> Row:
         several = len(self.card.dimensions) > 1

@@ -128,9 +128,16 @@ def features(dimensions: tuple[str, ...]) -> datasets.Features:
     return datasets.Features(kinds)
 
 
-def missing_screen(card: TaskCard, looked: Path | None) -> str:
-    """What a user sees when the data is not there: one screen with what, licence, where, size and the next command."""
-    place = f"{looked} does not exist" if looked is not None else "no --data-root given and $MOSHARNESS_DATA is not set"
+def missing_screen(card: TaskCard, looked: Path | None, command: str = "") -> str:
+    """What a user sees when the data is not there: one screen with what, licence, where, size and the next command.
+
+    Args:
+        card: Of the task.
+        looked: Where the data was looked for; ``None``: nowhere, as no place was named.
+        command: What the user asked for, with ``--data-root FOLDER``; by default a run of the quickest predictor.
+    """
+    place = where_looked(looked)
+    command = command or f"mosharness run --task {card.name} --data-root FOLDER --predictor dsp --train"
     counts = ", ".join(f"{name} {info.utterances}" if info.utterances else name for name, info in card.splits.items())
     scale = f"{card.scale[0]:g} to {card.scale[1]:g}"
     items = [
@@ -143,15 +150,21 @@ def missing_screen(card: TaskCard, looked: Path | None) -> str:
             "then",
             [
                 f"mosharness prepare {card.name} --from FOLDER",
-                f"mosharness run --task {card.name} --data-root FOLDER --predictor dsp --train",
+                command,
             ],
         ),
     ]
     lines = [f"the data of task {card.name} is not on this machine ({place})."]
     for name, paragraphs in items:
-        wrapped = [line for text in paragraphs for line in textwrap.wrap(text.strip(), SCREEN, break_long_words=False)]
+        wide = 10**6 if name == "then" else SCREEN  # a command stays in one line
+        wrapped = [line for text in paragraphs for line in textwrap.wrap(text.strip(), wide, break_long_words=False)]
         lines += [f"  {name + ':' if at == 0 else '':<10}{line}" for at, line in enumerate(wrapped)]
     return "\n".join(lines)
+
+
+def where_looked(looked: Path | None) -> str:
+    """Why the data is not at hand, in words."""
+    return f"{looked} does not exist" if looked is not None else "no --data-root given and $MOSHARNESS_DATA is not set"
 
 
 def card_fields(card: TaskCard) -> dict[str, Any]:

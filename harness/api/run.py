@@ -64,6 +64,9 @@ def run(
     from ..run import run_split
 
     loaded = as_task(task)
+    if isinstance(task, str):
+        asked = predictor if isinstance(predictor, str) else predictor.name
+        loaded.command = f"mosharness run --task {task} --data-root FOLDER --predictor {asked}{' --train' * train}"
     split = one_split(loaded, split)
     options = options or RunOptions()
     ready = _ready(loaded, predictor, train, checkpoint, output, device, show)
@@ -110,9 +113,12 @@ def train(
     """
     from ..training import train_predictor
 
+    loaded = as_task(task)
+    if isinstance(task, str):
+        loaded.command = f"mosharness train --task {task} --data-root FOLDER --predictor {predictor}"
     return train_predictor(
         predictor,
-        as_task(task),
+        loaded,
         output=output,
         device=device,
         config=config,

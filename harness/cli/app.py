@@ -22,6 +22,7 @@ from . import (
     inspect,
     leaderboard,
     ls,
+    plan,
     predict,
     prepare,
     run,
@@ -59,6 +60,7 @@ app = typer.Typer(
 for _verb in (
     run,
     train,
+    plan,
     study,
     predict,
     inspect,

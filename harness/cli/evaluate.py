@@ -62,6 +62,8 @@ def evaluate(
     if for_task and task is None:
         raise UsageError(f"--set task.{next(iter(for_task))}: there is no --task here that it could be a setting of")
     loaded = load_task(task, data_root, **for_task) if task is not None else None
+    if loaded is not None:
+        loaded.command = f"mosharness evaluate --task {task} --data-root FOLDER --predictions {predictions}"
     splits = loaded.resolve_split(split) if loaded is not None else (split,)
     if len(splits) > 1:
         raise UsageError(f"--split {split} of {task} stands for {', '.join(splits)}: predictions are for one of them")

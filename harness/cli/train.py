@@ -50,6 +50,7 @@ def train(
 
     settings = common.all_settings(set_)
     loaded = load_task(task, data_root, **settings.task)
+    loaded.command = f"mosharness train --task {task} --data-root FOLDER --predictor {predictor}"
     if tensorboard and is_fitted(predictor):
         raise UsageError(f"predictor {predictor} is fitted in one go: --tensorboard does not apply to it")
     try:
@@ -116,7 +117,11 @@ def _show_stage(report: Mapping[str, Any]) -> None:
     figures = ", ".join(f"{name} {metrics[name]:.3f}" for name in names if metrics.get(name) is not None)
     unused = len(report["failed"]) + len(report["absent"])
     length = f"{_count(report['steps'], 'step')}, {_count(report['epochs'], 'epoch')}"
+    step, monitor = report["best"]["step"], report["monitor"]
+    kept = f"best at step {step} by {monitor}"
+    if metrics.get(monitor) is None:
+        kept = f"{monitor} had no value (equal scores, or too few systems); kept step {step}, by the lowest error"
     print(
         f"  {report['stage']}: {_count(report['clips'], 'clip')}{f' ({unused} unusable)' if unused else ''}, {length}; "
-        f"best at step {report['best']['step']} by {report['monitor']} ({figures})"
+        f"{kept} ({figures})"
     )

@@ -8,6 +8,7 @@
     │   └── AudioError              one audio file that cannot be used
     ├── CheckpointError             weights that cannot be loaded or do not fit
     ├── HubError                    a download that did not work
+    ├── NotAtHand                   several things that a training needs are not on this machine
     ├── PredictionError             a prediction file or a predictor's output that cannot be used
     ├── CheckFailed                 exit 1: `check` or `verify` found a fault, a leaderboard is stale
     └── ClipsFailed                 exit 4: finished, but more clips failed than allowed
@@ -88,6 +89,10 @@ class CheckpointError(MosharnessError):
 
 class HubError(MosharnessError):
     """A download from a model hub or a web address that did not work."""
+
+
+class NotAtHand(MosharnessError):
+    """Things that a training needs are not on this machine; the message lists all, each with what to do."""
 
 
 class PredictionError(MosharnessError):

@@ -5,8 +5,9 @@ can be interrupted from inside. So a transfer runs as ``python -m mosharness.har
 as JSON on stdin, what happens goes out as one JSON object per line on stdout, and the parent ends the child as soon as
 nothing new has arrived for :data:`QUIET_S` seconds. ``hub.py`` is the only caller.
 
-Requests: ``{"do": "file", "url", "to", "limit"}`` and
-``{"do": "snapshot", "repo_id", "revision", "kind", "files", "cache"}``.
+Requests: ``{"do": "file", "url", "to", "limit"}``,
+``{"do": "snapshot", "repo_id", "revision", "kind", "files", "cache"}`` and
+``{"do": "sizes", "kind", "repos": [{"repo_id", "revision", "files"}]}``, which fetches nothing.
 Events: ``alive``; ``progress`` (bytes so far, bytes in all or null); ``note`` (reason and remedy: why the hub client
 tries again); ``done`` (the result); ``failed`` (reason and remedy).
 """
@@ -28,6 +29,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -199,7 +201,7 @@ def _fetch_snapshot(request: dict[str, Any]) -> dict[str, Any]:
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # also spares a request that may hang for 3 s
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    from huggingface_hub import HfApi, constants, errors, snapshot_download, utils
+    from huggingface_hub import constants, snapshot_download, utils
 
     constants.DOWNLOAD_CHUNK_SIZE = 1 << 14  # 10 MB by default: on a slow line too rare a sign of life
     logger = logging.getLogger("huggingface_hub")
@@ -223,14 +225,8 @@ def _fetch_snapshot(request: dict[str, Any]) -> dict[str, Any]:
 
     _emit("alive")
     repo_id, revision, kind, files = (request[name] for name in ("repo_id", "revision", "kind", "files"))
-    host = urllib.parse.urlsplit(constants.ENDPOINT).hostname or constants.ENDPOINT
     try:
-        info = HfApi().repo_info(repo_id, repo_type=kind, revision=revision, timeout=CONNECT_S, files_metadata=True)
-        sizes = {entry.rfilename: entry.size for entry in getattr(info, "siblings", None) or []}
-        commit = str(info.sha)
-        missing = [name for name in files if name not in sizes]
-        if missing:
-            raise TransferFailed(f"revision {revision[:12]} has no file {', '.join(missing)}")
+        commit, sizes = _described(repo_id, revision, kind, files)
         wanted = [sizes[name] for name in files]
         total = sum(size or 0 for size in wanted) if None not in wanted else None
         _emit("progress", bytes=0, total=total)
@@ -246,26 +242,61 @@ def _fetch_snapshot(request: dict[str, Any]) -> dict[str, Any]:
     except TransferFailed:
         raise
     except Exception as error:
-        login = "log in with `hf auth login` or set HF_TOKEN"
-        page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
-        table: tuple[tuple[type[Exception], str, str], ...] = (  # a gated repository is an unknown one by class: first
-            (
-                errors.GatedRepoError,
-                "its owner lets only users in who accept terms",
-                f"accept them at {page} and {login}",
-            ),
-            (
-                errors.RepositoryNotFoundError,
-                f"there is no such {kind}, or it is private",
-                f"check the name, or {login}",
-            ),
-            (errors.RevisionNotFoundError, f"it has no revision {revision}", "check the revision"),
-        )
-        for known, reason, remedy in table:
-            if any(isinstance(cause, known) for cause in causes(error)):
-                raise TransferFailed(reason, remedy) from error
-        raise failure_of(error, host) from error
+        raise _hub_failure(error, repo_id, revision, kind) from error
     return {"commit": commit}
+
+
+def _ask_sizes(request: dict[str, Any]) -> dict[str, Any]:
+    """What several repositories would send, asked in threads; each answers with sizes, or with reason and remedy."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import huggingface_hub  # noqa: F401 - imported once, before the threads
+
+    logger = logging.getLogger("huggingface_hub")
+    logger.handlers, logger.propagate = [_Notes()], False
+    _emit("alive")
+
+    def one(repo: dict[str, Any]) -> dict[str, Any]:
+        try:
+            _, sizes = _described(repo["repo_id"], repo["revision"], request["kind"], repo["files"])
+        except TransferFailed as failure:
+            return {"reason": failure.reason, "remedy": failure.remedy}
+        except Exception as error:
+            failure = _hub_failure(error, repo["repo_id"], repo["revision"], request["kind"])
+            return {"reason": failure.reason, "remedy": failure.remedy}
+        return {"sizes": {name: sizes[name] for name in repo["files"]}}
+
+    with ThreadPoolExecutor(max(1, len(request["repos"]))) as pool:
+        return {"answers": list(pool.map(one, request["repos"]))}
+
+
+def _described(repo_id: str, revision: str, kind: str, files: list[str]) -> tuple[str, dict[str, int | None]]:
+    """The commit of a repository and the bytes of all its files, once it is known to hold ``files``."""
+    from huggingface_hub import HfApi
+
+    info = HfApi().repo_info(repo_id, repo_type=kind, revision=revision, timeout=CONNECT_S, files_metadata=True)
+    sizes = {entry.rfilename: entry.size for entry in getattr(info, "siblings", None) or []}
+    missing = [name for name in files if name not in sizes]
+    if missing:
+        raise TransferFailed(f"revision {revision[:12]} has no file {', '.join(missing)}")
+    return str(info.sha), sizes
+
+
+def _hub_failure(error: Exception, repo_id: str, revision: str, kind: str) -> TransferFailed:
+    """The clause for an error of the hub's client."""
+    from huggingface_hub import constants, errors
+
+    host = urllib.parse.urlsplit(constants.ENDPOINT).hostname or constants.ENDPOINT
+    login = "log in with `hf auth login` or set HF_TOKEN"
+    page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
+    table: tuple[tuple[type[Exception], str, str], ...] = (  # a gated repository is an unknown one by class: first
+        (errors.GatedRepoError, "its owner lets only users in who accept terms", f"accept them at {page} and {login}"),
+        (errors.RepositoryNotFoundError, f"there is no such {kind}, or it is private", f"check the name, or {login}"),
+        (errors.RevisionNotFoundError, f"it has no revision {revision}", "check the revision"),
+    )
+    for known, reason, remedy in table:
+        if any(isinstance(cause, known) for cause in causes(error)):
+            return TransferFailed(reason, remedy)
+    return failure_of(error, host)
 
 
 def main() -> None:
@@ -276,6 +307,8 @@ def main() -> None:
         if request["do"] == "file":
             _emit("alive")
             result = _fetch_file(request)
+        elif request["do"] == "sizes":
+            result = _ask_sizes(request)
         else:
             result = _fetch_snapshot(request)
     except TransferFailed as failure:

@@ -103,6 +103,7 @@ def run_study(
     names = [row for given in request.rows for row in row_names(given, study)]
     planned = plan_rows(study, request.task, names, request.changes)
     task = load_task(request.task, request.data_root, **request.task_options)
+    task.command = f"mosharness study {name} --task {request.task} --data-root FOLDER"
     splits = task.resolve_split(request.split)
     published = published_folder(request.published)
     figures = {split: read_figures(study, request.task, split, published, list(TASKS)) for split in splits}

@@ -69,10 +69,7 @@ def train_predictor(
 
     options = options or TrainOptions()
     cls = PREDICTORS[name]
-    if not cls.card.needs_weights:
-        raise UsageError(f"predictor {name} is a formula: there is nothing to train; use it as it is")
-    if not cls.card.stages:
-        raise UsageError(f"predictor {name} cannot be trained here; `mosharness run` without --train uses its weights")
+    refuse_untrainable(cls)
     device = resolve_device(device) if cls.needs_torch else "cpu"
     folder = checkpoint_folder(output, task.card.name, options.label or name)
     if is_fitted(name):
@@ -85,17 +82,34 @@ def train_predictor(
             config, seed = {**from_recipe, **(config or {})}, chosen if seed is None else seed
         predictor = _fit(name, task, folder, device=device, config=config, seed=seed or 0, show=show)
         return load_predictor(name, folder, predictor.device, precision=options.precision)
+    why = ""
     if isinstance(recipe, Recipe):
         ready = recipe
     else:
-        wanted = cls.recipe_names(task.card.name, config or {})
+        from .choice import wanted_recipes, why_chosen
+
+        wanted, clips = wanted_recipes(cls, task, config or {}) if recipe is None else ((), None)
         ready = read_recipe(recipe, name, task.card.name, names=wanted, config=config, overrides=overrides, seed=seed)
+        why = why_chosen(ready, task, clips) if recipe is None else ""
     from .randomness import global_generators_kept
 
     with global_generators_kept():
         return _train(
-            ready, task, folder, device=device, resume=resume, init_from=init_from, show=show, options=options
+            ready, task, folder, device=device, resume=resume, init_from=init_from, show=show, options=options, why=why
         )
+
+
+def refuse_untrainable(cls: type[Predictor]) -> None:
+    """Refuse a predictor that nothing here trains.
+
+    Raises:
+        UsageError: Says how it is used.
+    """
+    name = cls.card.name
+    if not cls.card.needs_weights:
+        raise UsageError(f"predictor {name} is a formula: there is nothing to train; use it as it is")
+    if not cls.card.stages:
+        raise UsageError(f"predictor {name} cannot be trained here; `mosharness run` without --train uses its weights")
 
 
 def is_fitted(name: str) -> bool:
@@ -144,6 +158,7 @@ def _train(
     init_from: str | Path | None,
     show: bool,
     options: TrainOptions,
+    why: str,
 ) -> Predictor:
     from ...predictors import load_predictor
     from ...predictors.base import CheckpointInfo
@@ -160,9 +175,8 @@ def _train(
         tensorboard=options.tensorboard,
         workers=options.workers,
     )
+    run.notes += [why] if why else []
     outcome = run.run(stage=options.stage, resume=resume)
-    for note in outcome.notes:
-        run.log.say(f"note: {note}")
     if not outcome.complete:
         seen = outcome.predictor.trained_on
         outcome.predictor.weights_trained(seen, CheckpointInfo("stage", str(options.stage)))

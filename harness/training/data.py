@@ -159,8 +159,19 @@ class Tasks:
                 same = self.given is not None and source.task == self.given.card.name
                 root = source.data_root or (self.given.data_root if same and self.given is not None else None)
                 task = load_task(source.task, root or None, **source.options)
+                task.command = self._command(source)
             self._opened[name] = (task, {})
         return self._opened[name]
+
+    def _command(self, source: Source) -> str:
+        """What to do once the data of a source is there."""
+        asked = self.given.command if self.given is not None else ""
+        if self.given is not None and source.task == self.given.card.name and not source.data_root:
+            return asked
+        place = (
+            f"put it into {source.data_root}" if source.data_root else f"put it where $MOSHARNESS_DATA/{source.task} is"
+        )
+        return f"{place}, then: {asked}" if asked else place
 
 
 def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tasks: Tasks) -> StageData:
@@ -176,7 +187,7 @@ def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tas
         DataMissing, DataError: If data is absent or not as it must be.
         UsageError: If a task is not rated for the predictor's first dimension, or dev makes no sense with folds.
     """
-    sources = stage.data or (_default_source(tasks, stage),)
+    sources = stage.data or (default_source(tasks, stage),)
     absent: list[str] = []
     pools = [(source, _examples(source, dimensions, tasks, absent)) for source in sources]
     if folds is not None and stage.dev:
@@ -186,7 +197,7 @@ def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tas
     if folds is not None:
         pools, dev = _cut(pools, folds)
     else:
-        for source in stage.dev or _default_dev(sources, tasks):
+        for source in stage.dev or default_dev(sources, tasks):
             dev.append(DevSet(source.name, tuple(_examples(source, dimensions, tasks, absent))))
             dev_names.append(source.name)
     train = tuple(
@@ -208,7 +219,8 @@ def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tas
     return StageData(train, tuple(dev), tuple(names), digest(rows), tuple(absent), tuple(notes))
 
 
-def _default_source(tasks: Tasks, stage: Stage) -> Source:
+def default_source(tasks: Tasks, stage: Stage) -> Source:
+    """What a stage that names no data trains on: the task of the command line."""
     if tasks.given is None:
         raise UsageError(f"stage {stage.name} names no data, and there is no --task")
     if "train" not in tasks.given.card.splits:
@@ -216,7 +228,8 @@ def _default_source(tasks: Tasks, stage: Stage) -> Source:
     return Source(task=tasks.given.card.name)
 
 
-def _default_dev(sources: Sequence[Source], tasks: Tasks) -> list[Source]:
+def default_dev(sources: Sequence[Source], tasks: Tasks) -> list[Source]:
+    """What a stage that names no dev sets is judged on: the dev splits of its tasks."""
     found: dict[str, Source] = {}
     trained = {source.name for source in sources}
     for source in sources:

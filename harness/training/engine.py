@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from ..core.errors import CheckpointError, UnknownName, UsageError
 from ..core.files import digest, read_json, write_json
 from ..core.provenance import provenance
 from ..recipes.recipe import Recipe, Stage
+from .accelerator import make_accelerator
 from .data import StageData, Tasks, stage_data
 from .log import TrainingLog
 from .losses import LOSSES, check_loss
@@ -24,10 +25,9 @@ from .plan import torch_seed
 from .randomness import global_generators_kept
 from .stage import STATE, StageRun
 from .state import check_identity
+from .survey import look_up
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
     from ...predictors.trainable import Trainable
     from ...predictors.training import Training
     from ...tasks.base import MosTask
@@ -109,12 +109,11 @@ class RecipeRun:
 
         predictor = self._start()
         training = training_of(predictor)
-        plans = self._plans(predictor)
-        for one, data in plans:
-            self._check(one, data, training)
-            self.notes += [note for note in data.notes if note not in self.notes]
+        plans = self._looked_up(training)
         identity = self._identity(predictor)
         self._clear(stage, resume)
+        for note in self.notes:
+            self.log.say(f"note: {note}")
         reports: list[dict[str, Any]] = []
         with self.log:
             for number, (one, data) in enumerate(plans):
@@ -147,6 +146,35 @@ class RecipeRun:
 
     # -- the parts ------------------------------------------------------------------------------------------------
 
+    def _looked_up(self, training: Training) -> list[tuple[Stage, StageData]]:
+        """Every stage with its clips, once all that the stages need is on this machine.
+
+        Raises:
+            MosharnessError: If something is missing or cannot work; all of it in one list.
+        """
+        survey = look_up(
+            self.recipe,
+            training,
+            self.tasks,
+            output=self.folder,
+            given=self.init_from is not None,
+            check=partial(check_plan, self.recipe, training=training, device=self.accelerator.device.type),
+        )
+        if self.main:
+            survey.ask()
+            survey.refuse_missing()
+            survey.fetch()
+        survey.refuse_missing()
+        self.accelerator.wait_for_everyone()
+        plans = []
+        for one in survey.stages:
+            assert one.data is not None, "what is missing was refused"
+            plans.append((one.stage, one.data))
+            self.notes += [note for note in (*one.data.notes, *one.notes) if note not in self.notes]
+            if not one.checked:
+                training.check_stage(one.stage)
+        return plans
+
     def _plans(self, predictor: Trainable) -> list[tuple[Stage, StageData]]:
         """Every stage with its clips."""
         recipe = self.recipe
@@ -157,56 +185,13 @@ class RecipeRun:
 
     def _start(self) -> Trainable:
         """A predictor with fresh weights drawn by the seed, or that of ``--init-from``."""
-        import torch
+        from ...predictors import load_predictor
 
-        from ...predictors import PREDICTORS, load_predictor
-
-        cls: Any = PREDICTORS[self.recipe.predictor]
         device = str(self.accelerator.device) if self.accelerator.device.type != "cpu" else "cpu"
-        config = {**self._suited(cls), **self.recipe.config}
         if self.init_from is not None:
-            loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **config)
+            loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **self.recipe.config)
             return loaded  # type: ignore[no-any-return]
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            source = self.recipe.stages[0].data[:1]
-            card = self.tasks.task(source[0]).card if source and source[0].task else None
-            card = card or (self.tasks.given.card if self.tasks.given is not None else None)
-            dimensions = card.dimensions if cls.takes_dimensions and card is not None else None
-            torch.manual_seed(torch_seed(self.recipe.seed, "init"))
-            predictor: Trainable = cls(config, dimensions=dimensions, device=device)
-        return predictor
-
-    def _suited(self, cls: Any) -> dict[str, Any]:
-        """Settings that follow from the data of the last stage, as far as the predictor has such."""
-        sources = self.recipe.stages[-1].data
-        given = self.tasks.given.card.name if self.tasks.given is not None else ""
-        domains = [source.domain or source.task for source in sources] or [given]
-        found: dict[str, Any] = cls.trained_config(given, [name for name in domains if name])
-        return found
-
-    def _check(self, stage: Stage, data: StageData, training: Training) -> None:
-        """Everything that can be refused before any stage has cost time."""
-        predictor = training.predictor
-        check_monitor(stage, data.dev)
-        training.check_stage(stage)
-        own_losses = training.gives("losses")
-        if not stage.losses and not own_losses:
-            raise UsageError(f"stage {stage.name} has no losses; name some of {', '.join(LOSSES)}")
-        for term in stage.losses:
-            if term.name in LOSSES or not own_losses:
-                check_loss(term, (), predictor.dimensions)
-        if stage.mixup and not training.gives("mix"):
-            raise UsageError(f"stage {stage.name}: {predictor.card.name} does not support mixup; set mixup: 0")
-        if stage.precision == "float16" and self.accelerator.device.type == "cpu":
-            raise UsageError(f"stage {stage.name}: precision float16 needs a GPU; use bfloat16 or float32")
-        name = stage.optimizer.name
-        if name not in NAMES and not training.gives("make_optimizer"):
-            raise UnknownName(f"optimizer for {predictor.card.name}", name, NAMES)
-        known = [one.name for one in self.recipe.stages]
-        for name in stage.init:
-            at = known.index(stage.name)
-            if name in known[at:]:
-                raise UsageError(f"stage {stage.name}: init: {name} is not an earlier stage")
+        return fresh_predictor(self.recipe, self.tasks, device)
 
     def _stage(
         self,
@@ -323,27 +308,57 @@ class RecipeRun:
         self.accelerator.wait_for_everyone()
 
 
-def make_accelerator(device: str) -> Accelerator:
-    """The accelerator of this process: what ``torchrun`` or ``accelerate launch`` set up, else one device.
+def fresh_predictor(recipe: Recipe, tasks: Tasks, device: str, *, empty: bool = False) -> Trainable:
+    """A predictor with the recipe's settings and the dimensions of what its first stage trains on.
 
-    Mixed precision stays out of it, since it belongs to a stage.
+    Args:
+        recipe: Its seed draws the weights.
+        tasks: Where the first source comes from.
+        device: Where it is.
+        empty: Draw nothing: for a look at names and shapes.
     """
-    import os
-
     import torch
-    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
-    from accelerate.state import AcceleratorState
 
-    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
-    if alone:
-        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier training in this process may differ
-        if device.startswith("cuda:"):
-            torch.cuda.set_device(device)
-    handlers = [
-        DistributedDataParallelKwargs(find_unused_parameters=True),
-        InitProcessGroupKwargs(timeout=timedelta(hours=12)),  # the main process may score a long dev set alone
-    ]
-    return Accelerator(cpu=device == "cpu", mixed_precision="no", kwargs_handlers=handlers)
+    from ...predictors import PREDICTORS
+
+    cls: Any = PREDICTORS[recipe.predictor]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        source = recipe.stages[0].data[:1]
+        card = tasks.task(source[0]).card if source and source[0].task else None
+        card = card or (tasks.given.card if tasks.given is not None else None)
+        dimensions = card.dimensions if cls.takes_dimensions and card is not None else None
+        torch.manual_seed(torch_seed(recipe.seed, "init"))
+        make = cls.empty if empty else cls
+        predictor: Trainable = make(recipe.config, dimensions=dimensions, device=device)
+    return predictor
+
+
+def check_plan(recipe: Recipe, stage: Stage, data: StageData, training: Training, device: str | None) -> None:
+    """Everything that can be refused of a stage and its data before any stage has cost time.
+
+    Args:
+        device: ``cpu`` or ``cuda``; ``None`` where that is not known yet.
+    """
+    predictor = training.predictor
+    check_monitor(stage, data.dev)
+    own_losses = training.gives("losses")
+    if not stage.losses and not own_losses:
+        raise UsageError(f"stage {stage.name} has no losses; name some of {', '.join(LOSSES)}")
+    for term in stage.losses:
+        if term.name in LOSSES or not own_losses:
+            check_loss(term, (), predictor.dimensions)
+    if stage.mixup and not training.gives("mix"):
+        raise UsageError(f"stage {stage.name}: {predictor.card.name} does not support mixup; set mixup: 0")
+    if stage.precision == "float16" and device == "cpu":
+        raise UsageError(f"stage {stage.name}: precision float16 needs a GPU; use bfloat16 or float32")
+    name = stage.optimizer.name
+    if name not in NAMES and not training.gives("make_optimizer"):
+        raise UnknownName(f"optimizer for {predictor.card.name}", name, NAMES)
+    known = [one.name for one in recipe.stages]
+    for name in stage.init:
+        at = known.index(stage.name)
+        if name in known[at:]:
+            raise UsageError(f"stage {stage.name}: init: {name} is not an earlier stage")
 
 
 def training_facts(outcome: Outcome, run: RecipeRun, clock: float) -> dict[str, Any]:

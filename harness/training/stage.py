@@ -346,7 +346,7 @@ class StageRun:
         summary = [f"{level}/{metric.name}" for metric in shown_metrics(detail="summary") for level in LEVELS[::-1]]
         names = dict.fromkeys([stage.stop.monitor, *summary, "loss"])  # what decides comes first
         shown_figures = {name: figures[name] for name in names if name in figures and name != "train_loss"}
-        best = "best so far" if not position.stale else f"best was step {position.best[0].step}"
+        best = _how_good(figures.get(stage.stop.monitor, math.nan), stage, position)
         self.log.say(
             f"{stage.name}: epoch {position.epoch}, step {position.step}: "
             f"{shown({'train_loss': figures['train_loss'], **shown_figures})} ({best})"
@@ -423,6 +423,14 @@ class StageRun:
             "absent": list(self.data.absent),
             "data": self.data.digest,
         }
+
+
+def _how_good(value: float, stage: Stage, position: Position) -> str:
+    """How an evaluation stands among those so far; where what is monitored has no value, that the error decides."""
+    if math.isfinite(value):
+        return "best so far" if not position.stale else f"best was step {position.best[0].step}"
+    lowest = "lowest error so far" if not position.stale else f"step {position.best[0].step} is kept"
+    return f"{stage.stop.monitor} has no value; {lowest}"
 
 
 def _facts(clips: Sequence[Example]) -> StageFacts:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from ...harness.core.errors import CheckpointError, MosharnessError, UsageError
 from ...harness.core.files import read_json, write_json
 from ..base import check_tensors, load_tensors, save_tensors, tensors_digest
 from .config import CODES, WEIGHTS_DEPEND_ON, ApgmosConfig, StageSettings
+from .gptsovits_hub import CHINESE_HUBERT, PUBLISHED, VARIABLE, fetched, of_hub
 from .semantic.origin import VqOrigin
 
 if TYPE_CHECKING:
@@ -23,18 +25,6 @@ if TYPE_CHECKING:
 
 WEIGHTS, FACTS = "semantics.safetensors", "semantics.json"
 RANDOM = "random"
-VARIABLE = "MOSHARNESS_GPTSOVITS"
-"""Names the folder ``pretrained_models`` of GPT-SoVITS, for recipes that name no codebook or HuBERT."""
-PUBLISHED = (
-    "s2G488k.pth",
-    "gsv-v2final-pretrained/s2G2333k.pth",
-    "s2Gv3.pth",
-    "gsv-v4-pretrained/s2Gv4.pth",
-    "v2Pro/s2Gv2Pro.pth",
-    "v2Pro/s2Gv2ProPlus.pth",
-)
-"""Generator files in that folder, v1 first; the first that is there is taken. All hold a codebook of the same form."""
-CHINESE_HUBERT = "chinese-hubert-base"
 
 
 def read_wav2vec2(config: ApgmosConfig, settings: StageSettings, stage: str) -> SslBackbone | None:
@@ -80,8 +70,9 @@ def read_ecapa(config: ApgmosConfig, settings: StageSettings, stage: str) -> Eca
 def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) -> SemanticDistortion:
     """The semantic branch with the weights that a stage names.
 
-    Where it names none, a codebook of GPT-SoVITS and its HuBERT are looked for in ``$MOSHARNESS_GPTSOVITS``, and
-    HuBERT under a k-means codebook is ``facebook/hubert-base-ls960``. Random weights are always the same ones.
+    Where it names none, a codebook of GPT-SoVITS and its HuBERT are looked for in ``$MOSHARNESS_GPTSOVITS``, then taken
+    from the hub, and HuBERT under a k-means codebook is ``facebook/hubert-base-ls960``. Random weights are always the
+    same ones.
 
     Raises:
         UsageError, CheckpointError, HubError: If they are not named, not there, or do not fit; says what to do.
@@ -91,10 +82,11 @@ def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) ->
     from .semantic.distortion import SemanticDistortion
     from .semantic.sources import load_semantics, read_vq
 
-    hubert, vq = named_sources(settings)
+    hubert, vq = named_sources(settings, config.size)
     codes, rate, weights = CODES[config.size], "25hz", None
     try:
         if settings.vq_source != RANDOM:
+            vq = fetched(vq, stage)
             weights = read_vq(settings.vq_source, vq)
             codes, rate = weights.codebook_size, weights.frame_rate
         with torch.random.fork_rng(devices=[]):
@@ -103,16 +95,15 @@ def make_semantics(config: ApgmosConfig, settings: StageSettings, stage: str) ->
         if weights is not None:
             weights.put_into(semantic)
     except MosharnessError as error:
-        raise _in_stage(error, stage, "vq", _codebook_hint(settings, stage, named=bool(vq))) from error
+        raise _in_stage(error, stage, "vq", codebook_hint(settings, stage, named=bool(vq))) from error
     try:
-        load_semantics(semantic, hubert=hubert, vq_source=settings.vq_source, vq=vq)
+        load_semantics(semantic, hubert=fetched(hubert, stage), vq_source=settings.vq_source, vq=vq)
     except MosharnessError as error:
-        hint = f", or {VARIABLE}: the folder with {CHINESE_HUBERT}" if settings.vq_source == "gptsovits" else ""
-        raise _in_stage(error, stage, "hubert", hint) from error
+        raise _in_stage(error, stage, "hubert", hubert_hint(settings)) from error
     return semantic
 
 
-def _codebook_hint(settings: StageSettings, stage: str, named: bool) -> str:
+def codebook_hint(settings: StageSettings, stage: str, named: bool) -> str:
     """What else to do about a codebook that cannot be read."""
     if settings.vq_source != "gptsovits":
         return ""
@@ -123,8 +114,16 @@ def _codebook_hint(settings: StageSettings, stage: str, named: bool) -> str:
     return hint
 
 
-def named_sources(settings: StageSettings) -> tuple[str, str]:
-    """HuBERT and codebook as the stage names them, or those of the folder ``$MOSHARNESS_GPTSOVITS``."""
+def hubert_hint(settings: StageSettings) -> str:
+    """What else to do about a HuBERT that cannot be read."""
+    return f", or {VARIABLE}: the folder with {CHINESE_HUBERT}" if settings.vq_source == "gptsovits" else ""
+
+
+def named_sources(settings: StageSettings, size: str = "tiny") -> tuple[str, str]:
+    """HuBERT and codebook as the stage names them, or those of the folder ``$MOSHARNESS_GPTSOVITS``, or of the hub.
+
+    The published ones are of the base size; a miniature takes none from the hub.
+    """
     hubert, vq = settings.hubert, settings.vq
     if settings.vq_source != "gptsovits":
         return hubert or (RANDOM if settings.vq_source == RANDOM else "facebook/hubert-base-ls960"), vq
@@ -134,7 +133,18 @@ def named_sources(settings: StageSettings) -> tuple[str, str]:
         vq = str(next((path for path in paths if path.is_file()), paths[0]))
     if folder and not hubert:
         hubert = str(Path(folder).expanduser() / CHINESE_HUBERT)
+    if size == "base":
+        hubert, vq = hubert or of_hub(CHINESE_HUBERT), vq or of_hub(PUBLISHED[0])
     return hubert, vq
+
+
+@contextmanager
+def said_in(stage: str, name: str, hint: str) -> Iterator[None]:
+    """Errors within say stage, setting and what to do."""
+    try:
+        yield
+    except MosharnessError as error:
+        raise _in_stage(error, stage, name, hint) from error
 
 
 def _in_stage(error: MosharnessError, stage: str, name: str, hint: str = "") -> MosharnessError:

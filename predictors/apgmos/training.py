@@ -17,6 +17,7 @@ from .config import RECIPES, SAMPLE_RATE, ApgmosConfig, Part, StageSettings
 from .features import FrozenFeatures
 from .items import Chunks, Features, collate_features, cut, repeat_to_the_end
 from .losses import ranking_loss, regression_loss
+from .needs import encoder_needs, feature_rate, semantic_needs
 from .network import ENCODERS, parts_of, trained_parts
 from .semantics import make_semantics, read_ecapa, read_wav2vec2, semantic_digest
 from .starts import start_tensors, take_parts
@@ -24,6 +25,7 @@ from .starts import start_tensors, take_parts
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ...harness.recipes.needs import Need
     from ...harness.recipes.recipe import Stage
     from . import Apgmos
     from .network import Positions
@@ -80,6 +82,18 @@ class ApgmosTraining(Training):
             )
         return part  # type: ignore[no-any-return]
 
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """Weights of wav2vec 2.0 and the ECAPA-TDNN, the codebook and the HuBERT under it."""
+        part, settings = self.part_of(stage), self.settings_of(stage)
+        drawn = self.network.fresh and set(stage.init) <= {"fresh"}
+        found = encoder_needs(self.config, settings, part, stage.name) if drawn else []
+        return [*found, *(semantic_needs(self.config, settings, stage.name) if self._needs_semantics(part) else [])]
+
+    def disk_bytes(self, stage: Stage, seconds: float) -> int:
+        """Features of frozen parts."""
+        part, settings = self.part_of(stage), self.settings_of(stage)
+        return int(feature_rate(self.config, settings, part) * seconds) if settings.cache else 0
+
     def check_stage(self, stage: Stage) -> None:
         """Find the weights that a stage starts from before any stage has cost time."""
         super().check_stage(stage)
@@ -95,6 +109,10 @@ class ApgmosTraining(Training):
     def enter(self, stage: Stage) -> None:
         super().enter(stage)
         self.part = self.part_of(stage)
+
+    def count_trained(self, stage: Stage) -> int | None:
+        """Not known before the stage begins, which puts its network together."""
+        return None
 
     def _source(self, kind: str, settings: StageSettings, stage: str) -> Any:
         """Start weights as a module, read once: they are looked for before the first stage and used in a later one."""

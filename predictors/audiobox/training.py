@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from ...harness.core.errors import CheckpointError, UsageError
+from ...harness.recipes.needs import Need, download_need, local_need
+from ..layers.ssl.needs import ssl_need
 from ..trainable import eval_where_frozen
 from ..training import NO_FACTS, StageFacts, Training
 from . import Audiobox, prepared
@@ -35,6 +37,20 @@ class AudioboxTraining(Training):
     predictor: Audiobox
     settings: StageSettings
 
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """The released weights, or those of the WavLM."""
+        settings = self.settings_of(stage)
+        setting, name = f"train.{stage.name}.settings.", "AudioBox-Aesthetics"
+        if fresh and settings.released:
+            from .convert import download
+
+            if settings.released == "default":
+                return [download_need(name, download(), setting + "released")]
+            return [local_need(name, settings.released, setting + "released")]
+        if fresh and settings.pretrained:
+            return [ssl_need(settings.pretrained, setting + "pretrained", self.network.backbone)]
+        return []
+
     def begin_stage(self, stage: Stage, facts: StageFacts = NO_FACTS) -> None:
         """Load what the stage starts from, or released or pretrained weights; freeze."""
         super().begin_stage(stage, facts)
@@ -42,6 +58,9 @@ class AudioboxTraining(Training):
             statistics = None if facts.targets is None else label_statistics(facts.targets)
             initialise(self.network, self.settings, statistics)
             self.predictor.weights_changed()
+
+    def mark_trained(self) -> None:
+        self.freeze()
         self.freeze_backbone(self.settings.freeze)
 
     def train_mode(self) -> None:

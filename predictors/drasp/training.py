@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ...harness.audio.read import Waveform
+    from ...harness.recipes.needs import Need
     from ...harness.recipes.recipe import Stage
 
 
@@ -43,6 +44,9 @@ class DraspTraining(Training):
         """Those of the backbone's model."""
         return self.inner.settings_of(stage)
 
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        return self.inner.needs(stage, fresh)
+
     def check_stage(self, stage: Stage) -> None:
         self.inner.check_stage(stage)
 
@@ -62,6 +66,9 @@ class DraspTraining(Training):
         if model.network is not self.predictor.network:
             raise UsageError(f"stage {stage.name}: the start is of other dimensions")
         self.predictor.weights_changed()
+
+    def mark_trained(self) -> None:
+        self.inner.mark_trained()
 
     def train_mode(self) -> None:
         self.inner.train_mode()

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from ...harness.core.errors import UsageError
+from ...harness.recipes.needs import Need, audio_need
 from ..base import LONGEST_S
 from ..trainable import eval_where_frozen
 from ..training import NO_FACTS, StageFacts, Training
-from .config import NTXENT, SAMPLE_RATE, PairSettings, StageSettings, pair_settings, pretrains
+from .config import GENERATED, NTXENT, SAMPLE_RATE, PairSettings, StageSettings, pair_settings, pretrains
 from .network import Projection
 from .noise import Noises
 from .ntxent import ntxent
@@ -47,6 +48,14 @@ class JsqaTraining(Training):
         self._temperature = 1.0
 
     # -- the start of a stage -------------------------------------------------------------------------------------
+
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """The noises of a stage on pairs."""
+        if not pretrains(stage):
+            return []
+        pairs = pair_settings(self.settings_of(stage).pairs, f"stage {stage.name}")
+        setting = f"train.{stage.name}.settings.pairs.noise"
+        return [audio_need(folder, "noise", setting) for folder in pairs.noise if folder != GENERATED]
 
     def check_stage(self, stage: Stage) -> None:
         """Refuse settings of pairs on ratings, and pairs that make no sense."""

@@ -7,9 +7,12 @@ from typing import Any
 
 from ...harness.core.errors import UsageError
 from ...harness.core.files import read_json
+from ...harness.recipes.needs import Need
+from ..empty import empty_weights
 from ..layers.sfi.conv import SfiConv1d
 from ..layers.sfi.fit import FitReport, fit_kernel
 from ..layers.ssl.backbone import SslBackbone
+from ..layers.ssl.needs import ssl_need
 from ..layers.ssl.pretrained import load_pretrained
 from .config import StageSettings
 
@@ -24,6 +27,14 @@ def plain_backbone(name: str, layers: int | None, source: str, setting: str = "p
     if source != "random":
         load_pretrained(backbone, source, f"train.settings.{setting}")
     return backbone.eval()
+
+
+def published_need(name: str, layers: int | None, source: str, setting: str) -> Need:
+    """Whether the weights that :func:`plain_backbone` would load are at hand."""
+    kind, _, size = name.partition("-")
+    with empty_weights():
+        backbone = SslBackbone(kind, size, layers=layers)  # type: ignore[arg-type]
+    return ssl_need(source, setting, backbone)
 
 
 def take_over(student: SslBackbone, plain: SslBackbone, settings: StageSettings) -> FitReport | None:

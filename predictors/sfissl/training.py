@@ -18,13 +18,14 @@ from .distill import distillation
 from .items import SCORE, Prepared
 from .listeners import listener_key, with_listeners
 from .optimiser import ScheduleFreeRAdam
-from .starts import make_teacher, plain_backbone, settings_of, take_over
+from .starts import make_teacher, plain_backbone, published_need, settings_of, take_over
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
     from ...harness.audio.read import AudioLimits, Waveform
+    from ...harness.recipes.needs import Need
     from ...harness.recipes.recipe import Stage
     from ..layers.sfi.fit import FitReport
     from ..layers.ssl.backbone import SslBackbone
@@ -55,10 +56,20 @@ class SfiSslTraining(Training):
         super().__init__(predictor)
         self.fit_report: FitReport | None = None
         self.teacher: SslBackbone | None = None
-        self._first_stage = ""
         self._student_rate = SAMPLE_RATE
 
     # -- the start of a stage -------------------------------------------------------------------------------------
+
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """The published model that the student starts from, and the teacher of a distillation."""
+        settings, config = self.settings_of(stage), self.predictor.config
+        setting, found = f"train.{stage.name}.settings.", []
+        if fresh and settings.pretrained not in (None, "random"):
+            found.append(published_need(config.backbone, config.layers, settings.pretrained, setting + "pretrained"))
+        if DISTILL in {term.name for term in stage.losses} and settings.teacher not in (None, "start", "random"):
+            name = settings.teacher_backbone or config.backbone
+            found.append(published_need(name, config.layers, settings.teacher, setting + "teacher"))
+        return found
 
     def check_stage(self, stage: Stage) -> None:
         """Refuse a distillation that makes no sense."""
@@ -69,11 +80,6 @@ class SfiSslTraining(Training):
         rate = self.settings_of(stage).teacher_rate
         if rate != SAMPLE_RATE:
             raise UsageError(f"stage {stage.name}: teachers take {SAMPLE_RATE} Hz, not {rate}")
-
-    def draw_weights(self) -> None:
-        """Fresh weights; the next stage is then the first one again."""
-        self._first_stage = ""
-        super().draw_weights()
 
     def begin_stage(self, stage: Stage, facts: StageFacts = NO_FACTS) -> None:
         """Load what the stage starts from, or a published model; make the teacher; give listeners rows; freeze."""
@@ -86,15 +92,16 @@ class SfiSslTraining(Training):
         self._student_rate = self.settings.student_rates[0]
         self._give_rows(tuple(sorted({listener_key(*who) for who in facts.listeners})))
         self._set_rates(self.settings.rates)
-        self.freeze_backbone(self.settings.freeze)
         self.predictor.weights_changed()
+
+    def mark_trained(self) -> None:
+        self.freeze()
+        self.freeze_backbone(self.settings.freeze)
 
     def _take_published_model(self) -> SslBackbone | None:
         """The model that ``pretrained`` names, its weights taken over by the network; for the first stage alone."""
         stage, settings, config = self.stage, self.settings, self.predictor.config
-        first = self._first_stage in ("", stage.name)
-        self._first_stage = self._first_stage or stage.name
-        if not (settings.pretrained and first and self.starts_fresh()):
+        if not (settings.pretrained and self.starts_fresh()):
             return None
         if config.first_layer == "sfi" and config.design != "frequency" and settings.first == "fit":
             raise UsageError(

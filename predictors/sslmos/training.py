@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from ...harness.core.errors import UsageError
+from ..layers.ssl.needs import ssl_need
 from ..layers.ssl.pooling import MeanPooling
 from ..trainable import eval_where_frozen
 from ..training import NO_FACTS, StageFacts, Training
@@ -17,6 +18,7 @@ from .networks import fill_up
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ...harness.recipes.needs import Need
     from ...harness.recipes.recipe import Stage
     from . import SslMos
 
@@ -41,11 +43,20 @@ class SslMosTraining(Training):
         if self.settings_of(stage).center and head != "linear":
             raise UsageError(f"stage {stage.name}: center is for the head linear")
 
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """The backbone's pretrained weights."""
+        source = self.settings_of(stage).pretrained
+        setting = f"train.{stage.name}.settings.pretrained"
+        return [ssl_need(source, setting, self.network.backbone)] if fresh and source else []
+
     def begin_stage(self, stage: Stage, facts: StageFacts = NO_FACTS) -> None:
         """Load what the stage starts from, or pretrained weights; freeze by ``frozen`` and ``settings.freeze``."""
         super().begin_stage(stage, facts)
         if self.starts_fresh():
             self._initialise(facts)
+
+    def mark_trained(self) -> None:
+        self.freeze()
         self.freeze_backbone(self.settings.freeze)
 
     def _initialise(self, facts: StageFacts) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from ...harness.core.errors import CheckpointError, UsageError
 from ...harness.core.files import read_json
+from ...harness.recipes.needs import HubFiles, Need, hub_need, local_need, refused
 from ..base import check_tensors, load_tensors
-from .config import Variant
+from ..empty import empty_weights
+from .config import StageSettings, Variant
 from .convert import from_branch
 from .network import Fusion, Scorer, SpecBranch, SslBranch
 
@@ -65,6 +67,56 @@ def _tensors_for(network: Scorer, variant: Variant, folder: Path) -> dict[str, A
     return {name: value for name, value in tensors.items() if name in own}
 
 
+IMAGENET = "timm/tf_efficientnetv2_s.in21k_ft_in1k"
+IMAGENET_COMMIT = "212ce86b3cc2aa27505700cd5d1a25dfd2a07dc8"
+"""The commit that public projects that use the file record, with its length of 86,523,256 bytes."""
+
+
+def start_needs(settings: StageSettings, stage: str) -> list[Need]:
+    """The pretrained weights that a stage's settings name."""
+    from ..layers.ssl.backbone import SslBackbone
+    from ..layers.ssl.needs import ssl_need
+
+    found, setting = [], f"train.{stage}.settings."
+    if settings.wav2vec2:
+        with empty_weights():
+            backbone = SslBackbone("wav2vec2", "base")
+        found.append(ssl_need(settings.wav2vec2, setting + "wav2vec2", backbone, instead=RANDOM_INSTEAD + "wav2vec2"))
+    if settings.imagenet:
+        found.append(_imagenet_need(settings.imagenet, setting + "imagenet"))
+    return found
+
+
+RANDOM_INSTEAD = "a local file or folder, or random weights: leave out the setting "
+
+
+def _imagenet_need(source: str, setting: str) -> Need:
+    name = "EfficientNetV2-S trained on ImageNet"
+    if Path(source).expanduser().is_file():
+        return local_need(name, source, setting, check=lambda: load_tensors(Path(source).expanduser()))
+    try:
+        wanted = _imagenet_files(source)
+    except UsageError as error:
+        return refused("weights", name, error, setting=setting, remedy=RANDOM_INSTEAD + "imagenet")
+    ours = (wanted.repo_id, wanted.revision) == (IMAGENET, IMAGENET_COMMIT)
+    return hub_need(
+        name,
+        wanted,
+        setting,
+        license="Apache-2.0" if wanted.repo_id == IMAGENET else "",
+        bytes=86_523_256 if ours else None,
+        instead=RANDOM_INSTEAD + "imagenet",
+    )
+
+
+def _imagenet_files(source: str) -> HubFiles:
+    repository, _, commit = source.partition("@")
+    if repository.count("/") != 1 or repository.startswith((".", "/")):
+        raise UsageError(f"settings: imagenet: {source!r} is no file here and no hub id owner/name[@COMMIT]")
+    revision = commit or (IMAGENET_COMMIT if repository == IMAGENET else "main")
+    return HubFiles(repository, revision, {"model.safetensors": None})
+
+
 def load_wav2vec2(network: Scorer, source: str) -> None:
     """Put pretrained weights of the base size into the SSL branch; see ``predictors/layers/ssl/pretrained.py``."""
     from ..layers.ssl.backbone import SslBackbone
@@ -85,8 +137,8 @@ def load_imagenet(network: Scorer, source: str) -> None:
 
     Args:
         network: Changed in place.
-        source: A ``model.safetensors`` in timm's layout, or a hub id ``owner/name[@COMMIT]`` that holds one. The
-            reference starts from ``timm/tf_efficientnetv2_s.in21k_ft_in1k``, whose digest we do not know: pin a commit.
+        source: A ``model.safetensors`` in timm's layout, or a hub id ``owner/name[@COMMIT]`` that holds one. Of
+            :data:`IMAGENET`, from which the reference starts, :data:`IMAGENET_COMMIT` is taken.
 
     Raises:
         CheckpointError: If the weights do not fit; the classifier is left out.
@@ -97,15 +149,13 @@ def load_imagenet(network: Scorer, source: str) -> None:
         raise UsageError("settings: imagenet: this network has no spectrogram branch")
     path = Path(source).expanduser()
     if not path.is_file():
-        repository, _, commit = source.partition("@")
-        if repository.count("/") != 1 or repository.startswith((".", "/")):
-            raise UsageError(f"settings: imagenet: {source!r} is no file here and no hub id owner/name[@COMMIT]")
         from ...harness.hub.hub import fetch_snapshot
 
-        files = dict.fromkeys(["model.safetensors"])
         instead = "set imagenet to a local model.safetensors, or leave it out to start from random weights"
-        revision = commit or "main"
-        folder = fetch_snapshot(repository, revision=revision, files=files, what="ImageNet weights", instead=instead)
+        wanted = _imagenet_files(source)
+        folder = fetch_snapshot(
+            wanted.repo_id, revision=wanted.revision, files=wanted.files, what="ImageNet weights", instead=instead
+        )
         path = Path(folder) / "model.safetensors"
     import torch
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ...harness.audio.read import Waveform
+    from ...harness.recipes.needs import Need
     from ...harness.recipes.recipe import Stage
     from . import Utmosv2
 
@@ -36,6 +37,10 @@ class Utmosv2Training(Training):
     predictor: Utmosv2
     settings: StageSettings
     part: str
+
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """Pretrained weights of the branches."""
+        return starts.start_needs(self.settings_of(stage), stage.name)
 
     def check_stage(self, stage: Stage) -> None:
         """Refuse a part that the network has not, and settings that draw more than one score of a clip."""

@@ -150,3 +150,39 @@ def test_a_predictor_without_stages_of_a_recipe_is_fitted_in_one_go(
     plan.write_text("predictor: dsp\nseed: 4\n")
     outcome = cli("train", *arguments, "--recipe", plan, "--json")
     assert outcome.code == 0 and outcome.json["seed"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["train"], "mosharness train --task somos --data-root FOLDER --predictor toynet"),
+        (["run"], "mosharness run --task somos --data-root FOLDER --predictor toynet"),
+        (["run", "--train"], "mosharness run --task somos --data-root FOLDER --predictor toynet --train"),
+    ],
+)
+@pytest.mark.usefixtures("toynet")
+def test_absent_data_ends_with_the_command_that_was_asked_for(
+    cli: Callable[..., Any], recipe: Path, tmp_path: Path, arguments: list[str], command: str
+) -> None:
+    given = [*arguments, "--task", "somos", "--predictor", "toynet", "--output", tmp_path]
+    given += ["--recipe", recipe] if "train" in " ".join(arguments) else []
+    outcome = cli(*given)
+    assert outcome.code == 2 and outcome.err.rstrip().endswith(command)
+    if arguments == ["train"]:
+        recipe.write_text(RECIPE.replace("losses: [l1]", "losses: [l1]\n  data: [bvcc/train]"))
+        outcome = cli(*given)
+        assert outcome.code == 2 and "put it where $MOSHARNESS_DATA/bvcc is, then: " + command in outcome.err
+
+
+@pytest.mark.usefixtures("toynet")
+def test_a_metric_that_never_existed_is_not_called_the_best(
+    cli: Callable[..., Any], rated: Path, recipe: Path, tmp_path: Path
+) -> None:
+    """Two systems at least are needed for a correlation; here dev has one."""
+    table = rated / "metadata.csv"
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join(row for row in rows if not row.endswith(",dev") or ",s0," in row) + "\n")
+    outcome = cli("train", *common(rated, recipe, tmp_path / "out"))
+    assert outcome.code == 0, outcome.err
+    assert "by system/srcc" not in outcome.out and "system/srcc had no value" in outcome.out
+    assert "kept step" in outcome.out and "system/srcc has no value; lowest error so far" in outcome.err

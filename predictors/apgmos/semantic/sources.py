@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ....harness.core.errors import CheckpointError, UsageError
 from ...base import tensors_digest
+from ...layers.ssl.backbone import SslBackbone
 from ...layers.ssl.pretrained import load_pretrained
 from .codebook_file import read_codebook
 from .distortion import SemanticDistortion
@@ -36,12 +37,17 @@ def load_hubert(model: SemanticDistortion, source: str, setting: str = "hubert")
         HubError: If a download does not work.
         UsageError: If ``source`` is nothing of these.
     """
+    return load_backbone(model.hubert, source, setting)
+
+
+def load_backbone(hubert: SslBackbone, source: str, setting: str = "hubert") -> str:
+    """As :func:`load_hubert`, into the HuBERT alone."""
     if not source:
         raise UsageError(
             f"hubert: name the weights of HuBERT under the codebook: a folder, a file, or a hub id "
             f"({CHINESE_HUBERT}@COMMIT for a codebook of GPT-SoVITS, facebook/hubert-base-ls960 for one of ours)"
         )
-    return RANDOM if source == RANDOM else load_pretrained(model.hubert, source, setting)
+    return RANDOM if source == RANDOM else load_pretrained(hubert, source, setting)
 
 
 def hubert_digest(model: SemanticDistortion) -> str:

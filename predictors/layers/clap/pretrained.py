@@ -22,6 +22,8 @@ class Published:
     commit: str
     filename: str
     sha256: str | None = None
+    bytes: int | None = None
+    license: str = ""
 
 
 PUBLISHED = {
@@ -30,6 +32,8 @@ PUBLISHED = {
         "b3708341862f581175dba5c356a4ebf74a9b6651",
         "music_audioset_epoch_15_esc_90.14.pt",
         "fae3e9c087f2909c28a09dc31c8dfcdacbc42ba44c70e972b58c1bd1caf6dedd",
+        bytes=2_352_471_003,
+        license="CC0 1.0",
     ),
     "laion/larger_clap_music": Published(
         "laion/larger_clap_music", "a0b4534a14f58e20944452dff00a22a06ce629d1", "model.safetensors"
@@ -102,9 +106,12 @@ def _of_transformers(state: Mapping[str, Any], backbone: ClapBackbone, where: st
     return tensors
 
 
-def _fetch(source: str, setting: str) -> tuple[Path, str]:
-    from ....harness.hub.hub import fetch_snapshot
+def published(source: str, setting: str) -> Published:
+    """What of the hub a source names.
 
+    Raises:
+        UsageError: If it is neither one of :data:`PUBLISHED` nor pinned.
+    """
     known = PUBLISHED.get(source)
     if known is None:
         repository, at, rest = source.partition("@")
@@ -115,11 +122,23 @@ def _fetch(source: str, setting: str) -> tuple[Path, str]:
                 "others are written owner/name@COMMIT:FILE"
             )
         known = Published(repository, commit, filename)
+    return known
+
+
+def in_place_of(setting: str) -> str:
+    """What can be done without the download of the weights that a setting names."""
+    return f"set {setting} to a local file or folder, or leave it empty to start from random weights"
+
+
+def _fetch(source: str, setting: str) -> tuple[Path, str]:
+    from ....harness.hub.hub import fetch_snapshot
+
+    known = published(source, setting)
     folder = fetch_snapshot(
         known.repository,
         revision=known.commit,
         files={known.filename: known.sha256},
         what=f"pretrained weights {known.repository}",
-        instead=f"set {setting} to a local file or folder, or leave it empty to start from random weights",
+        instead=in_place_of(setting),
     )
     return Path(folder) / known.filename, f"{known.repository}@{known.commit}:{known.filename}"

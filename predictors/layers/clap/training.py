@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,14 +13,17 @@ from ...training import NO_FACTS, StageFacts, Training
 from .backbone import distinct
 from .config import ClapStage
 from .mel import fill_window, log_mel
-from .mos import ClapItem, ClapMos
+from .mos import TOKENIZER_VARIABLE, ClapItem, ClapMos
+from .needs import clap_need, tokenizer_need
 from .shapes import WINDOW
+from .tokenizer import ROBERTA
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
     from ....harness.audio.read import Waveform
+    from ....harness.recipes.needs import Need
     from ....harness.recipes.recipe import Stage
 
 LOSS = "l1_sum"
@@ -32,6 +36,22 @@ class ClapMosTraining(Training):
 
     predictor: ClapMos
     settings: ClapStage
+
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """CLAP's published weights, and the tokenizer where the model reads texts."""
+        settings = self.settings_of(stage)
+        setting = f"train.{stage.name}.settings."
+        found = []
+        if fresh and settings.pretrained:
+            found.append(clap_need(settings.pretrained, setting + "pretrained", self.network.backbone))
+        source = settings.tokenizer or os.environ.get(TOKENIZER_VARIABLE)
+        if self.network.reads_text and self.predictor.tokenizer is None and (source or not self._tiny):
+            found.append(tokenizer_need(source or ROBERTA, setting + "tokenizer"))
+        return found
+
+    @property
+    def _tiny(self) -> bool:
+        return self.predictor.config.size == "tiny"
 
     def begin_stage(self, stage: Stage, facts: StageFacts = NO_FACTS) -> None:
         """Load what the stage starts from, or CLAP's published weights; and the tokenizer."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ....harness.core.errors import CheckpointError, UsageError
+from ....harness.recipes.needs import HubFiles
 from ...base import check_tensors, load_tensors
 from ...checkpoints import load_torch
 from .backbone import SslBackbone
@@ -16,19 +17,27 @@ from .official import from_fairseq, load_state, new_weight_norm
 
 @dataclass(frozen=True)
 class Published:
-    """A hub repository at a commit: its weights file, and the file's sha256 where we know it."""
+    """A hub repository at a commit: its weights file, and the file's sha256, bytes and licence where we know them."""
 
     commit: str
     sha256: str | None = None
     filename: str = "pytorch_model.bin"
+    bytes: int | None = None
+    license: str = ""
 
 
 PUBLISHED = {
     "facebook/wav2vec2-base": Published(
-        "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8", "3249fe98bfc62fcbc26067f724716a6ec49d12c4728a2af1df659013905dff21"
+        "0b5b8e868dd84f03fd87d01f9c4ff0f080fecfe8",
+        "3249fe98bfc62fcbc26067f724716a6ec49d12c4728a2af1df659013905dff21",
+        bytes=380_267_417,
+        license="Apache-2.0",
     ),
     "facebook/hubert-base-ls960": Published(
-        "dba3bb02fda4248b6e082697eee756de8fe8aa8a", "062249fffb353eab67547a2fbc129f7c31a2f459faf641b19e8fb007cc5c48ad"
+        "dba3bb02fda4248b6e082697eee756de8fe8aa8a",
+        "062249fffb353eab67547a2fbc129f7c31a2f459faf641b19e8fb007cc5c48ad",
+        bytes=377_569_754,
+        license="Apache-2.0",
     ),
     "microsoft/wavlm-base": Published("efa81aae7ff777e464159e0f877d54eac5b84f81"),
     "microsoft/wavlm-large": Published(
@@ -78,9 +87,12 @@ def load_pretrained(backbone: SslBackbone, source: str, setting: str = "pretrain
     return name
 
 
-def _fetch(source: str, setting: str) -> tuple[Path, str]:
-    from ....harness.hub.hub import fetch_snapshot
+def hub_files(source: str, setting: str) -> tuple[HubFiles, Published | None]:
+    """What of the hub a source names, and what we know of it.
 
+    Raises:
+        UsageError: If it is neither one of :data:`PUBLISHED` nor pinned.
+    """
     repository, _, rest = source.partition("@")
     commit, _, filename = rest.partition(":")
     known = PUBLISHED.get(repository)
@@ -92,15 +104,24 @@ def _fetch(source: str, setting: str) -> tuple[Path, str]:
     sha256 = None
     if known is not None and commit in ("", known.commit) and filename in ("", known.filename):
         commit, filename, sha256 = known.commit, known.filename, known.sha256
+    else:
+        known = None
     filename = filename or "pytorch_model.bin"
+    return HubFiles(repository, commit, {"config.json": None, filename: sha256}), known
+
+
+def _fetch(source: str, setting: str) -> tuple[Path, str]:
+    from ....harness.hub.hub import fetch_snapshot
+
+    wanted, _ = hub_files(source, setting)
     folder = fetch_snapshot(
-        repository,
-        revision=commit,
-        files={"config.json": None, filename: sha256},
-        what=f"pretrained weights {repository}",
+        wanted.repo_id,
+        revision=wanted.revision,
+        files=wanted.files,
+        what=f"pretrained weights {wanted.repo_id}",
         instead=in_place_of(setting),
     )
-    return Path(folder), f"{repository}@{commit}"
+    return Path(folder), f"{wanted.repo_id}@{wanted.revision}"
 
 
 def in_place_of(setting: str) -> str:

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mosharness.harness.core.errors import CheckpointError, MosharnessError, PredictionError, UnknownName, UsageError
+from mosharness.harness.core.errors import (
+    CheckpointError,
+    MosharnessError,
+    NotAtHand,
+    PredictionError,
+    UnknownName,
+    UsageError,
+)
 from mosharness.harness.recipes.recipe import Recipe, Stage, parse_recipe, read_recipe
 from mosharness.harness.training import train_predictor
 from mosharness.predictors import load_predictor
@@ -146,21 +153,23 @@ def test_sources_that_are_not_named_are_asked_for_before_any_stage_begins(rated:
         with pytest.raises(kind, match=message):
             train_predictor("apgmos", task, output=tmp_path, recipe=plan, device="cpu")
 
-    plan = recipe(STAGES, settings={})
+    plan = recipe(STAGES, settings={"hubert": "random"})
     refused(
         plan,
         r"stage joint: settings\.vq: name the generator file.*mosharness apgmos codebook.*"
         r"\(--set train\.joint\.settings\.vq="
         r"\.\.\., or MOSHARNESS_GPTSOVITS: .*vq_source=kmeans train\.joint\.settings\.vq=FOLDER\)$",
     )
-    missing = recipe(STAGES, settings={"vq": str(tmp_path / "s2G488k.pth")})
+    missing = recipe(STAGES, settings={"vq": str(tmp_path / "s2G488k.pth"), "hubert": "random"})
     wanted = r"s2G488k\.pth: no such file.*\(--set train\.joint\.settings\.vq=\.\.\., or MOSHARNESS_GPTSOVITS: [^;]*\)$"
     refused(missing, wanted, CheckpointError)
     wanted = (
         r"absent: no such file or folder \(--set train\.joint\.settings\.vq=\.\.\.\)$"  # GPT-SoVITS is no help there
     )
-    kmeans = recipe(STAGES, settings={"vq_source": "kmeans", "vq": str(tmp_path / "absent")})
+    kmeans = recipe(STAGES, settings={"vq_source": "kmeans", "vq": str(tmp_path / "absent"), "hubert": "random"})
     refused(kmeans, wanted, CheckpointError)
+    both = recipe(STAGES, settings={"vq": str(tmp_path / "absent.pth")})
+    refused(both, r"(?s)2 things missing\n.*absent\.pth: no such file.*settings\.hubert: name the weights", NotAtHand)
     refused(recipe([{"name": "w2v"}], {"size": "base", "variant": "W2V"}), "settings.wav2vec2 names no start weights")
     assert not (tmp_path / "folder").exists() or not list((tmp_path / "folder").rglob("state.safetensors"))
 

@@ -1,0 +1,85 @@
+"""``mosharness plan``: all that a training needs, in one list, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import NotAtHand
+from . import common
+from .show import print_json
+
+if TYPE_CHECKING:
+    from ..training.schema import TrainingPlan
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("plan")(plan)
+
+
+def plan(
+    task: Annotated[str, typer.Argument(help="Task to train on. `mosharness ls tasks` lists them.")],
+    predictor: Annotated[str, typer.Argument(help="Predictor to train. `mosharness ls predictors` lists them.")],
+    recipe: common.Recipe = None,
+    init_from: common.InitFrom = None,
+    data_root: common.DataRoot = None,
+    output: common.Output = Path("results"),
+    seed: common.FirstSeed = None,
+    set_: common.Settings = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download the start weights that a hub has.")] = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """List what a training needs: data, start weights, licences, room on the disk; train nothing.
+
+    Exit code 0: everything is on this machine; 2: something is not, and the list says what to do about each thing. The
+    power of a gate is planned by `mosharness gate plan`.
+    """
+    from ...tasks import load_task
+    from ..core.typed import plain
+    from ..training.outlook import plan_training
+
+    settings = common.all_settings(set_)
+    loaded = load_task(task, data_root, **settings.task)
+    loaded.command = f"mosharness train --task {task} --data-root FOLDER --predictor {predictor}"
+    found = plan_training(
+        predictor,
+        loaded,
+        output=output,
+        config=settings.predictor,
+        seed=seed,
+        recipe=recipe,
+        overrides=settings.training,
+        init_from=init_from,
+        fetch=fetch,
+    )
+    if as_json:
+        print_json(plain(found))
+    else:
+        _show(found)
+    absent = sum(need.status != "here" for need in found.needs)
+    if absent:
+        raise NotAtHand(f"{absent} of {len(found.needs)} things are not on this machine; what to do stands in the list")
+
+
+def _show(found: TrainingPlan) -> None:
+    from ..recipes.needs import lines
+    from ..training.outlook import stage_line
+
+    recipe = f", recipe {found.recipe}" if found.recipe else ""
+    print(f"{found.predictor} on {found.task}{recipe}, seed {found.seed}")
+    if found.why:
+        print(f"  {found.why}")
+    width = max((len(stage.name) for stage in found.stages), default=0)
+    if found.stages:
+        print("stages")
+    for stage in found.stages:
+        print(f"  {stage.name:<{width}}  {stage_line(stage)}")
+    print("needs")
+    for need in found.needs:
+        for line in lines(need):
+            print(line)
+    for note in (note for stage in found.stages for note in stage.notes):
+        print(f"note: {note}")

@@ -1,0 +1,40 @@
+"""Whether a recipe suits the amount of data, said before and while it trains."""
+
+from __future__ import annotations
+
+from ..recipes.recipe import Recipe, Stage, recipe_names
+
+SMALL = 500
+"""Clips up to which a data set is small: the recipes ``<predictor>-small`` are the default there."""
+FEW = 50
+"""Clips below which even these have little to go by."""
+PER_CLIP = 2_000
+"""Trained numbers per clip above which a small data set is learnt by heart (our choice: a million on 500 clips)."""
+
+
+def unsuited(recipe: Recipe, stage: Stage, trained: int | None, clips: int) -> tuple[str, ...]:
+    """Sentences on what does not suit the data; none where all does."""
+    notes = []
+    if clips < FEW:
+        notes.append(f"trained on {clips} clips, figures will differ much from one draw of clips to another")
+    if trained is not None and clips <= SMALL and trained > PER_CLIP * clips:
+        small = [name for name in recipe_names(recipe.predictor) if name.startswith(f"{recipe.predictor}-small")]
+        other = f"--recipe {' or '.join(small)}, " if small and recipe.name not in small else ""
+        notes.append(
+            f"stage {stage.name}: recipe {recipe.name} does not suit the data: it trains {number(trained)} parameters "
+            f"on {clips} clips, which it can learn by heart; take {other}freeze more (train.{stage.name}.frozen, "
+            "settings.freeze), or bring more clips"
+        )
+    return tuple(notes)
+
+
+def number(count: int) -> str:
+    """A count in words.
+
+    Example:
+        >>> number(26_123_456), number(769)
+        ('26.1 M', '769')
+    """
+    if count >= 1e6:
+        return f"{count / 1e6:.1f} M"
+    return f"{count / 1e3:.1f} k" if count >= 10_000 else str(count)
