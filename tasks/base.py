@@ -186,12 +186,6 @@ class MosTask:
         """One split as a ``datasets.Dataset`` (see :func:`features`); errors as :meth:`open`."""
         return self.open(split, audio=audio).dataset()
 
-    def load_all(self, *, audio: bool = True) -> datasets.DatasetDict:
-        """Every split of the card as a ``datasets.DatasetDict``."""
-        import datasets
-
-        return datasets.DatasetDict({split: self.load(split, audio=audio) for split in self.card.splits})
-
     def system_truth(self, split: str) -> dict[str, dict[str, float]]:
         """The organisers' system scores: dimension to system to value.
 

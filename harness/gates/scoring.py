@@ -5,46 +5,85 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...predictors.base import Predictor
 from ..audio.read import Waveform
 from ..audio.resample import resample
-from ..core.clip import Clip
+from ..core.clip import Clip, Finding
 from ..core.errors import PredictionError, UsageError
+from ..engine.scorer import Scorer
 from ..engine.waveforms import WaveformStore
 from .options import AudioOptions
 from .schema import CheckpointDetails, PredictorDetails
 from .sides import Rendering
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..audio.checks import AudioLimits
+
 FAULTS = ("predictor_error", "not_finite", "out_of_memory")
 """Failures that are the predictor's, not the file's."""
 
 
-class AtRate:
-    """A predictor that sees every clip at one sampling rate; everything else is the predictor's own.
+class AtRate(Scorer):
+    """A scorer that sees every clip at one sampling rate; all else is as without it.
 
     Args:
-        predictor: The predictor.
+        scorer: The predictor.
         sample_rate: In Hz.
     """
 
-    def __init__(self, predictor: Predictor, sample_rate: int) -> None:
-        self._predictor, self._sample_rate = predictor, sample_rate
+    def __init__(self, scorer: Scorer, sample_rate: int) -> None:
+        self._scorer, self._sample_rate = scorer, sample_rate
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._predictor, name)
+    @property
+    def name(self) -> str:
+        return self._scorer.name
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        return self._scorer.dimensions
+
+    @property
+    def device(self) -> str:
+        return self._scorer.device
+
+    @property
+    def parallel_score(self) -> bool:
+        return self._scorer.parallel_score
+
+    @property
+    def uses_text(self) -> bool:
+        return self._scorer.uses_text
+
+    def limits(self) -> AudioLimits:
+        """The predictor's."""
+        return self._scorer.limits()
+
+    def plan(self, items: Sequence[Clip], durations: Sequence[float] | None = None) -> list[tuple[int, ...]]:
+        """The predictor's."""
+        return self._scorer.plan(items, durations)
 
     def fingerprint(self) -> dict[str, Any]:
         """The predictor's, and the rate."""
-        return {**self._predictor.fingerprint(), "gate_sample_rate": self._sample_rate}
+        return {**self._scorer.fingerprint(), "gate_sample_rate": self._sample_rate}
 
     def prepare_clip(self, clip: Waveform) -> Any:
         """Resample where needed, then as the predictor does."""
         if clip.sample_rate != self._sample_rate:
             samples = resample(clip.samples, clip.sample_rate, self._sample_rate, "soxr_hq").samples
             clip = replace(clip, samples=samples, sample_rate=self._sample_rate)
-        return self._predictor.prepare_clip(clip)
+        return self._scorer.prepare_clip(clip)
+
+    def score(self, batch: Sequence[Any]) -> np.ndarray:
+        """The predictor's."""
+        return self._scorer.score(batch)
+
+    def findings(self, clip: Waveform) -> Sequence[Finding]:
+        """The predictor's."""
+        return self._scorer.findings(clip)
 
 
 def parse_predictors(specs: Sequence[str]) -> list[tuple[str, str, str | None]]:
@@ -117,7 +156,7 @@ def score_renderings(
     failures: dict[str, tuple[str, str]] = {}
     notes: list[str] = []
     for name, predictor in predictors.items():
-        scorer: Any = predictor if rate is None else AtRate(predictor, rate)
+        scorer: Scorer = predictor if rate is None else AtRate(predictor, rate)
         items = [
             Clip(content, store.clip(path)) for content, path in sorted(files.items()) if name not in known[content]
         ]
