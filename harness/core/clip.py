@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Source = str | Path | bytes | tuple[np.ndarray, int] | Callable[[], Any]
+from typing import Any, Literal
 
 Status = Literal["ok", "warning", "failed"]
 MISSING = ("missing_audio", "missing_prediction")

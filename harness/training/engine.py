@@ -39,7 +39,7 @@ COSMETIC = ("save_steps", "save_seconds", "log_steps", "keep", "starts")
 
 
 @dataclass
-class Outcome:
+class Trained:
     """What came of training.
 
     Attributes:
@@ -92,7 +92,7 @@ class RecipeRun:
         self.log = TrainingLog(folder / "log.jsonl" if self.main else None, show=show and self.main, tensorboard=board)
         self.notes: list[str] = []
 
-    def run(self, *, stage: str | None = None, resume: bool = False) -> Outcome:
+    def run(self, *, stage: str | None = None, resume: bool = False) -> Trained:
         """Train all stages, or one.
 
         Args:
@@ -126,7 +126,7 @@ class RecipeRun:
                 if stage == one.name:
                     break
         names = dict.fromkeys([*predictor.trained_on, *(name for _, data in plans for name in data.trained_on)])
-        return Outcome(predictor, len(reports) == len(plans), reports, tuple(names), self.notes)
+        return Trained(predictor, len(reports) == len(plans), reports, tuple(names), self.notes)
 
     def survey(self) -> dict[str, dict[str, Any]]:
         """What the weights of every stage depend on, without training: the name of a stage to its facts.
@@ -361,18 +361,18 @@ def check_plan(recipe: Recipe, stage: Stage, data: StageData, training: Training
             raise UsageError(f"stage {stage.name}: init: {name} is not an earlier stage")
 
 
-def training_facts(outcome: Outcome, run: RecipeRun, clock: float) -> dict[str, Any]:
+def training_facts(trained: Trained, run: RecipeRun, clock: float) -> dict[str, Any]:
     """What ``training.json`` beside a checkpoint says."""
     recipe = run.recipe
-    start = asdict(outcome.predictor.checkpoint) if run.init_from is not None else None
+    start = asdict(trained.predictor.checkpoint) if run.init_from is not None else None
     return {
         "recipe": config_dict(recipe),
         "seed": recipe.seed,
         "init_from": start,
-        "trained_on": list(outcome.trained_on),
+        "trained_on": list(trained.trained_on),
         "processes": run.accelerator.num_processes,
-        "report": {one["stage"]: one for one in outcome.reports},
-        "notes": outcome.notes,
-        "provenance": provenance(str(outcome.predictor.device)),
+        "report": {one["stage"]: one for one in trained.reports},
+        "notes": trained.notes,
+        "provenance": provenance(str(trained.predictor.device)),
         "time": {"train_s": round(time.perf_counter() - clock, 3)},
     }
