@@ -4,9 +4,12 @@
 
 VENV ?= .venv
 PYTHON ?= >=3.11,<3.14
-EXTRAS ?= dev,plots
+EXTRAS ?= dev,plots,open
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+
+# Packages are compiled once, not by every process that the tests start.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test lint install clean
 

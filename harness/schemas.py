@@ -23,6 +23,8 @@ FORMATS = {
     "gate-approval": "gates.schema:ApprovalOutput",
     "gate-baseline": "gates.saved:SavedBaseline",
     "gate-plan": "gates.schema:GatePlan",
+    "checkpoint-config": "mosharness.predictors.saved:CheckpointConfig",
+    "checkpoint-card": "mosharness.predictors.saved:CheckpointCard",
     "training-plan": "training.schema:TrainingPlan",
 }
 """Format name to the module below ``mosharness.harness`` (or a full module name) and the class in it."""

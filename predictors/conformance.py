@@ -45,6 +45,9 @@ UNKNOWN_WEIGHTS = (
 TEXT = "a calm voice over soft music"
 """What all sounds are said to be made from, for predictors that read texts."""
 
+FAULTS = ("predictor_error", "not_finite", "out_of_memory")
+"""Codes of failures that are the predictor's own fault, not the clip's."""
+
 Wave = NDArray[np.float32]
 
 
@@ -251,7 +254,7 @@ def _rates(subject: _Subject) -> str:
         (row,) = subject.rows([speech_like(min(seconds, max(subject.lengths)), rate, 3)], rate)
         if row.status != "failed":
             scored.append(rate)
-        elif row.reason.startswith(("predictor_error", "not_finite", "out_of_memory")):
+        elif row.code in FAULTS:
             raise Fault(f"at {rate} Hz: {row.reason}")
         else:
             refused.append(f"{rate} Hz ({row.reason})")
@@ -266,7 +269,7 @@ def _short(subject: _Subject) -> str:
     waves.append(np.full(1, 0.5, np.float32))
     told = []
     for length, row in zip((*lengths, 1 / subject.rate), subject.rows(waves, subject.rate), strict=True):
-        if row.status == "failed" and row.reason.startswith(("predictor_error", "not_finite", "out_of_memory")):
+        if row.status == "failed" and row.code in FAULTS:
             raise Fault(f"{length:.4g} s: {row.reason}; raise AudioError('too_short', ...) in prepare instead")
         told.append(f"{length:.4g} s {'refused' if row.status == 'failed' else 'scored'}")
     return ", ".join(told)
@@ -277,7 +280,7 @@ def _long(subject: _Subject) -> str:
     if limit is None or limit > 120:
         return f"limit {'none' if limit is None else f'{limit:g} s'}, not tried"
     (row,) = subject.rows([speech_like(limit + 1.0, subject.rate, 8)], subject.rate)
-    if row.status != "failed" or not row.reason.startswith("too_long"):
+    if row.status != "failed" or row.code != "too_long":
         raise Fault(f"a clip over the limit of {limit:g} s: {row.status} ({row.reason})")
     return f"longer than {limit:g} s is refused"
 

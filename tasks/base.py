@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..harness.core.errors import DataError, DataMissing, UnknownName, UsageError
+from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
 from .card import Row, SplitInfo, TaskCard, TaskFinding, card_fields, columns, features, missing_screen
-from .split import TaskSplit, check_rows, read_headers
+from .split import TaskSplit, check_rows, read_headers, tidy_ids
 
 if TYPE_CHECKING:
     import datasets
@@ -171,6 +172,7 @@ class MosTask:
             rows = self.build(self.layout(root), split, audio=audio)
         if not rows:
             raise DataError(f"{root}: the {split} split of {self.card.name} has no rows")
+        self.findings += tidy_ids(rows)
         rows = sorted((self._complete(row, split) for row in rows), key=lambda row: str(row["utterance_id"]))
         loaded = TaskSplit(self.card, split, rows)
         if audio:
@@ -203,7 +205,8 @@ class MosTask:
 
         if is_portable(root):
             return read_portable_truth(self.card, root, split)
-        return self.build_system_truth(self.layout(root), split)
+        truth = self.build_system_truth(self.layout(root), split)
+        return {name: {same_spelling(key): value for key, value in scores.items()} for name, scores in truth.items()}
 
     def _complete(self, row: Row, split: str) -> Row:
         several = len(self.card.dimensions) > 1

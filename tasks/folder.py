@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from ..harness.audio.discover import AUDIO_SUFFIXES, Discovery, find_audio, utterance_id
+from ..harness.audio.discover import Discovery, find_audio, utterance_id
+from ..harness.audio.suffixes import AUDIO_LIKE, AUDIO_SUFFIXES
 from ..harness.core.errors import DataError, UsageError
 from ..harness.core.files import csv_text, read_csv
+from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
 from .base import MosTask, Row, SplitInfo, TaskCard, TaskSplit, columns
 from .lists import AudioFiles, parse_number
@@ -212,6 +214,12 @@ class Folder(MosTask):
                     row=at,
                 )
             )
+        if files.respelled:
+            self.note(
+                "file_unicode",
+                f"file names that {METADATA} and the folder spell differently (Unicode NFC and NFD), taken as the "
+                f"same: {len(files.respelled)} (first: {files.respelled[0]})",
+            )
         return clips
 
     def _unlisted(self, root: Path, names: set[str]) -> set[str]:
@@ -222,7 +230,8 @@ class Folder(MosTask):
             return set()
         self._note_ignored(discovery)
         present = {entry.path.relative_to(root).as_posix() for entry in discovery.entries}
-        unlisted = sorted(present - names)
+        spelled = {same_spelling(name) for name in names}
+        unlisted = sorted(name for name in present - names if same_spelling(name) not in spelled)
         if unlisted:
             self.note("unlisted_audio", f"{len(unlisted)} audio files are not in {METADATA} (first: {unlisted[0]})")
         return present
@@ -306,15 +315,17 @@ def _split(row: Mapping[str, str], path: Path, at: int) -> str:
 
 def _audio_name(name: str, path: Path, at: int) -> str:
     """The cell ``path``, normalised; what leads out of the folder is refused when it is looked up."""
-    name = csv_text(name)
+    name = csv_text(name).strip()
     if "\\" in name:
         raise DataError(f"{path}: row {at}: {name!r} holds a backslash; write / between folders")
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
         raise DataError(f"{path}: row {at}: {name!r} must lie below the folder: no absolute path, no '..'")
-    if pure.suffix.lower() not in AUDIO_SUFFIXES:
+    if pure.suffix.lower() not in AUDIO_LIKE:
         suffixes = " ".join(sorted(AUDIO_SUFFIXES))
-        raise DataError(f"{path}: row {at}: {name!r} is not an audio file ({suffixes}); convert it or mend the row")
+        raise DataError(
+            f"{path}: row {at}: {name!r} is not an audio file ({suffixes} and the like); convert it or mend the row"
+        )
     return pure.as_posix()
 
 

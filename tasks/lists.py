@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from ..harness.core.errors import DataError
 from ..harness.core.files import read_text
+from ..harness.core.ids import existing, with_spelling
 
 TOLERANCE = 1e-6
 """How far two statements of the same mean may lie apart; label files print six digits or more."""
@@ -88,6 +89,8 @@ class AudioFiles:
         self.root = root
         self._resolved = root.resolve()
         self._listed: dict[str, frozenset[str]] = {}
+        self.respelled: list[str] = []
+        """Names that were found in another Unicode spelling than the label file has."""
 
     def names(self, folder: str) -> frozenset[str]:
         """Names of the files in ``root / folder``, hidden ones left out; empty when there is no such folder."""
@@ -98,6 +101,8 @@ class AudioFiles:
     def find(self, folder: str, name: str, source: str | Path = "") -> str:
         """The absolute path of ``root / folder / name``, or ``""`` when there is no such file.
 
+        A name that is there in another Unicode spelling (NFC, NFD) is found; :attr:`respelled` counts those.
+
         Args:
             folder: A folder below the root, ``""`` for the root itself.
             name: A relative path as a label file gives it; may hold folders.
@@ -107,7 +112,16 @@ class AudioFiles:
         if "/" in name:
             inner, _, name = str(PurePosixPath(name)).rpartition("/")
             folder = f"{folder}/{inner}" if folder and inner else folder or inner
-        return str(self.root / folder / name) if name in self.names(folder) else ""
+        if name not in self.names(folder):
+            if f"{folder}/{name}".isascii():
+                return ""
+            place = existing(self.root / folder).relative_to(self.root) if folder else PurePosixPath()
+            folder = place.as_posix() if place.parts else ""
+            given, name = name, with_spelling(self.names(folder), name)
+            if not name:
+                return ""
+            self.respelled.append(given)
+        return str(self.root / folder / name)
 
     def _list(self, folder: str) -> Iterable[str]:
         place = self.root / folder

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..harness.core.clip import NOTHING, Clip
 from ..harness.core.errors import AudioError, DataError
 from ..harness.core.files import digest
+from ..harness.core.ids import TidyIds
 from .card import Row, TaskCard, TaskFinding, features
 
 if TYPE_CHECKING:
@@ -84,6 +85,16 @@ class TaskSplit:
 
         named = datasets.NamedSplit(self.split)
         return datasets.Dataset.from_list(self.rows, features=features(self.card.dimensions), split=named)
+
+
+def tidy_ids(rows: Iterable[Row]) -> list[TaskFinding]:
+    """Bring the ids of rows to one spelling (``core/ids.py``), in place; returns what is to be said about it."""
+    systems, utterances = TidyIds("system ids"), TidyIds("utterance ids")
+    for row in rows:
+        if isinstance(row["system_id"], str) and isinstance(row["utterance_id"], str):
+            row["system_id"] = systems(row["system_id"])
+            row["utterance_id"] = utterances(row["utterance_id"])
+    return [TaskFinding(*note) for note in (*systems.notes, *utterances.notes)]
 
 
 def read_headers(rows: Iterable[Row]) -> dict[str, Header]:

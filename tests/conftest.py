@@ -17,6 +17,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Tests start many processes: where Python may not keep compiled files beside the sources, they go below .pytest_cache.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / ".pytest_cache" / "bytecode"))
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"]
+    sys.dont_write_bytecode = False
+
 # A busy machine is no failure; and a submission is judged on the same examples every time.
 hypothesis.settings.register_profile("mosharness", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("mosharness")

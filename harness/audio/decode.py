@@ -24,13 +24,12 @@ from ..core.printable import printable
 from ..core.quiet import quiet_decoder
 from .containers import content_kind, mp3_start, mp3_states_length
 from .streams import is_mp3, streams_of, with_length_header
+from .suffixes import CODEC_SUFFIXES, HEADERLESS_SUFFIXES
 
 AudioSource = str | Path | bytes
 UNKNOWN = 2**63 - 1  # what libsndfile reports for a stream that does not state its length
 BLOCK_SAMPLES = 2**19  # per block over all channels: 2 MiB of float32
 
-CODEC_SUFFIXES = {".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".amr", ".3gp", ".mov", ".ac3"}
-"""Suffixes that soundfile cannot read and torchcodec may."""
 MP3_EDGES = 2304
 """Samples that the decoder may leave out at the edges of an MP3 stream: two frames of encoder delay and padding."""
 CODEC_LARGEST = 2**28  # bytes; torchcodec needs the whole file in memory
@@ -175,9 +174,13 @@ def open_decoder(source: OpenSource) -> Iterator[Decoder]:
                 "mosharness[codec] and the FFmpeg libraries. Or convert it to FLAC",
                 source.label,
             ) from error
-        raise AudioError(
-            "unreadable", f"not an audio file that can be decoded ({_cause(error)})", source.label
-        ) from error
+        why = f"not an audio file that can be decoded ({_cause(error)})"
+        if source.suffix in HEADERLESS_SUFFIXES:
+            why = (
+                f"{source.suffix} files hold samples without a header, so nothing tells their rate and format: write "
+                "them as WAV or FLAC"
+            )
+        raise AudioError("unreadable", why, source.label) from error
     with quiet, stream:
         frames = None if stream.frames >= UNKNOWN else int(stream.frames)
         yield Decoder(
@@ -285,7 +288,7 @@ def _codec_decoder(source: OpenSource, kind: str = "") -> Decoder:
     except (ImportError, RuntimeError) as error:  # RuntimeError: torchcodec is there, the FFmpeg libraries are not
         raise AudioError(
             "unreadable",
-            f"{source.suffix or kind} files need the optional decoder: install mosharness[codec] and the FFmpeg "
+            f"{kind or source.suffix + ' files'} take the optional decoder: install mosharness[codec] and the FFmpeg "
             "libraries, or convert the file to FLAC",
             source.label,
         ) from error

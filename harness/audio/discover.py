@@ -16,8 +16,8 @@ from pathlib import Path
 from ..core.clip import Clip
 from ..core.errors import DataError, UsageError
 from ..core.printable import printable
+from .suffixes import AUDIO_LIKE, AUDIO_SUFFIXES
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif"})
 EXAMPLES = 3
 
 
@@ -70,8 +70,9 @@ def find_audio(paths: Iterable[str | Path]) -> Discovery:
     (``sys1/a.wav sys2/a.wav``): their ids become the path, with suffix, below the deepest folder that
     all arguments share.
 
-    Folders are searched for :data:`AUDIO_SUFFIXES` in any case, without following links to folders (links to files
-    are read). A file argument is taken whatever its suffix; whether it can be read is the reader's business.
+    Folders are searched for :data:`~.suffixes.AUDIO_LIKE` in any case, without following links to folders (links to
+    files are read). A file argument is taken whatever its suffix. Whether a file can be read is the reader's business:
+    one that takes another decoder is a failed row, not one that is passed over.
 
     Args:
         paths: Files and folders.
@@ -133,7 +134,7 @@ def _walk(folder: Path, ignored: dict[str, Ignored]) -> Iterator[Path]:
             subfolders.append(path)
         elif _links_to_folder(item):
             ignored["linked folder"].add(path)
-        elif path.suffix.lower() in AUDIO_SUFFIXES:
+        elif path.suffix.lower() in AUDIO_LIKE:
             yield path
         else:
             ignored["other suffix"].add(path)

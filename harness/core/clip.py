@@ -116,13 +116,17 @@ class Outcome:
 
 
 def reason_text(findings: Sequence[Finding]) -> str:
-    """Findings as one line.
+    """Findings as one line, from which :func:`read_reason` gets as many findings with the same codes.
+
+    A message that itself looks like a second finding has a comma where its semicolon was.
 
     Example:
         >>> reason_text([Finding("short", "0.2 s"), Finding("clipping", "2 %; at full scale")])
         'short: 0.2 s; clipping: 2 %; at full scale'
+        >>> reason_text([Finding("unreadable", "no audio; cause: empty file")])
+        'unreadable: no audio, cause: empty file'
     """
-    return "; ".join(map(str, findings))
+    return "; ".join(f"{finding.code}: {JOINED.sub(', ', finding.message)}" for finding in findings)
 
 
 def read_reason(text: str) -> tuple[Finding, ...]:

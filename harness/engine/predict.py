@@ -13,6 +13,7 @@ from ..audio.discover import find_audio, utterance_id
 from ..core.clip import Clip, Outcome
 from ..core.errors import DataError, UsageError
 from ..core.files import atomic_write, csv_cell, dump_json, read_csv, write_csv, write_parquet
+from ..core.ids import existing
 from .scorer import Scorer
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -85,7 +86,7 @@ def read_manifest(path: Path) -> list[Clip]:
         if name in seen:
             raise DataError(f"{path}: rows {seen[name]} and {number} are both called {name!r}")
         seen[name] = number
-        entries.append(Clip(name, path.parent / file, record.get("text") or ""))
+        entries.append(Clip(name, existing(path.parent / file), record.get("text") or ""))
     return entries
 
 

@@ -12,6 +12,7 @@ from ..audio.discover import find_audio, utterance_id
 from ..core.clip import Finding
 from ..core.errors import DataError, UsageError
 from ..core.files import read_csv
+from ..core.ids import existing
 from ..core.printable import printable
 from .units import TextKey
 
@@ -137,7 +138,7 @@ def _read_manifest(path: Path) -> Side:
             raise DataError(f"{path}: row {number}: the path or the {column} is empty")
         text = unicodedata.normalize("NFC", row[column].strip())
         key = TextKey(printable(text), printable(row.get("voice", "").strip()))
-        file, seed = path.parent / row["path"].strip(), row.get("seed", "").strip()
+        file, seed = existing(path.parent / row["path"].strip()), row.get("seed", "").strip()
         if file in files:
             raise DataError(f"{path}: rows {files[file]} and {number} name the same file {printable(file)}")
         if (key, seed) in seen:

@@ -115,7 +115,7 @@ def _scored(row: Mapping[str, object], values: Mapping[str, float], dimensions: 
 
 def _loaded(truth: Truth) -> TaskSplit:
     """A truth file as a loaded split of a nameless task."""
-    from ...tasks.base import SplitInfo, TaskCard, TaskSplit
+    from ...tasks.base import SplitInfo, TaskCard, TaskFinding, TaskSplit
 
     card = TaskCard(
         name="custom",
@@ -133,4 +133,4 @@ def _loaded(truth: Truth) -> TaskSplit:
         {"utterance_id": name, "system_id": system, **scores, "ratings": empty, "listeners": [], "audio_path": ""}
         for name, system, scores in truth.rows
     ]
-    return TaskSplit(card, "test", rows)
+    return TaskSplit(card, "test", rows, findings=[TaskFinding(*note) for note in truth.notes])

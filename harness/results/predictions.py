@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..audio.suffixes import AUDIO_LIKE
 from ..core.clip import Clip, Finding, Outcome, Status, read_reason
 from ..core.errors import DataError, PredictionError, UnknownName
 from ..core.files import csv_text, read_csv, read_text, write_csv, write_parquet
+from ..core.ids import TidyIds, same_spelling
 
 PARQUET_ABOVE = 100_000
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif")
 KEYS = ("utterance_id", "system_id")
 NOT_DIMENSIONS = {
     *KEYS,
@@ -263,14 +264,18 @@ def _prediction(path: str | Path, number: int, cell: str) -> float:
 def match_ids(
     wanted: Iterable[str], table: Mapping[str, dict[str, float]]
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Predictions by wanted id, an audio suffix on the file's ids being optional; and the ids nobody asked for."""
+    """Predictions by wanted id, an audio suffix on the file's ids being optional; and the ids nobody asked for.
+
+    Wanted ids are as tasks and truth files give them, in one spelling (``core/ids.py``); those of the table are brought
+    to it.
+    """
     wanted = set(wanted)
     found: dict[str, dict[str, float]] = {}
     extra = []
     for name, values in table.items():
-        stem = name
-        if name not in wanted and Path(name).suffix.lower() in AUDIO_SUFFIXES:
-            stem = name[: -len(Path(name).suffix)]
+        stem = name if name in wanted else same_spelling(name)
+        if stem not in wanted and Path(name).suffix.lower() in AUDIO_LIKE:
+            stem = stem[: -len(Path(stem).suffix)]
         if stem not in wanted:
             extra.append(name)
         elif stem in found:
@@ -282,10 +287,17 @@ def match_ids(
 
 @dataclass(frozen=True)
 class Truth:
-    """Labels for outside predictions: dimensions, and rows of ``(utterance_id, system_id, scores)``."""
+    """Labels for outside predictions.
+
+    Attributes:
+        dimensions: What was rated.
+        rows: ``(utterance_id, system_id, scores)``.
+        notes: Code and sentence of what is to be said about the file.
+    """
 
     dimensions: tuple[str, ...]
     rows: tuple[tuple[str, str, Mapping[str, float]], ...]
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def read_truth(path: str | Path) -> Truth:
@@ -312,14 +324,15 @@ def read_truth(path: str | Path) -> Truth:
         )
     seen: set[str] = set()
     rows = []
+    utterances, systems = TidyIds("utterance ids"), TidyIds("system ids")
     for at, record in enumerate(records, start=2):
-        name = csv_text(record["utterance_id"])
+        name = utterances(csv_text(record["utterance_id"]))
         if name in seen:
             raise DataError(f"{path}: row {at}: {name!r} occurs twice")
         seen.add(name)
         scores = {dimension: float(record[dimension]) for dimension in dimensions}
-        rows.append((name, csv_text(record.get("system_id", "")), scores))
-    return Truth(dimensions, tuple(rows))
+        rows.append((name, systems(csv_text(record.get("system_id", ""))), scores))
+    return Truth(dimensions, tuple(rows), (*systems.notes, *utterances.notes))
 
 
 def read_system_truth(path: str | Path, dimensions: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -334,7 +347,7 @@ def read_system_truth(path: str | Path, dimensions: Sequence[str]) -> dict[str, 
         raise DataError(f"{path}: none of the columns {', '.join(dimensions)} beside system_id")
     table: dict[str, dict[str, float]] = {name: {} for name in present}
     for at, record in enumerate(records, start=2):
-        system = csv_text(record["system_id"])
+        system = same_spelling(csv_text(record["system_id"]))
         for name in present:
             if system in table[name]:
                 raise DataError(f"{path}: row {at}: system {system!r} occurs twice")

@@ -23,9 +23,10 @@ level of system means.
 
 _KWARGS_DESCRIPTION = """
 Args:
-    predictions: predicted score of each utterance.
-    references: human score of each utterance.
-    systems: system id of each utterance; may be left out.
+    predictions: predicted score of each utterance: a list, numpy array, pandas Series or torch tensor (on any device,
+        of any float type) of shape (n,) or (n, 1).
+    references: human score of each utterance, likewise.
+    systems: system id of each utterance, a list, array or Series; may be left out.
 Returns:
     {utterance}; when there are systems also {system}. A value that does not exist (a constant side, fewer than 3 items)
     is None, and <key>_reason says why. With resamples above 0, <key>_ci is [low, high] of a bootstrap over systems, or
@@ -65,25 +66,28 @@ class MosharnessMetrics(evaluate.Metric):  # type: ignore[misc]
             features=datasets.Features(features),
         )
 
-    def compute(
-        self, *, predictions: Sequence[float] | None = None, references: Sequence[float] | None = None, **kwargs: Any
-    ) -> Any:
+    def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> Any:
         """See ``inputs_description``; utterances that were added before are measured when no predictions are given."""
-        if predictions is not None:
-            kwargs["systems"] = _or_empty(kwargs.get("systems"), len(predictions))
+        if predictions is not None:  # the base class hands them on to ``add_batch``
+            kwargs.setdefault("systems", None)
         return super().compute(predictions=predictions, references=references, **kwargs)
 
-    def add_batch(
-        self, *, predictions: Sequence[float] | None = None, references: Sequence[float] | None = None, **kwargs: Any
-    ) -> None:
-        """Add utterances; ``systems`` may be left out."""
-        kwargs["systems"] = _or_empty(kwargs.get("systems"), 0 if predictions is None else len(predictions))
-        super().add_batch(predictions=predictions, references=references, **kwargs)
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """Add utterances; ``systems`` may be left out.
 
-    def add(self, *, prediction: float | None = None, reference: float | None = None, **kwargs: Any) -> None:
-        """Add one utterance; ``systems``, its system id, may be left out."""
-        kwargs["systems"] = kwargs.get("systems") or ""
-        super().add(prediction=prediction, reference=reference, **kwargs)
+        Raises:
+            ValueError: If an input has another shape than (n,) or (n, 1), holds no numbers, or their lengths differ.
+        """
+        sides = {"predictions": _numbers(predictions, "predictions"), "references": _numbers(references, "references")}
+        kwargs["systems"] = _names(kwargs.get("systems"), len(sides["predictions"]))
+        super().add_batch(**sides, **kwargs)
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """Add one utterance, a number, numpy scalar or tensor of one; ``systems``, its system id, may be left out."""
+        name = kwargs.get("systems")
+        kwargs["systems"] = _names(None if name is None else [name], 1)[0]
+        sides = {"prediction": _number(prediction), "reference": _number(reference)}
+        super().add(**sides, **kwargs)
 
     def _compute(
         self,
@@ -94,7 +98,8 @@ class MosharnessMetrics(evaluate.Metric):  # type: ignore[misc]
         seed: int = 0,
         system_truth: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
-        options: dict[str, Any] = {"resamples": resamples, "seed": seed, "system_truth": system_truth}
+        truth = None if system_truth is None else {str(key): float(value) for key, value in system_truth.items()}
+        options: dict[str, Any] = {"resamples": resamples, "seed": seed, "system_truth": truth}
         found = describe(predictions, references, systems, ties="published", **options)
         flat = {}
         for level, metrics in found.items():
@@ -108,6 +113,45 @@ class MosharnessMetrics(evaluate.Metric):  # type: ignore[misc]
         return flat
 
 
-def _or_empty(systems: Sequence[str | None] | None, n: int) -> list[str]:
-    """System ids, every one a string; empty ones where none were given."""
-    return [""] * n if systems is None else ["" if name is None else str(name) for name in systems]
+def _plain(values: Any) -> Any:
+    """Lists and Python's own numbers and texts, from whatever array, series, tensor or scalar holds them."""
+    if hasattr(values, "detach"):  # torch: off the graph, off the device
+        values = values.detach().cpu()
+    for method in ("tolist", "to_list"):
+        if hasattr(values, method):
+            return getattr(values, method)()
+    return values
+
+
+def _number(value: Any) -> float:
+    """One number; a list, array or tensor of one as well."""
+    value = _plain(value)
+    while isinstance(value, (list, tuple)) and len(value) == 1:
+        value = _plain(value[0])
+    if not isinstance(value, (list, tuple, str)) and value is not None:
+        return float(value)
+    raise ValueError(f"expected one number, got {value!r}")
+
+
+def _numbers(values: Any, name: str) -> list[float]:
+    """A column of numbers, shape (n,) or (n, 1)."""
+    if values is None:
+        raise ValueError(f"{name}: none were given")
+    plain = _plain(values)
+    if not hasattr(plain, "__iter__") or isinstance(plain, (str, Mapping)):
+        raise ValueError(f"{name}: expected a list, array, series or tensor of numbers, got {type(values).__name__}")
+    try:
+        return [_number(value) for value in plain]
+    except (TypeError, ValueError) as error:
+        shape = getattr(values, "shape", None)
+        said = f" of shape {tuple(shape)}" if shape is not None else ""
+        raise ValueError(
+            f"{name}: expected numbers of shape (n,) or (n, 1), got {type(values).__name__}{said}: {error}"
+        ) from None
+
+
+def _names(systems: Any, n: int) -> list[str]:
+    """System ids, every one a string; empty ones where none were given (``None``, or the NaN of data frames)."""
+    if systems is None:
+        return [""] * n
+    return ["" if name is None or name != name else str(_plain(name)) for name in _plain(systems)]  # noqa: PLR0124 - NaN

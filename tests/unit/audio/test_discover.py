@@ -7,7 +7,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from mosharness.harness.audio.discover import AUDIO_SUFFIXES, find_audio
+from mosharness.harness.audio.discover import find_audio
+from mosharness.harness.audio.suffixes import AUDIO_LIKE, AUDIO_SUFFIXES
 from mosharness.harness.core.errors import DataError, UsageError
 
 
@@ -29,6 +30,15 @@ def test_folders_are_searched_recursively_in_order(tmp_path):
     assert {"wav", "flac", "mp3", "ogg", "opus", "aiff", "aif"} == {suffix[1:] for suffix in AUDIO_SUFFIXES}
 
 
+def test_every_audio_like_file_is_a_row_whatever_reads_it(tmp_path):
+    names = [f"x{number}{suffix}" for number, suffix in enumerate(sorted(AUDIO_LIKE))]
+    touch(tmp_path, "film.mp4", "notes.txt", *names, *(name.upper() for name in names))
+    found = find_audio([tmp_path])
+    assert len(found.entries) == 2 * len(names)
+    assert {".aac", ".m4a", ".wma", ".amr", ".webm", ".caf", ".au", ".pcm"} < AUDIO_LIKE
+    assert found.ignored["other suffix"].count == 2
+
+
 def test_a_file_is_called_by_its_name_without_suffix(tmp_path):
     touch(tmp_path, "deep/clip.v2.wav")
     assert ids(tmp_path / "deep" / "clip.v2.wav") == ["clip.v2"]
@@ -46,7 +56,7 @@ def test_relative_paths_work(tmp_path, monkeypatch):
 
 
 def test_other_and_hidden_files_are_counted_with_examples(tmp_path):
-    touch(tmp_path, "a.wav", "notes.txt", "list.csv", "x.m4a", "y.json", ".hidden.wav", ".git/b.wav")
+    touch(tmp_path, "a.wav", "notes.txt", "list.csv", "x.mid", "y.json", ".hidden.wav", ".git/b.wav")
     found = find_audio([tmp_path])
     assert [entry.utterance_id for entry in found.entries] == ["a"]
     assert found.ignored["other suffix"].count == 4
@@ -154,7 +164,7 @@ def test_a_folder_without_audio_says_what_it_holds(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="it holds nothing"):
         find_audio([tmp_path / "empty"])
-    touch(tmp_path, "texts/a.txt", "texts/b.m4a", "texts/.c.wav")
+    touch(tmp_path, "texts/a.txt", "texts/b.mid", "texts/.c.wav")
     with pytest.raises(DataError, match=r"1 hidden \(.*2 other suffix \(.*a\.txt"):
         find_audio([tmp_path / "texts"])
 
