@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..harness.audio.discover import Discovery, find_audio, utterance_id
 from ..harness.audio.suffixes import AUDIO_LIKE, AUDIO_SUFFIXES
@@ -16,10 +16,13 @@ from ..harness.core.files import csv_text, read_csv
 from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
 from .base import MosTask, Row, SplitInfo, TaskCard, TaskSplit, columns
+from .cut import cut_clips, cut_of
 from .lists import AudioFiles, parse_number
 from .manifest import is_portable, read_manifest
 
 METADATA = "metadata.csv"
+CUT = "cut"
+"""Code of the finding that records how a folder without splits was cut."""
 KNOWN_DIMENSIONS = ("mos", "mi", "ta", "pq", "pc", "ce", "cu", "noi", "dis", "col", "loud")
 _OTHER_COLUMNS = ("path", "system_id", "text", "split", "n_ratings")
 _SPLIT = re.compile(r"(train|dev|test)(_[a-z0-9]+)*", re.ASCII)
@@ -68,6 +71,8 @@ class Folder(MosTask):
             (``mos mi ta pq pc ce cu noi dis col loud``) in the order of the header.
         scale: Lowest and highest possible score, ``1-5`` by default. It is not inferred: a scale that followed the
             data would hide errors in it.
+        split_by: Cut a folder without splits by ``system`` or ``clip`` (see ``tasks/cut.py``); with ``dev``, ``test``
+            (shares, 0.1 and 0.2 by default) and ``split_seed`` (0).
     """
 
     card: ClassVar[TaskCard] = TaskCard(
@@ -81,11 +86,19 @@ class Folder(MosTask):
         citation="none",
         obtain="Put a metadata.csv with the columns path,system_id,mos into FOLDER, paths relative to it.",
     )
-    options: ClassVar[Mapping[str, str]] = {"dimensions": "", "scale": "1-5"}
+    options: ClassVar[Mapping[str, Any]] = {
+        "dimensions": "",
+        "scale": "1-5",
+        "split_by": "",
+        "dev": None,
+        "test": None,
+        "split_seed": None,
+    }
 
-    def __init__(self, data_root: str | Path | None = None, **options: str) -> None:
+    def __init__(self, data_root: str | Path | None = None, **options: Any) -> None:
         super().__init__(data_root, **options)
         self._scale = parse_scale(self.option["scale"])
+        self._cut = cut_of(self.option)
         self._described = False
         self._describe()
 
@@ -119,7 +132,12 @@ class Folder(MosTask):
                 f"{root}: {number} clips, but no {METADATA} with labels to evaluate against. "
                 f"To score them: mosharness predict {root} --predictor P"
             )
-        clips = [clip for clip in self._clips(root) if clip.split == split]
+        every = self._clips(root)
+        clips = [clip for clip in every if clip.split == split]
+        if self._cut is not None:
+            counts = Counter(clip.split for clip in every)
+            shares = ", ".join(f"{name} {counts[name]}" for name in ("train", "dev", "test") if counts[name])
+            self.note(CUT, f"{METADATA} has no splits and was cut: {self._cut} ({shares} clips)")
         rows: list[Row] = []
         for clip in clips:
             scores = {name: self._score(root, clip, name) for name in self.card.dimensions}
@@ -141,7 +159,7 @@ class Folder(MosTask):
         elif (root / METADATA).is_file():
             table = read_metadata(root / METADATA)
             dimensions = self._dimensions(root / METADATA, list(table[0]))
-            splits, scale = sorted({_split(row, root / METADATA, at) for at, row in enumerate(table, 2)}), self._scale
+            splits, scale = sorted(set(self._splits(table, root / METADATA))), self._scale
         else:
             return
         order = [name for prefix in ("train", "dev", "test") for name in splits if name.partition("_")[0] == prefix]
@@ -155,6 +173,18 @@ class Folder(MosTask):
         )
         self.card = card  # type: ignore[misc]  # the base class declares one card per class, here it is one per folder
         self._described = True
+
+    def _splits(self, table: Sequence[Mapping[str, str]], path: Path) -> list[str]:
+        """The split of each row: as the table says, or as the options cut it."""
+        said = [_split(row, path, at) for at, row in enumerate(table, 2)]
+        if self._cut is None:
+            return said
+        if len(set(said)) > 1:
+            raise UsageError(
+                f"{path}: the column split says {', '.join(sorted(set(said)))} already; leave --split-by out, or "
+                "take the column away"
+            )
+        return cut_clips(self._cut, [(row["path"], csv_text(row["system_id"])) for row in table], str(path))
 
     def _dimensions(self, path: Path, header: Sequence[str]) -> tuple[str, ...]:
         chosen = [name.strip() for name in str(self.option["dimensions"]).split(",") if name.strip()]
@@ -197,6 +227,7 @@ class Folder(MosTask):
         doubled = [name for name, count in Counter(names).items() if count > 1]
         if doubled:
             raise DataError(f"{path}: {len(doubled)} paths are listed more than once (first: {doubled[0]!r})")
+        splits = self._splits(table, path)
         present = self._unlisted(root, set(names))
         ids = _ids(names, present)
         files = AudioFiles(root)
@@ -208,7 +239,7 @@ class Folder(MosTask):
                     system_id=csv_text(row["system_id"]),
                     audio_path=files.find("", name, path),
                     text=csv_text(row.get("text", "")),
-                    split=_split(row, path, at),
+                    split=splits[at - 2],
                     scores={key: row[key] for key in self.card.dimensions if key in row},
                     n_ratings=_count(row, path, at),
                     row=at,

@@ -67,6 +67,23 @@ Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Decoding 
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither look up nor store scores in the prediction cache.")]
 
 
+SplitBy = Annotated[
+    choices.CutBy | None,
+    typer.Option("--split-by", help="Cut a folder without splits: no system, or no clip, is on two sides."),
+]
+DevShare = Annotated[float | None, typer.Option("--dev", help="With --split-by: share that is dev, 0.1 by default.")]
+TestShare = Annotated[float | None, typer.Option("--test", help="With --split-by: share that is test, 0.2 by default.")]
+SplitSeed = Annotated[int | None, typer.Option("--split-seed", min=0, help="With --split-by: seed of the draw, 0.")]
+
+
+def with_cut(
+    task: dict[str, Any], split_by: str | None, dev: float | None, test: float | None, seed: int | None
+) -> dict[str, Any]:
+    """Options of a task with those of ``--split-by``, which win over ``--set task.split_by``."""
+    given = {"split_by": split_by, "dev": dev, "test": test, "split_seed": seed}
+    return {**task, **{name: value for name, value in given.items() if value is not None}}
+
+
 def split_settings(pairs: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """``--set`` values for the predictor and, those that begin with ``task.``, for the task."""
     values = parse_assignments(pairs or [])

@@ -26,6 +26,10 @@ def plan(
     recipe: common.Recipe = None,
     init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
+    split_by: common.SplitBy = None,
+    dev: common.DevShare = None,
+    test: common.TestShare = None,
+    split_seed: common.SplitSeed = None,
     output: common.Output = Path("results"),
     seed: common.FirstSeed = None,
     set_: common.Settings = None,
@@ -42,7 +46,7 @@ def plan(
     from ..training.outlook import plan_training
 
     settings = common.all_settings(set_)
-    loaded = load_task(task, data_root, **settings.task)
+    loaded = load_task(task, data_root, **common.with_cut(settings.task, split_by, dev, test, split_seed))
     loaded.command = f"mosharness train --task {task} --data-root FOLDER --predictor {predictor}"
     found = plan_training(
         predictor,

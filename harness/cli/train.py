@@ -29,6 +29,10 @@ def train(
     resume: common.Resume = False,
     init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
+    split_by: common.SplitBy = None,
+    dev: common.DevShare = None,
+    test: common.TestShare = None,
+    split_seed: common.SplitSeed = None,
     output: common.Output = Path("results"),
     device: common.Device = "auto",
     seed: common.FirstSeed = None,
@@ -49,7 +53,7 @@ def train(
     from ..training import TrainOptions, is_fitted, train_predictor
 
     settings = common.all_settings(set_)
-    loaded = load_task(task, data_root, **settings.task)
+    loaded = load_task(task, data_root, **common.with_cut(settings.task, split_by, dev, test, split_seed))
     loaded.command = f"mosharness train --task {task} --data-root FOLDER --predictor {predictor}"
     if tensorboard and is_fitted(predictor):
         raise UsageError(f"predictor {predictor} is fitted in one go: --tensorboard does not apply to it")

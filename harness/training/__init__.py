@@ -15,6 +15,7 @@ from ...predictors.trained import checkpoint_folder
 from ..core.errors import UsageError
 from ..core.files import write_json
 from ..core.provenance import provenance
+from .data import no_train_split
 from .options import TrainOptions
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _fit(
     from ...predictors import PREDICTORS
 
     if "train" not in task.card.splits:
-        raise UsageError(f"task {task.card.name} has no train split")
+        raise UsageError(no_train_split(task))
     clock = time.perf_counter()
     cls = PREDICTORS[name]
     predictor = cls(config, dimensions=task.card.dimensions if cls.takes_dimensions else None, device=device)
@@ -218,6 +219,7 @@ def _fit(
         "dev_digests": {split.split: split.digest for split in dev},
         "seed": seed,
         "report": report,
+        "notes": [one.message for one in train.findings if one.code == "cut"],
         "provenance": provenance(predictor.device),
         "time": {"train_s": round(time.perf_counter() - clock, 3)},
     }

@@ -19,7 +19,7 @@ from .folds import make_folds
 
 if TYPE_CHECKING:
     from ...predictors.training_clip import TrainingClip
-    from ...tasks.base import MosTask, TaskSplit
+    from ...tasks.base import MosTask, TaskFinding, TaskSplit
     from ..audio.read import AudioLimits
 
 EMBEDDED = "embedded"
@@ -215,8 +215,20 @@ def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tas
     names = dict.fromkeys([*(source.name for source in sources), *dev_names])
     rows = [[one.key, one.system_id, one.targets] for one in train]
     rows += [[group.name, one.key, one.targets] for group in dev for one in group.examples]
-    notes = [f"{len(absent)} clips have no audio file and are left out (first: {absent[0]})"] if absent else []
+    notes = list(dict.fromkeys(one.message for source in sources if source.task for one in _cuts(source, tasks)))
+    notes += [f"{len(absent)} clips have no audio file and are left out (first: {absent[0]})"] if absent else []
     return StageData(train, tuple(dev), tuple(names), digest(rows), tuple(absent), tuple(notes))
+
+
+def no_train_split(task: MosTask) -> str:
+    """What to say of a task that has nothing to train on."""
+    cut = "; cut it: --split-by system --dev 0.1 --test 0.2" if "split_by" in task.options else ""
+    return f"--train: task {task.card.name} has no train split{cut}"
+
+
+def _cuts(source: Source, tasks: Tasks) -> list[TaskFinding]:
+    """How data without splits was cut, where it was."""
+    return [one for one in tasks.split(source).findings if one.code == "cut"]
 
 
 def default_source(tasks: Tasks, stage: Stage) -> Source:
@@ -224,7 +236,7 @@ def default_source(tasks: Tasks, stage: Stage) -> Source:
     if tasks.given is None:
         raise UsageError(f"stage {stage.name} names no data, and there is no --task")
     if "train" not in tasks.given.card.splits:
-        raise UsageError(f"--train: task {tasks.given.card.name} has no train split")
+        raise UsageError(no_train_split(tasks.given))
     return Source(task=tasks.given.card.name)
 
 

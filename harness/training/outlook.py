@@ -10,7 +10,7 @@ from ..core.errors import MosharnessError, UsageError
 from ..recipes.needs import Need, merged, refused
 from ..recipes.recipe import Recipe, Source, Stage, read_recipe
 from .choice import wanted_recipes, why_chosen
-from .data import Tasks
+from .data import Tasks, no_train_split
 from .schema import PlannedNeed, PlannedStage, TrainingPlan
 from .suits import number
 from .survey import StageOutlook, Survey, look_up, rated_need
@@ -90,7 +90,7 @@ def _plan_fit(name: str, task: MosTask, seed: int, recipe: str | Path | None) ->
     tasks = Tasks(task)
     splits = ["train", *(split for split in task.card.dev_splits if split in task.card.splits)]
     if "train" not in task.card.splits:
-        needs = [refused("data", task.card.name, UsageError(f"task {task.card.name} has no train split"))]
+        needs = [refused("data", task.card.name, UsageError(no_train_split(task)))]
     else:
         sources = [Source(task=task.card.name, split=split) for split in splits]
         needs = [rated_need(Recipe(name, name, {}, seed, (stage,)), stage, sources, tasks)]

@@ -20,6 +20,7 @@ from .feed import Feed, Share
 from .log import TrainingLog, shown
 from .monitor import Figures, Judgement, check_monitor, evaluate, judge, loss_on_dev
 from .optimisers import make_optimizer, rate_at
+from .pace import Pace
 from .plan import generator, plan_epoch, windows
 from .processes import from_main, share_object
 from .randomness import global_generators_kept, seed_everything
@@ -157,6 +158,11 @@ class StageRun:
             failed=dict(position.failed),
         )
         self._saved = time.monotonic()
+        per_epoch = len(self._plan(position.epoch))
+        every = stage.evaluate_steps or per_epoch
+        self.pace = Pace(
+            self.total, position.step, per_epoch, every, lambda text: self.log.say(f"{stage.name}: {text}")
+        )
         while not self._over():
             self.training.train_mode()
             _optimizer_mode(self.optimizer, "train")
@@ -176,6 +182,7 @@ class StageRun:
             for shares in ahead:
                 clock = time.perf_counter()
                 self._step(shares)
+                self.pace.step()
                 position.window += 1
                 position.step += 1
                 position.seconds += time.perf_counter() - clock
@@ -184,7 +191,9 @@ class StageRun:
                     self._end_epoch()
                 due = position.step % stage.evaluate_steps == 0 if stage.evaluate_steps else ended
                 if due or position.step >= self.total:
+                    self.pace.step(done=False)
                     self._evaluate()
+                    self.pace.evaluated()
                     self._save()
                     if self._over():
                         return

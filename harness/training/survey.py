@@ -176,7 +176,8 @@ def rated_need(recipe: Recipe, stage: Stage, sources: Sequence[Source], tasks: T
         return replace(need, name=f"{name}: {', '.join(counts)}")
     except DataMissing as error:
         card = tasks.task(first).card
-        remedy = [*f"get it ({card.size}): {card.obtain.strip()}".splitlines(), _then(first, tasks)]
+        large = f" ({card.size})" if card.size != "unknown" else ""
+        remedy = [*f"get it{large}: {card.obtain.strip()}".splitlines(), _then(first, tasks)]
         other = recipes_without(recipe, first, tasks)
         remedy += [f"or do without: --recipe {' or '.join(other)}"] if other else []
         place = _place(tasks.task(first))
