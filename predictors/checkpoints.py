@@ -3,46 +3,45 @@
 from __future__ import annotations
 
 import json
-import pickle
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..harness.core.errors import CheckpointError
 
+BARE = "Get the file from its authors, or have them save the bare state dict: torch.save(model.state_dict(), FILE)"
 
-def load_torch(path: Path, stream: IO[bytes] | None = None) -> Any:
-    """Read a PyTorch file with ``weights_only=True`` on the CPU: tensors and plain values, never code.
+
+def load_torch(path: Path, tag: bytes = b"") -> Any:
+    """Read a PyTorch file on the CPU without running anything it holds: tensors, plain values, inert stand-ins.
+
+    Dictionaries of any kind come out as ``dict``, numpy's numbers as Python's, paths as pure paths; objects of classes
+    that are not read (a pandas frame, fairseq's ``Dictionary``) as :class:`~.layers.pickles.standin.StandIn`. Tensors
+    may be views of the file in memory; see :mod:`.layers.pickles`.
 
     Args:
         path: The file.
-        stream: What is read in its place, where the bytes on disk are not those that PyTorch wrote; ``path`` then only
-            names it in messages.
+        tag: First bytes of a zip archive that do not say so; they are read as if they did.
 
     Raises:
-        CheckpointError: If the file is damaged, or wants anything else; the message lists what.
+        CheckpointError: If the file is damaged, or names what no weights need; the message says which.
     """
-    _check_kind(path, stream)
-    import torch
+    _check_kind(path, tag)
+    from .layers.pickles.container import BadContainer, read_container
+    from .layers.pickles.machine import BadPickle
+    from .layers.pickles.meanings import Refused
 
     try:
-        return torch.load(stream or path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        wanted: list[str] = []
-        with suppress(Exception):
-            if stream is not None:
-                stream.seek(0)
-            wanted = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(stream or path))
-        if wanted:
-            raise CheckpointError(
-                f"{path}: refused, the file holds more than tensors and plain values ({', '.join(wanted)}); loading it "
-                "could run code. Get the file from its authors, or save the bare state dict"
-            ) from error
+        return read_container(path, tag)
+    except Refused as error:
         raise CheckpointError(
-            f"{path}: damaged, or no PyTorch checkpoint that can be read safely{_line(error)}"
+            f"{path}: refused, the file holds more than tensors and plain values ({error}); another program that loads "
+            f"it could run that. {BARE}"
         ) from error
-    except Exception as error:  # torch raises nearly anything on damaged files
-        raise CheckpointError(f"{path}: no readable PyTorch checkpoint{_line(error)}") from error
+    except BadPickle as error:
+        raise CheckpointError(f"{path}: damaged, or no PyTorch checkpoint that can be read safely ({error})") from error
+    except (BadContainer, OSError) as error:
+        raise CheckpointError(f"{path}: no readable PyTorch checkpoint ({error})") from error
 
 
 def check_own_file(path: Path, predictor: str) -> None:
@@ -65,30 +64,25 @@ def check_own_file(path: Path, predictor: str) -> None:
                 raise CheckpointError(_folder_please(path))
 
 
-def _check_kind(path: Path, stream: IO[bytes] | None) -> None:
+def _check_kind(path: Path, tag: bytes) -> None:
     """Refuse what PyTorch never writes by its first bytes: a zip file or a pickle of protocol 2 or later."""
     try:
-        if stream is not None:
-            head = stream.read(9)
-            stream.seek(0)
-        else:
-            with path.open("rb") as file:
-                head = file.read(9)
+        with path.open("rb") as file:
+            head = file.read(9)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
     if not head:
         raise CheckpointError(f"{path}: no readable PyTorch checkpoint: an empty file")
-    if head[8:] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000:  # length of a header in JSON
+    if is_safetensors(head):
         raise CheckpointError(_folder_please(path))
-    if not head.startswith((b"PK", b"\x80")):
+    if not (head.startswith((b"PK", b"\x80")) or (tag and head.startswith(tag))):
         raise CheckpointError(f"{path}: no readable PyTorch checkpoint: not a PyTorch file")
+
+
+def is_safetensors(head: bytes) -> bool:
+    """Whether a file that begins so (nine bytes or more) is in the format safetensors."""
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000  # length of a header in JSON
 
 
 def _folder_please(path: Path) -> str:
     return f"{path}: a safetensors file: pass the folder that holds it ({path.parent})"
-
-
-def _line(error: Exception) -> str:
-    """Cause of a failure in brackets; nothing where PyTorch advises to load the file unsafely."""
-    text = " ".join(str(error).split())
-    return "" if "weights_only" in text else f" ({type(error).__name__}: {text[:200]})"

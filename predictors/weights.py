@@ -38,24 +38,55 @@ class Weights(dict[str, Any]):
 
 
 def load_tensors(path: Path) -> Weights:
-    """Read a safetensors file into numpy arrays.
+    """Read a safetensors file into numpy arrays; bfloat16, which numpy has not, becomes float32 of the same values.
 
     Raises:
         CheckpointError: If it is no safetensors file or holds a non-finite number.
     """
     import numpy as np
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    from safetensors import SafetensorError, deserialize
 
     try:
         content = path.read_bytes()
-        tensors: dict[str, np.ndarray] = load(content)
+        tensors = {name: _array(part, f"{path}: {name}") for name, part in deserialize(content)}
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
     for name, array in tensors.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise CheckpointError(f"{path}: {name} holds NaN or infinity")
     return Weights(tensors, content)
+
+
+DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "C64": "<c8",
+    "BOOL": "|b1",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "|u1",
+}
+"""Types of safetensors that are read, and numpy's names of them."""
+
+
+def _array(part: Mapping[str, Any], where: str) -> np.ndarray:
+    """One tensor of a file as an array."""
+    import numpy as np
+
+    kind = part["dtype"]
+    if kind not in DTYPES:
+        raise CheckpointError(f"{where} holds numbers of the type {kind}, which are not read; convert them to float32")
+    array = np.frombuffer(part["data"], DTYPES[kind])
+    if kind == "BF16":
+        array = (array.astype("<u4") << 16).view("<f4")  # the upper half of a float32
+    return array.reshape(part["shape"])
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...harness.core.errors import CheckpointError
-from ..checkpoints import load_torch
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import find_state, held
 from ..trainable import Trainable
 
 P = TypeVar("P", bound=Trainable)
@@ -29,7 +30,7 @@ def from_official(cls: type[P], path: Path, config: Mapping[str, Any], options: 
     """
     predictor = cls.empty(config, **options)
     own = predictor.network.state_dict()
-    state = renamed(read_state(path), predictor, str(path))
+    state = renamed(read_state(path, own), predictor, str(path))
     problems = differences(own, state)
     if problems:
         listed = "\n  ".join(problems[:SHOWN])
@@ -42,21 +43,25 @@ def from_official(cls: type[P], path: Path, config: Mapping[str, Any], options: 
     return predictor
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """The state dict of a file, under ``model`` or bare.
+def read_state(path: Path, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The state dict of a file, under ``model`` or bare, whatever stands before its names.
+
+    Args:
+        path: The file.
+        own: Tensors of our network; a file has at least one of its names, or is handed on as it is.
 
     Raises:
         CheckpointError: If there is none.
     """
-    content = load_torch(path)
-    state = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not state or not all(hasattr(value, "shape") for value in state.values()):
-        held = ", ".join(sorted(map(str, content))[:8]) if isinstance(content, dict) else type(content).__name__
+    content = read_weights(path)
+    state = find_state(content, lambda name: name in own or name.startswith("w2v."), path)
+    state = state or find_state(content, lambda name: True, path)  # differences() lists what is foreign
+    if state is None:
         raise CheckpointError(
-            f"{path}: no state dict under 'model' (it holds: {held}); pass a file as SHEET saves them, or a folder "
-            "written by save_pretrained"
+            f"{path}: no state dict under 'model' (it holds: {held(content)}); pass a file as SHEET saves them, or a "
+            "folder written by save_pretrained"
         )
-    return {str(name): value for name, value in state.items()}
+    return state
 
 
 def renamed(state: Mapping[str, Any], predictor: Trainable, source: str) -> dict[str, Any]:

@@ -108,7 +108,9 @@ class Audiobox(Trainable):
         """As in the base class; a folder with the two files of the hub is taken too."""
         settings = read_json(folder / "config.json") if (folder / "config.json").is_file() else None
         if isinstance(settings, dict) and "target_transform" in settings and "predictor" not in settings:
-            return cls.from_official(folder / "model.safetensors", config, **options)
+            from ..layers.pickles.files import weights_in
+
+            return cls.from_official(weights_in(folder), config, **options)
         return super().from_folder(folder, config, **options)
 
 

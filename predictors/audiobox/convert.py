@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...harness.core.errors import CheckpointError
 from ...harness.hub.hub import Download, fetch_file
-from ..base import check_tensors, load_tensors
-from ..checkpoints import load_torch
+from ..base import check_tensors
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import as_mapping, find_state, held
 from ..layers.pooling import pooling_name
 from ..layers.ssl.official import from_fairseq
 
@@ -33,6 +34,9 @@ LICENSE = "CC BY 4.0"
 
 AXES = {"pq": "PQ", "pc": "PC", "ce": "CE", "cu": "CU"}
 """Our dimensions, in the order of the label files, to the names in checkpoints, which have an order of their own."""
+
+ANCHOR = "layer_weights.PQ"
+"""A name by which the layout is known, whatever stands before it."""
 
 FIXED = {"use_weighted_layer_sum": True, "proj_act_fn": "gelu", "output_dim": 1}
 """Values of ``config.json`` that this implementation has; tensors do not show them."""
@@ -74,21 +78,25 @@ def read_official(path: Path) -> Official:
     Raises:
         CheckpointError: If it is none, or one whose settings are not those of this implementation.
     """
-    if path.suffix == ".safetensors":
-        content: Any = load_tensors(path)
+    return official_of(read_weights(path), path)
+
+
+def official_of(content: Any, path: Path) -> Official:
+    """What was read from an official file; see :func:`read_official`.
+
+    Args:
+        content: Of :func:`~.layers.pickles.files.read_weights`.
+        path: The file; its settings may lie beside it.
+    """
+    state = find_state(content, lambda name: name == ANCHOR, path)
+    if state is None:
+        raise CheckpointError(
+            f"{path}: no AudioBox-Aesthetics checkpoint ({ANCHOR} is not in it; it holds {held(content)})"
+        )
+    if "target_transform" in content:
+        settings = {**_mapping(content.get("model_cfg")), "target_transform": content["target_transform"]}
     else:
-        content = load_torch(path)
-    settings: Any = None
-    recognised = is_official(content)
-    if isinstance(content, dict) and "state_dict" in content:
-        settings = {**_mapping(content.get("model_cfg")), "target_transform": content.get("target_transform")}
-        content = content["state_dict"]
-    if not recognised:
-        raise CheckpointError(f"{path}: no AudioBox-Aesthetics checkpoint (layer_weights.PQ is not in it)")
-    if settings is None:
         settings = _settings_beside(path)
-    prefix = "model." if all(name.startswith("model.") for name in content) else ""
-    state = {name.removeprefix(prefix): value for name, value in content.items()}
     for name in REQUIRED:
         if name not in settings:
             raise CheckpointError(
@@ -103,10 +111,9 @@ def read_official(path: Path) -> Official:
     return Official(state, _transform(settings.get("target_transform"), path), normalize)
 
 
-def is_official(content: Any) -> bool:
+def is_official(content: Any, path: Path) -> bool:
     """Whether what a file holds has the tensors of AudioBox-Aesthetics, of the fork or not."""
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    return isinstance(state, Mapping) and any(str(name).endswith("layer_weights.PQ") for name in state)
+    return find_state(content, lambda name: name == ANCHOR, path) is not None
 
 
 def _settings_beside(path: Path) -> dict[str, Any]:
@@ -126,7 +133,7 @@ def _settings_beside(path: Path) -> dict[str, Any]:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {}
+    return dict(as_mapping(value) or {})
 
 
 def _transform(given: Any, path: Path) -> dict[str, tuple[float, float]]:

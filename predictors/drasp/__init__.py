@@ -12,8 +12,7 @@ from ...harness.core.files import atomic_write, read_json
 from ...harness.core.lazy import LazyModule
 from ..audiobox import DIMENSIONS as AES
 from ..audiobox import Audiobox
-from ..base import PredictorCard, load_tensors
-from ..checkpoints import load_torch
+from ..base import PredictorCard
 from ..layers.clap.config import official_settings
 from ..layers.clap.mos import ClapMos
 from ..layers.pooling import pooling_name
@@ -185,7 +184,9 @@ class Drasp(Trainable):
         """As in the base class; a folder of the AudioBox fork (its weights beside its ``config.json``) is taken too."""
         found = read_json(folder / "config.json") if (folder / "config.json").is_file() else None
         if isinstance(found, dict) and "target_transform" in found and "predictor" not in found:
-            return cls.from_official(folder / "model.safetensors", config, **options)
+            from ..layers.pickles.files import weights_in
+
+            return cls.from_official(weights_in(folder), config, **options)
         predictor = super().from_folder(folder, config, **options)
         if isinstance(predictor.inner, ClapMos) and predictor.inner.network.reads_text:
             if (folder / TOKENIZER).is_file():
@@ -203,14 +204,14 @@ class Drasp(Trainable):
         """
         from ..audiobox.convert import is_official
         from ..layers.clap.networks import from_mos_predictor, official_dimensions, official_state
+        from ..layers.pickles.files import read_weights
 
-        content: Any = load_tensors(path) if path.suffix == ".safetensors" else load_torch(path)
-        forked = is_official(content)
-        del content
+        content = read_weights(path)
+        forked = is_official(content, path)
         settings = {**config, "backbone": "audiobox" if forked else "clap"}  # the file decides, not the task
         if forked:
-            return cls._from_fork(path, settings, **options)
-        state = official_state(path)
+            return cls._from_fork(content, path, settings, **options)
+        state = official_state(content, path)
         known = official_settings(state, settings, str(path))
         predictor = cls.empty({**known, **settings}, dimensions=official_dimensions(state), **options)
         network: Any = predictor.network
@@ -218,11 +219,11 @@ class Drasp(Trainable):
         return predictor
 
     @classmethod
-    def _from_fork(cls, path: Path, settings: dict[str, Any], **options: Any) -> Self:
+    def _from_fork(cls, content: Any, path: Path, settings: dict[str, Any], **options: Any) -> Self:
         """What the authors' fork of AudioBox-Aesthetics saves."""
-        from ..audiobox.convert import read_official, to_network
+        from ..audiobox.convert import official_of, to_network
 
-        official = read_official(path)
+        official = official_of(content, path)
         projection = "pooling_proj.weight" in official.state
         wanted = pooling_name(str(settings.get("pooling", cls.config_class().pooling)))
         if not official.normalize:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ...harness.core.errors import CheckpointError
-from ..checkpoints import load_torch
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import find_state, held
 from ..layers.ssl.official import new_weight_norm
 from ..layers.ssl.shapes import SIZES
 from .starts import FIRST, FIRST_WEIGHT
@@ -41,11 +42,14 @@ def read_official(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If it is none.
     """
-    content = load_torch(path)
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    content = read_weights(path)
     wanted = ("pred_liner.0.weight", "listenr_embedding.weight")
-    if not isinstance(state, dict) or not all(name in state for name in wanted):
-        raise CheckpointError(f"{path}: no SFI-SSL checkpoint; one is a state dict with {', '.join(wanted)} and more")
+    state = find_state(content, lambda name: name in wanted, path)
+    if state is None or not all(name in state for name in wanted):
+        raise CheckpointError(
+            f"{path}: no SFI-SSL checkpoint; one is a state dict with {', '.join(wanted)} and more (it holds "
+            f"{held(content)})"
+        )
     return {new_weight_norm(name): value for name, value in state.items()}
 
 

@@ -29,7 +29,8 @@ class SslMos(Trainable):
 
     A score depends on its clip alone: batches are padded and masked throughout. On the CPU clips are scored one by
     one, which is faster there than any batch (``benchmarks/ssl_batches.py``). There are no default weights: train
-    (``predictors/recipes/sslmos-*.yaml``), or pass a checkpoint of ours or of ``mos-finetune-ssl``.
+    (``predictors/recipes/sslmos-*.yaml``), or pass a checkpoint of ours, of
+    ``mos-finetune-ssl`` or of SHEET.
     """
 
     card: ClassVar[PredictorCard] = PredictorCard(
@@ -84,14 +85,20 @@ class SslMos(Trainable):
 
     @classmethod
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
-        """Load a checkpoint of ``mos-finetune-ssl`` (its ``ckpt_*`` files). The file decides the size.
+        """Load a checkpoint of ``mos-finetune-ssl`` (its ``ckpt_*`` files) or of SHEET. The file decides the size.
 
         Raises:
             CheckpointError: If the file is no such checkpoint, or does not fit the settings.
         """
-        from .convert import read_official, size_of, to_network
+        from . import sheet
+        from .convert import ANCHOR, read_official, size_of, to_network
 
         state = read_official(path)
+        if sheet.BACKBONE + ANCHOR in state:
+            known = sheet.settings_of(state, size_of(state, path, sheet.BACKBONE), path)
+            predictor = cls.empty({**known, **config}, **options)
+            predictor.load_tensors(to_network(state, predictor.network, path, sheet.BACKBONE, sheet.HEADS))
+            return predictor
         known = {"backbone": f"wav2vec2-{size_of(state, path)}", "normalize": False}
         predictor = cls.empty({**known, **config}, **options)
         if predictor.config.head != "linear" or pooling_name(predictor.config.pooling) != "average":

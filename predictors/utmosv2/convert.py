@@ -15,7 +15,8 @@ from typing import Any
 from ...harness.core.errors import CheckpointError
 from ...harness.core.files import file_sha256
 from ...harness.hub.hub import Download
-from ..checkpoints import load_torch
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import find_state, held
 from .config import Variant
 
 REPOSITORY = "sarulab-speech/UTMOSv2"
@@ -37,6 +38,9 @@ TERMS = (
     "Blizzard Challenge data, which have terms of their own"
 )
 NOTICE = f"UTMOSv2 weights: {TERMS}."
+
+OWN = ("ssl.", "spec_long.", "backbones.", "encoder.model.")
+"""How names begin in the joint model and in a branch alone."""
 
 PREFIXES: dict[Variant, str] = {"ssl_only": "ssl.", "spec_only": "spec_long."}
 _OLD = re.compile(r"(.*pos_conv_embed\.conv)\.weight_([gv])")
@@ -91,16 +95,15 @@ def read_official(path: Path) -> dict[str, Any]:
     """The tensors of a checkpoint, mapped from the file where its format allows, under today's weight-norm names.
 
     Raises:
-        CheckpointError: If the file is damaged, wants to run code, or is no bare state dict.
+        CheckpointError: If the file is damaged, wants to run code, or holds no tensors of this model.
     """
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:  # damaged, unsafe, or in the format before zip files: the plain reader decides and explains
-        state = load_torch(path)
-    if not isinstance(state, dict) or not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise CheckpointError(f"{path}: no UTMOSv2 checkpoint; one is a bare state dict, {filename(0)} for example")
+    content = read_weights(path)
+    state = find_state(content, lambda name: name.startswith(OWN), path)
+    if state is None:
+        raise CheckpointError(
+            f"{path}: no UTMOSv2 checkpoint; one is a bare state dict, {filename(0)} for example (it holds "
+            f"{held(content)})"
+        )
     return new_names(state)
 
 

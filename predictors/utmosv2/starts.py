@@ -11,6 +11,8 @@ from ...harness.core.files import read_json
 from ...harness.recipes.needs import HubFiles, Need, hub_need, local_need, refused
 from ..base import check_tensors, load_tensors
 from ..empty import empty_weights
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import find_state
 from .config import StageSettings, Variant
 from .convert import from_branch
 from .network import Fusion, Scorer, SpecBranch, SslBranch
@@ -159,7 +161,10 @@ def load_imagenet(network: Scorer, source: str) -> None:
         path = Path(folder) / "model.safetensors"
     import torch
 
-    tensors = {name: value for name, value in load_tensors(path).items() if not name.startswith("classifier.")}
+    found = find_state(read_weights(path), lambda name: name == "conv_stem.weight", path)
+    if found is None:
+        raise CheckpointError(f"{path}: no weights of timm's tf_efficientnetv2_s (conv_stem.weight is not in it)")
+    tensors = {name: value for name, value in found.items() if not name.startswith("classifier.")}
     for body in branch.backbones:
         state = body.state_dict()
         given = {name: value for name, value in state.items() if name.endswith("num_batches_tracked")} | tensors

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, as_tensor, nn
 
 from ....harness.core.errors import CheckpointError
-from ...checkpoints import load_torch
+from ...layers.pickles.files import read_weights
+from ...layers.pickles.states import as_mapping
+from ...weights import Weights
 
 WRAPPERS = ("state_dict", "model", "embedding_model")
 PREFIXES = ("module.", "embedding_model.", "mods.embedding_model.", "ecapa.", "model.")
@@ -22,12 +24,14 @@ def read_speechbrain(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If the file is unreadable or holds no tensors by name.
     """
-    content: Any = load_torch(path)
+    content: Any = as_mapping(read_weights(path))
     while isinstance(content, Mapping):
-        inner = next((content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
+        inner = next((one for name in WRAPPERS if (one := as_mapping(content.get(name))) is not None), None)
         if inner is None:
             break
         content = inner
+    if isinstance(content, Weights):
+        content = {name: as_tensor(value) for name, value in content.items()}
     if not isinstance(content, Mapping) or not content or not all(isinstance(one, Tensor) for one in content.values()):
         raise CheckpointError(f"{path}: holds no state dict; a SpeechBrain embedding_model.ckpt is expected")
     state = {str(name): tensor for name, tensor in content.items()}

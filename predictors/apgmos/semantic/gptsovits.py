@@ -1,17 +1,15 @@
 """Reading ``ssl_proj`` and the codebook out of GPT-SoVITS generator checkpoints, of every version so far.
 
 A generator file is a PyTorch archive of ``{"weight": state dict, "config": ..., "info": ...}``. Fine-tuned files may
-begin with a version tag of two bytes in place of the archive's ``PK``; the bytes are put back while reading, the file
-is not touched. The configuration may be an object of the authors' class ``utils.HParams``: an empty class of ours
-takes its place, so nothing of the file is ever executed.
+begin with a version tag of two bytes in place of the archive's ``PK``; the file is read as if they were those. The
+configuration may be an object of the authors' class ``utils.HParams``: a stand-in takes its place, as for every class.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +17,7 @@ from torch import Tensor
 from ....harness.core.errors import CheckpointError
 from ....harness.core.files import file_sha256
 from ...checkpoints import load_torch
+from ...layers.pickles.standin import StandIn
 from .origin import VqOrigin
 from .quantizer import CODEBOOK
 from .weights import NAMES, VqWeights
@@ -44,38 +43,6 @@ PLUS_CHANNELS = 768
 """First channels of v2ProPlus's vocoder; v2Pro has 512."""
 
 
-class Settings:
-    """Stands for the authors' ``HParams``: takes attributes, does nothing."""
-
-
-class _Restored(io.RawIOBase):
-    """A file whose first two bytes read as the archive's."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._stream.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def readinto(self, buffer: Any) -> int:
-        start = self._stream.tell()
-        data = self._stream.read(len(buffer))
-        view = memoryview(buffer)
-        view[: len(data)] = data
-        for at in range(start, min(len(ARCHIVE), start + len(data))):
-            view[at - start] = ARCHIVE[at]
-        return len(data)
-
-
 def read_gptsovits(path: str | Path) -> VqWeights:
     """Read one generator file.
 
@@ -98,10 +65,9 @@ def read_gptsovits(path: str | Path) -> VqWeights:
                     f"{path}: begins with {head!r}: neither a PyTorch archive nor one of GPT-SoVITS's version tags "
                     f"({', '.join(tag.decode() for tag in TAGS)})"
                 )
-            stream.seek(0)
-            content = _load(path, None if head == ARCHIVE else _Restored(stream))
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
+    content = load_torch(path, b"" if head == ARCHIVE else head)
     state = _generator(path, content, tagged)
     tensors = {name: _tensor(path, state, name) for name in NAMES if name not in UNUSED}
     tensors |= _unused(state, tensors[f"{CODEBOOK}.embed"])
@@ -109,12 +75,6 @@ def read_gptsovits(path: str | Path) -> VqWeights:
         raise CheckpointError(f"{path}: {CODEBOOK}.inited is 0: this codebook was never trained")
     version = tagged[0] if tagged is not None else find_version(state, content)
     return VqWeights(tensors, VqOrigin("gptsovits", version, path.name, file_sha256(path)), str(path))
-
-
-def _load(path: Path, restored: _Restored | None) -> Any:
-    stands = [(Settings, "utils.HParams"), (Settings, "GPT_SoVITS.utils.HParams")]
-    with torch.serialization.safe_globals(stands):  # type: ignore[arg-type]
-        return load_torch(path, None if restored is None else io.BufferedReader(restored))
 
 
 def _generator(path: Path, content: Any, tagged: tuple[str, bool] | None) -> Mapping[str, Any]:
@@ -200,4 +160,4 @@ def _said(content: Any) -> str:
 def _item(place: Any, name: str) -> Any:
     if isinstance(place, Mapping):
         return place.get(name)
-    return vars(place).get(name) if isinstance(place, Settings) else None
+    return place.attribute(name) if isinstance(place, StandIn) else None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ....harness.core.errors import CheckpointError, UsageError
 from ...base import check_tensors
-from ...checkpoints import load_torch
+from ..pickles.states import find_state, held
 from ..pooling import make_pooling
 from .backbone import ClapBackbone, FrameFeatures
 from .official import from_laion
@@ -163,21 +163,25 @@ def official_dimensions(state: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, word in OFFICIAL_HEADS.items() if f"{word}_mlp_layer1.weight" in state)
 
 
-def official_state(path: Path) -> dict[str, Any]:
+def official_state(content: Any, path: Path) -> dict[str, Any]:
     """The state dict of the repositories' training scripts in a file.
+
+    Args:
+        content: Of :func:`~.layers.pickles.files.read_weights`.
+        path: For messages.
 
     Raises:
         CheckpointError: If it is none; a bare CLAP checkpoint is told apart.
     """
-    content = load_torch(path)
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    names = [str(name).removeprefix("module.") for name in state] if isinstance(state, dict) else []
-    if any(name.startswith("audio_branch.") for name in names):
+    state = find_state(content, lambda name: name.startswith(UPSTREAM), path)
+    if state is not None:
+        return state
+    alone = ("audio_branch.", "audio_model.")
+    if find_state(content, lambda name: name.startswith(alone), path) is not None:
         raise CheckpointError(
             f"{path}: this is CLAP alone, without heads; train from it (--set train.settings.pretrained=FILE)"
         )
-    if not isinstance(state, dict) or not any(name.startswith(UPSTREAM) for name in names):
-        raise CheckpointError(
-            f"{path}: no state dict of MusicEval's or DRASP's scripts (no tensors named {UPSTREAM}* or layer_weights.*)"
-        )
-    return dict(zip(names, state.values(), strict=True))
+    raise CheckpointError(
+        f"{path}: no state dict of MusicEval's or DRASP's scripts (no tensors named {UPSTREAM}* or layer_weights.*; it "
+        f"holds {held(content)})"
+    )

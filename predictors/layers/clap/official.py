@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ....harness.core.errors import CheckpointError
 from ...base import check_tensors
+from ..pickles.states import find_state, held
 from .backbone import ClapBackbone
 
 NOT_NEEDED = re.compile(
@@ -89,15 +91,19 @@ def _thirds(value: Any) -> Any:
     return np.split(value, 3)
 
 
-def laion_state(value: Any, where: str) -> dict[str, Any]:
+def laion_state(content: Any, path: Path) -> dict[str, Any]:
     """The state dict in what a checkpoint file holds.
+
+    Args:
+        content: Of :func:`~.layers.pickles.files.read_weights`.
+        path: For messages.
 
     Raises:
         CheckpointError: If there is none of CLAP's.
     """
-    state = value.get("state_dict", value) if isinstance(value, dict) else None
-    if not isinstance(state, dict) or not any(
-        str(name).removeprefix("module.").startswith("audio_branch.") for name in state
-    ):
-        raise CheckpointError(f"{where}: no checkpoint of laion_clap (no tensors named audio_branch.*)")
-    return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+    state = find_state(content, lambda name: name.startswith("audio_branch."), path)
+    if state is None:
+        raise CheckpointError(
+            f"{path}: no checkpoint of laion_clap (no tensors named audio_branch.*; it holds {held(content)})"
+        )
+    return state

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ....harness.core.errors import CheckpointError, UsageError
-from ...base import check_tensors, load_tensors
-from ...checkpoints import load_torch
+from ...base import check_tensors
+from ..pickles.files import read_weights, weights_in
+from ..pickles.states import find_state
 from .backbone import ClapBackbone
 from .official import OWN, from_laion, laion_state
 
@@ -49,7 +50,7 @@ def load_pretrained(backbone: ClapBackbone, source: str, setting: str = "pretrai
     Args:
         backbone: Changed in place.
         source: A name of :data:`PUBLISHED`, ``owner/name@COMMIT:FILE``, a file in LAION's layout, or a folder of
-            transformers (``model.safetensors`` or ``pytorch_model.bin``).
+            transformers (``model.safetensors`` or ``pytorch_model.bin``, or the index of several files).
         setting: What the setting that gave ``source`` is called, for messages.
 
     Returns:
@@ -77,10 +78,11 @@ def load_pretrained(backbone: ClapBackbone, source: str, setting: str = "pretrai
 
 def read_file(path: Path, backbone: ClapBackbone) -> dict[str, Any]:
     """One weights file: of transformers if its names are, else of LAION."""
-    state: Mapping[str, Any] = load_tensors(path) if path.suffix == ".safetensors" else load_torch(path)
-    if any(str(name).startswith("audio_model.") for name in state):
+    content = read_weights(path)
+    state = find_state(content, lambda name: name.startswith("audio_model."), path)
+    if state is not None:
         return _of_transformers(state, backbone, str(path))
-    return from_laion(laion_state(state, str(path)), backbone, str(path))
+    return from_laion(laion_state(content, path), backbone, str(path))
 
 
 def read_folder(folder: Path, backbone: ClapBackbone) -> dict[str, Any]:
@@ -89,10 +91,7 @@ def read_folder(folder: Path, backbone: ClapBackbone) -> dict[str, Any]:
     Raises:
         CheckpointError: If there are no weights, or they do not fit.
     """
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if (folder / name).is_file():
-            return read_file(folder / name, backbone)
-    raise CheckpointError(f"{folder}: neither model.safetensors nor pytorch_model.bin is there")
+    return read_file(weights_in(folder), backbone)
 
 
 def _of_transformers(state: Mapping[str, Any], backbone: ClapBackbone, where: str) -> dict[str, Any]:

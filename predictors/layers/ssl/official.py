@@ -13,7 +13,8 @@ from typing import Any
 
 from ....harness.core.errors import CheckpointError
 from ...base import check_tensors
-from ...checkpoints import load_torch
+from ..pickles.files import read_weights
+from ..pickles.states import find_state, held
 from .backbone import SslBackbone
 
 PLAIN = {
@@ -46,8 +47,8 @@ LAYER_MODULES = {
 PRETRAINING = ("quantizer.", "project_q.", "final_proj.", "target_glu.", "label_embs_concat")
 """What the authors' pretraining needs and no one else: left out."""
 
-PREFIXES = ("", "w2v_encoder.w2v_model.", "w2v_model.")
-"""Files of models fine-tuned in fairseq nest the backbone under one of these, beside their own ``proj``."""
+ANCHOR = "post_extract_proj.weight"
+"""A name by which the layout is known, whatever stands before it (``w2v_encoder.w2v_model.`` in fine-tuned models)."""
 
 _WEIGHT_NORM = re.compile(r"(.*)\.parametrizations\.weight\.original([01])")
 _OLD_WEIGHT_NORM = re.compile(r"(.*)\.weight_([gv])")
@@ -137,25 +138,16 @@ def new_weight_norm(name: str) -> str:
 def load_state(path: Path) -> dict[str, Any]:
     """The tensors of a fairseq checkpoint, read without running code.
 
-    Of classes other than tensors and plain values only ``argparse.Namespace`` is let in. The prefix of a fine-tuned
-    model is taken off, and its own output layer left out.
+    The prefix of a fine-tuned model is taken off, and its own output layer left out, with a note.
 
     Raises:
         CheckpointError: If the file cannot be read so, or holds no backbone.
     """
-    import argparse
-
-    import torch
-
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        content = load_torch(path)
-    state = content.get("model", content) if isinstance(content, dict) else content
-    anchor = "post_extract_proj.weight"
-    if isinstance(state, dict):
-        for prefix in PREFIXES:
-            if prefix + anchor in state:
-                return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    raise CheckpointError(
-        f"{path}: no wav2vec 2.0, HuBERT or WavLM checkpoint in fairseq's layout ({anchor} is not in it). Files of the "
-        "transformers library go in as their folder"
-    )
+    content = read_weights(path)
+    state = find_state(content, lambda name: name == ANCHOR, path)
+    if state is None:
+        raise CheckpointError(
+            f"{path}: no wav2vec 2.0, HuBERT or WavLM checkpoint in fairseq's layout ({ANCHOR} is not in it; it holds "
+            f"{held(content)}). Files of the transformers library go in as their folder"
+        )
+    return state

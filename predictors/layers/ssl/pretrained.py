@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ....harness.core.errors import CheckpointError, UsageError
 from ....harness.recipes.needs import HubFiles
-from ...base import check_tensors, load_tensors
-from ...checkpoints import load_torch
+from ...base import check_tensors
+from ..pickles.files import INDEX, parts_of, read_weights, weights_in
+from ..pickles.states import find_state
 from .backbone import SslBackbone
 from .official import from_fairseq, load_state, new_weight_norm
 
@@ -46,6 +46,9 @@ PUBLISHED = {
 }
 """Commits and digests as public projects that use the files record them. Other repositories need ``@COMMIT``."""
 
+ANCHOR = "feature_projection.projection.weight"
+"""A name by which the layout of transformers is known, whatever stands before it."""
+
 HEADS = ("quantizer.", "project_hid.", "project_q.", "lm_head.", "projector.", "classifier.", "layer_weights")
 """What task and pretraining models of ``transformers`` hold beside the backbone: left out."""
 
@@ -56,8 +59,8 @@ def load_pretrained(backbone: SslBackbone, source: str, setting: str = "pretrain
     Args:
         backbone: Changed in place.
         source: A hub id ``owner/name`` (of :data:`PUBLISHED`) or ``owner/name@COMMIT[:FILE]``, a folder of
-            ``transformers`` (``config.json`` beside ``model.safetensors`` or ``pytorch_model.bin``), or a file in
-            fairseq's layout.
+            ``transformers`` (``config.json`` beside ``model.safetensors`` or ``pytorch_model.bin``, or the index of
+            several files), or a file in fairseq's layout.
         setting: What the setting or option that gave ``source`` is called, for messages.
 
     Returns:
@@ -114,14 +117,13 @@ def _fetch(source: str, setting: str) -> tuple[Path, str]:
     from ....harness.hub.hub import fetch_snapshot
 
     wanted, _ = hub_files(source, setting)
-    folder = fetch_snapshot(
-        wanted.repo_id,
-        revision=wanted.revision,
-        files=wanted.files,
-        what=f"pretrained weights {wanted.repo_id}",
-        instead=in_place_of(setting),
-    )
-    return Path(folder), f"{wanted.repo_id}@{wanted.revision}"
+    name, files = f"pretrained weights {wanted.repo_id}", dict(wanted.files)
+    options = {"revision": wanted.revision, "what": name, "instead": in_place_of(setting)}
+    folder = Path(fetch_snapshot(wanted.repo_id, files=files, **options))
+    for index in [one for one in files if one.endswith(INDEX)]:
+        files |= dict.fromkeys(parts_of(folder / index))
+        folder = Path(fetch_snapshot(wanted.repo_id, files=files, **options))
+    return folder, f"{wanted.repo_id}@{wanted.revision}"
 
 
 def in_place_of(setting: str) -> str:
@@ -152,13 +154,15 @@ def read_folder(folder: Path, backbone: SslBackbone) -> dict[str, Any]:
     family = config.get("model_type") if isinstance(config, dict) else None
     if family != backbone.kind:
         raise CheckpointError(f"{folder}: config.json says model_type {family!r}, not {backbone.kind!r}")
-    safe, pickled = folder / "model.safetensors", folder / "pytorch_model.bin"
-    if not safe.is_file() and not pickled.is_file():
-        raise CheckpointError(f"{folder}: neither model.safetensors nor pytorch_model.bin is there")
-    state: Mapping[str, Any] = load_tensors(safe) if safe.is_file() else load_torch(pickled)
+    file = weights_in(folder)
+    state = find_state(read_weights(file), lambda name: name == ANCHOR, file)
+    if state is None:
+        raise CheckpointError(
+            f"{file}: no weights of a {backbone.kind} in transformers' layout ({ANCHOR} is not in it)"
+        )
     tensors = {}
     for name, value in state.items():
-        bare = new_weight_norm(name.removeprefix(f"{backbone.kind}."))
+        bare = new_weight_norm(name)
         above = (
             backbone.truncated and bare.startswith("encoder.layers.") and int(bare.split(".")[2]) >= backbone.n_layers
         )

@@ -103,11 +103,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
         load_predictor("utmosv2", path, "cpu")
 
 
-def test_a_wrapped_or_incomplete_state_is_refused(tmp_path: Path, make_tiny: Make) -> None:
+def test_a_foreign_or_incomplete_state_is_refused(tmp_path: Path, make_tiny: Make) -> None:
     state = dict(make_tiny().network.state_dict())
-    torch.save({"model": state}, tmp_path / "wrapped.pth")
-    with pytest.raises(CheckpointError, match="bare state dict"):
-        load_predictor("utmosv2", tmp_path / "wrapped.pth", "cpu", size="tiny")
+    torch.save({"model": {"weight": torch.ones(2)}}, tmp_path / "foreign.pth")
+    with pytest.raises(CheckpointError, match=r"bare state dict.*it holds model"):
+        load_predictor("utmosv2", tmp_path / "foreign.pth", "cpu", size="tiny")
     del state["ssl.weights"]
     torch.save(state, tmp_path / "short.pth")
     with pytest.raises(CheckpointError, match=r"1 missing \(first: ssl.weights\)"):
