@@ -40,6 +40,7 @@ VERBS: Registry[Any] = Registry(
     {
         "apgmos": "mosharness.predictors.apgmos.verbs:app",
         "jsqa": "mosharness.predictors.jsqa.verbs:app",
+        "nisqa": "mosharness.predictors.nisqa.verbs:app",
     },
     group="mosharness.verbs",
 )

@@ -48,18 +48,17 @@ def read_state(path: Path, own: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         path: The file.
-        own: Tensors of our network; a file has at least one of its names, or is handed on as it is.
+        own: Tensors of our network; a file has at least one of their names.
 
     Raises:
         CheckpointError: If there is none.
     """
     content = read_weights(path)
     state = find_state(content, lambda name: name in own or name.startswith("w2v."), path)
-    state = state or find_state(content, lambda name: True, path)  # differences() lists what is foreign
     if state is None:
         raise CheckpointError(
-            f"{path}: no state dict under 'model' (it holds: {held(content)}); pass a file as SHEET saves them, or a "
-            "folder written by save_pretrained"
+            f"{path}: no state dict under 'model', or bare, with names of APG-MOS (it holds {held(content)}); pass a "
+            "file as SHEET saves them, or a folder written by save_pretrained"
         )
     return state
 

@@ -183,9 +183,9 @@ class Nisqa(Predictor):
         """
         from .convert import PUBLISHED, read_official
 
-        settings, tensors = read_official(path)
-        variant = settings["variant"]
         wanted = (config["variant"],) if "variant" in config else cls.variants
+        settings, tensors = read_official(path, wanted[0] if len(wanted) == 1 else None)
+        variant = settings["variant"]
         if variant not in wanted:
             raise CheckpointError(f"{path}: holds {variant}, not {' or '.join(wanted)}; use --predictor nisqa for it")
         origin = options.pop("checkpoint", None) or CheckpointInfo("official", path.name, file_sha256(path))

@@ -12,7 +12,8 @@ from typing import Any
 
 from ...harness.core.errors import CheckpointError
 from ...harness.hub.hub import Download
-from ..checkpoints import load_torch
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import as_mapping, find_state, held
 from .config import NisqaConfig
 
 COMMIT = "fe84f0f252abec382b24367d5b22498a7ce34dbb"
@@ -102,8 +103,12 @@ def download(variant: str) -> Download:
     )
 
 
-def read_official(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read an official file.
+def read_official(path: Path, variant: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read an official file: of the published ones, of the original's trainer, or bare weights.
+
+    Args:
+        path: The file.
+        variant: What the user asked for; bare weights need it, as they do not say their front end.
 
     Returns:
         Settings of :class:`NisqaConfig` by name, and tensors under our names. Arguments that define nothing of the
@@ -112,16 +117,38 @@ def read_official(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         CheckpointError: If the file is no NISQA checkpoint, or of a network that is none of the three.
     """
-    content = load_torch(path)
-    if not isinstance(content, dict) or not {"args", "model_state_dict"} <= content.keys():
+    content = read_weights(path)
+    state = find_state(content, lambda name: name.startswith(OWN), path)
+    if state is None:
         raise CheckpointError(
-            f"{path}: not a NISQA checkpoint; one holds a dict with args and model_state_dict, as nisqa.tar does"
+            f"{path}: not a NISQA checkpoint; one holds a dict with args and model_state_dict, as nisqa.tar does (this "
+            f"one holds {held(content)})"
         )
-    args, state = content["args"], content["model_state_dict"]
-    if not isinstance(args, dict) or not isinstance(state, dict):
-        raise CheckpointError(f"{path}: args and model_state_dict must be dicts")
-    settings = settings_from_args(args, str(path))
+    if "args" in content:
+        args = as_mapping(content["args"])
+        if args is None:
+            raise CheckpointError(f"{path}: args must be a dict of settings")
+        settings = settings_from_args(args, str(path))
+    else:
+        settings = _bare_settings(state, path, variant)
     return settings, rename(state, key_map(NisqaConfig(**settings)), str(path))
+
+
+OWN = ("cnn.model.", "time_dependency.model.", "pool_layers.", "pool.model.")
+"""How the original's names begin."""
+
+
+def _bare_settings(state: Mapping[str, Any], path: Path, variant: str | None) -> dict[str, Any]:
+    """Settings for weights without ``args``: those of the published file of that variant, if the user says so."""
+    lstm = any(name.startswith("time_dependency.model.lstm.") for name in state)
+    several = any(name.startswith("pool_layers.") for name in state)
+    found = "nisqa_tts" if lstm else "nisqa" if several else "nisqa_mos_only"
+    if variant is None:
+        raise CheckpointError(
+            f"{path}: weights alone, without args: what they hear (window, hop, mel bands) is not said. If they are a "
+            f"fine-tuning of {PUBLISHED[found].filename}, say so: --set variant={found}"
+        )
+    return {"variant": found}
 
 
 def settings_from_args(args: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from ...harness.recipes.needs import HubFiles, Need, hub_need, local_need, refus
 from ..base import check_tensors, load_tensors
 from ..empty import empty_weights
 from ..layers.pickles.files import read_weights
-from ..layers.pickles.states import find_state
+from ..empty import empty_weights
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import find_state, held
 from .config import StageSettings, Variant
 from .convert import from_branch
 from .network import Fusion, Scorer, SpecBranch, SslBranch
@@ -161,9 +163,13 @@ def load_imagenet(network: Scorer, source: str) -> None:
         path = Path(folder) / "model.safetensors"
     import torch
 
-    found = find_state(read_weights(path), lambda name: name == "conv_stem.weight", path)
+    content = read_weights(path)
+    found = find_state(content, lambda name: name == "conv_stem.weight", path)
     if found is None:
-        raise CheckpointError(f"{path}: no weights of timm's tf_efficientnetv2_s (conv_stem.weight is not in it)")
+        raise CheckpointError(
+            f"{path}: no weights of timm's tf_efficientnetv2_s (conv_stem.weight is not in it; it holds "
+            f"{held(content)})"
+        )
     tensors = {name: value for name, value in found.items() if not name.startswith("classifier.")}
     for body in branch.backbones:
         state = body.state_dict()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, as_tensor, nn
 
 from ....harness.core.errors import CheckpointError
 from ...layers.pickles.files import read_weights
-from ...layers.pickles.states import as_mapping
-from ...weights import Weights
+from ...layers.pickles.states import find_state, held
 
-WRAPPERS = ("state_dict", "model", "embedding_model")
-PREFIXES = ("module.", "embedding_model.", "mods.embedding_model.", "ecapa.", "model.")
+OWN = ("blocks.", "mfa.", "asp.", "asp_bn.", "fc.")
+"""How SpeechBrain's names begin."""
 SHOWN = 5
 
 
@@ -24,24 +21,13 @@ def read_speechbrain(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If the file is unreadable or holds no tensors by name.
     """
-    content: Any = as_mapping(read_weights(path))
-    while isinstance(content, Mapping):
-        inner = next((one for name in WRAPPERS if (one := as_mapping(content.get(name))) is not None), None)
-        if inner is None:
-            break
-        content = inner
-    if isinstance(content, Weights):
-        content = {name: as_tensor(value) for name, value in content.items()}
-    if not isinstance(content, Mapping) or not content or not all(isinstance(one, Tensor) for one in content.values()):
-        raise CheckpointError(f"{path}: holds no state dict; a SpeechBrain embedding_model.ckpt is expected")
-    state = {str(name): tensor for name, tensor in content.items()}
-    found = True
-    while found:
-        found = False
-        for prefix in PREFIXES:
-            if all(name.startswith(prefix) for name in state):
-                state, found = {name[len(prefix) :]: tensor for name, tensor in state.items()}, True
-    return state
+    content = read_weights(path)
+    state = find_state(content, lambda name: name.startswith(OWN), path)
+    if state is None:
+        raise CheckpointError(
+            f"{path}: holds no state dict; a SpeechBrain embedding_model.ckpt is expected (it holds {held(content)})"
+        )
+    return {name: as_tensor(value) for name, value in state.items()}
 
 
 def load_speechbrain(network: nn.Module, path: Path) -> None:

@@ -18,6 +18,7 @@ from ....harness.core.errors import CheckpointError
 from ....harness.core.files import file_sha256
 from ...checkpoints import load_torch
 from ...layers.pickles.standin import StandIn
+from ...layers.pickles.states import common_prefix
 from .origin import VqOrigin
 from .quantizer import CODEBOOK
 from .weights import NAMES, VqWeights
@@ -80,6 +81,8 @@ def read_gptsovits(path: str | Path) -> VqWeights:
 def _generator(path: Path, content: Any, tagged: tuple[str, bool] | None) -> Mapping[str, Any]:
     keys = sorted(map(str, content)) if isinstance(content, Mapping) else []
     state = content.get("weight") if isinstance(content, Mapping) else None
+    if isinstance(content, Mapping) and NAMES[0] in content:
+        state = content  # the state dict alone
     if not isinstance(state, Mapping):
         held = f"the keys {', '.join(keys[:5])}" if keys else f"a {type(content).__name__}"
         extra = ""
@@ -93,7 +96,8 @@ def _generator(path: Path, content: Any, tagged: tuple[str, bool] | None) -> Map
                 f"{path}: no ssl_proj.weight: the file holds only the low-rank changes of a {version} fine-tuning and "
                 f"no codebook; use {BASES.get(version, 'the base model')} itself"
             )
-    return state
+    prefix = common_prefix([name for name in state if isinstance(name, str)], lambda name: name in NAMES, path)
+    return {str(name).removeprefix(prefix): value for name, value in state.items()} if prefix else state
 
 
 def _tensor(path: Path, state: Mapping[str, Any], name: str) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import pathlib
 import sys
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,6 @@ from .arrays import names as array_names
 from .machine import as_key
 from .standin import Maker, Named, StandIn
 
-BUILTINS = ("builtins", "__builtin__")
 ENCODINGS = {"latin1", "latin-1", "iso-8859-1", "utf-8", "utf8", "ascii"}
 INERT = {
     *("argparse", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "ipaddress", "numbers"),
@@ -22,7 +22,7 @@ INERT = {
 INERT_NAMES = {
     *("functools.partial", "types.SimpleNamespace", "logging.Logger", "logging.getLogger", "logging.RootLogger"),
     *("re._compile", "re.Pattern", "random.Random", "array.array", "array._array_reconstructor", "time.struct_time"),
-    *("copyreg.__newobj__", "copyreg.__newobj_ex__", "copy_reg.__newobj__", "io.BytesIO", "io.StringIO"),
+    *("copyreg.__newobj__", "copyreg.__newobj_ex__", "io.BytesIO", "io.StringIO"),
     *("operator.attrgetter", "operator.itemgetter", "abc.ABC", "weakref.WeakKeyDictionary", "threading.local"),
 }
 """Further names of the standard library that checkpoints of trainers hold (settings, loggers, patterns)."""
@@ -49,15 +49,16 @@ def named(module: str, name: str) -> Named:
         Refused: For what runs code, opens files or starts programs in the standard library. Names of other packages
             are never refused: they are not looked up either.
     """
+    module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))  # of Python 2
     path = f"{module}.{name}"
     found = _known().get(path)
     if found is not None:
         return found
     root = module.partition(".")[0]
-    library = root in sys.stdlib_module_names or root in ("__builtin__", "copy_reg", "nt", "posix")
+    library = root in sys.stdlib_module_names or root in ("nt", "posix")  # either system's, on both
     if not library or path in INERT_NAMES:
         return Named(path)
-    if module in BUILTINS:
+    if module == "builtins":
         if name in TYPES:
             return Named(path)
     elif (root in INERT or path in INERT_NAMES) and "." not in name:
@@ -81,24 +82,21 @@ def _known() -> dict[str, Named]:
         "datetime.timedelta": _moment("timedelta"),
         "datetime.timezone": _moment("timezone"),
         "copyreg._reconstructor": _reconstructed,
-        "copy_reg._reconstructor": _reconstructed,
     }
     paths = {"Path": "Posix", "PosixPath": "Posix", "PurePosixPath": "Posix", "PurePath": "Posix"}
     for name, kind in {**paths, "WindowsPath": "Windows", "PureWindowsPath": "Windows"}.items():
         for module in ("pathlib", "pathlib._local"):
             makers[f"{module}.{name}"] = _path(kind)
-    for module in BUILTINS:
-        makers |= {
-            f"{module}.slice": slice,
-            f"{module}.set": lambda items=(): {as_key(item) for item in items},
-            f"{module}.frozenset": lambda items=(): frozenset(as_key(item) for item in items),
-            f"{module}.range": range,
-            f"{module}.xrange": range,
-            f"{module}.complex": complex,
-            f"{module}.bytes": _bytes,
-            f"{module}.bytearray": lambda *parts: bytearray(_bytes(*parts)),
-            f"{module}.getattr": _attribute,
-        }
+    makers |= {
+        "builtins.slice": slice,
+        "builtins.set": lambda items=(): {as_key(item) for item in items},
+        "builtins.frozenset": lambda items=(): frozenset(as_key(item) for item in items),
+        "builtins.range": range,
+        "builtins.complex": complex,
+        "builtins.bytes": _bytes,
+        "builtins.bytearray": lambda *parts: bytearray(_bytes(*parts)),
+        "builtins.getattr": _attribute,
+    }
     return {path: Named(path, make) for path, make in makers.items()} | array_names() | tensor_names()
 
 
@@ -156,6 +154,6 @@ def _attribute(owner: Any, name: Any) -> Any:
     if type(owner) is not Named or owner.make is not None or type(name) is not str:
         raise Refused(f"builtins.getattr of {owner!r}" if type(owner) is Named else "builtins.getattr")
     root = owner.path.partition(".")[0]
-    if root in sys.stdlib_module_names or root == "__builtin__":
+    if root in sys.stdlib_module_names:
         raise Refused(f"{owner.path}.{name}")
     return Named(f"{owner.path}.{name}")

@@ -10,7 +10,7 @@ from ....harness.core.errors import CheckpointError, UsageError
 from ....harness.recipes.needs import HubFiles
 from ...base import check_tensors
 from ..pickles.files import INDEX, parts_of, read_weights, weights_in
-from ..pickles.states import find_state
+from ..pickles.states import find_state, held
 from .backbone import SslBackbone
 from .official import from_fairseq, load_state, new_weight_norm
 
@@ -155,10 +155,12 @@ def read_folder(folder: Path, backbone: SslBackbone) -> dict[str, Any]:
     if family != backbone.kind:
         raise CheckpointError(f"{folder}: config.json says model_type {family!r}, not {backbone.kind!r}")
     file = weights_in(folder)
-    state = find_state(read_weights(file), lambda name: name == ANCHOR, file)
+    content = read_weights(file)
+    state = find_state(content, lambda name: name == ANCHOR, file)
     if state is None:
         raise CheckpointError(
-            f"{file}: no weights of a {backbone.kind} in transformers' layout ({ANCHOR} is not in it)"
+            f"{file}: no weights of a {backbone.kind} in transformers' layout ({ANCHOR} is not in it; it holds "
+            f"{held(content)})"
         )
     tensors = {}
     for name, value in state.items():

@@ -171,7 +171,10 @@ def test_official_checkpoints_load_and_name_their_size(size: str, tmp_path: Path
     assert torch.equal(found, state[f"ssl_model.{fc1}"])
     assert np.isfinite(predictor.predict([speech_like(1.0, 16_000, 0)], 16_000)).all()
     assert predictor.save_pretrained(tmp_path / "ours").is_dir()
-    assert load_predictor("sslmos", tmp_path / "ours", "cpu").fingerprint() == predictor.fingerprint()
+    assert (
+        load_predictor("sslmos", tmp_path / "ours", "cpu").fingerprint()["weights"]
+        == predictor.fingerprint()["weights"]
+    )
 
 
 def test_files_that_are_no_official_checkpoint_are_refused(tmp_path: Path) -> None:
