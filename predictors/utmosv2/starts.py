@@ -12,8 +12,6 @@ from ...harness.recipes.needs import HubFiles, Need, hub_need, local_need, refus
 from ..base import check_tensors, load_tensors
 from ..empty import empty_weights
 from ..layers.pickles.files import read_weights
-from ..empty import empty_weights
-from ..layers.pickles.files import read_weights
 from ..layers.pickles.states import find_state, held
 from .config import StageSettings, Variant
 from .convert import from_branch
@@ -97,7 +95,7 @@ RANDOM_INSTEAD = "a local file or folder, or random weights: leave out the setti
 def _imagenet_need(source: str, setting: str) -> Need:
     name = "EfficientNetV2-S trained on ImageNet"
     if Path(source).expanduser().is_file():
-        return local_need(name, source, setting, check=lambda: load_tensors(Path(source).expanduser()))
+        return local_need(name, source, setting, check=lambda: read_weights(Path(source).expanduser()))
     try:
         wanted = _imagenet_files(source)
     except UsageError as error:
