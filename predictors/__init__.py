@@ -29,6 +29,7 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
         "plcmos": "mosharness.predictors.plcmos:Plcmos",
         "sfissl": "mosharness.predictors.sfissl:SfiSsl",
         "sslmos": "mosharness.predictors.sslmos:SslMos",
+        "utmos": "mosharness.predictors.utmos:Utmos",
         "utmosv2": "mosharness.predictors.utmosv2:Utmosv2",
     },
     group=GROUP,

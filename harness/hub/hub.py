@@ -9,10 +9,12 @@ Importing this module switches the hub libraries' telemetry off, so import it be
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
 import tempfile
+import time
 import urllib.parse
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,6 +43,7 @@ _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
 _UNKNOWN_SIZE_LIMIT = 8 << 30  # bytes read at most where a download does not state its size
 _INSTEAD = "pass --checkpoint PATH"
+_SLOW_FAILURE_S = 4.0  # after one that took longer no mirror is tried: an answer has to come within ten seconds
 
 _state: dict[str, Any] = {"offline": False, "set": []}
 _verified: dict[str, tuple[int, int, str]] = {}  # path -> size, modification time, sha256
@@ -95,34 +98,38 @@ def _is_true(value: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Download:
-    """A file at a fixed web address whose content is known.
+    """A file at a fixed web address.
 
     Attributes:
         url: An https address that never changes its content, for instance a file at a commit of a git repository.
-        sha256: The content's digest, 64 hexadecimal digits.
+        sha256: The content's digest, 64 hexadecimal digits. Empty where nobody has published one: the digest of the
+            first download is then written beside the file, shown, and demanded from then on.
         filename: Its name in the cache; by default the last part of the address.
         size: Its length in bytes if known; never more is read.
         what: What it is, in words that open an error message (``"NISQA v2.0 weights"``).
         license: Its terms in a few words, shown once.
         instead: What the user can do without the download.
+        mirrors: Further addresses of the same file, tried in turn.
 
     Raises:
-        ValueError: If the address is not https (plain http is for the loopback host), or the digest or name is none.
+        ValueError: If an address is not https (plain http is for the loopback host), or the digest or name is none.
     """
 
     url: str
-    sha256: str
+    sha256: str = ""
     filename: str = ""
     size: int | None = None
     what: str = ""
     license: str = ""
     instead: str = _INSTEAD
+    mirrors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        parts = urllib.parse.urlsplit(self.url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise ValueError(f"{self.url}: a download needs an https address")
-        object.__setattr__(self, "sha256", _digest(self.sha256))
+        for url in (*self.mirrors, self.url):
+            parts = urllib.parse.urlsplit(url)
+            if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+                raise ValueError(f"{url}: a download needs an https address")
+        object.__setattr__(self, "sha256", _digest(self.sha256) if self.sha256 else "")
         name = self.filename or urllib.parse.unquote(parts.path).rsplit("/", 1)[-1]
         if not name or name in {".", ".."} or re.search(r"[/\\\x00-\x1f]", name):
             raise ValueError(f"{self.url}: {name!r} will not do as a file name")
@@ -131,8 +138,26 @@ class Download:
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or will lie: ``<cache>/downloads/<first 16 digits of sha256>/<filename>``."""
-        return cache_root() / "downloads" / self.sha256[:16] / self.filename
+        """Where the file lies, or will lie: ``<cache>/downloads/<first 16 digits of sha256>/<filename>``.
+
+        Without a known digest, that of the address stands in its place.
+        """
+        key = self.sha256 or hashlib.sha256(self.url.encode()).hexdigest()
+        return cache_root() / "downloads" / key[:16] / self.filename
+
+    @property
+    def record(self) -> Path:
+        """Where the digest of a first download is written down."""
+        return self.path.with_name(self.path.name + ".sha256")
+
+    def wanted(self) -> str:
+        """The digest that the file must have; empty while nobody knows it."""
+        if self.sha256:
+            return self.sha256
+        with suppress(OSError):
+            found = self.record.read_text("utf-8").strip()
+            return found if _SHA256.fullmatch(found) else ""
+        return ""
 
 
 def fetch_file(download: Download) -> Path:
@@ -146,41 +171,57 @@ def fetch_file(download: Download) -> Path:
     """
     path = download.path
     found = _sha256(path) if path.is_file() else ""
-    if found != download.sha256:
+    wanted = download.wanted()
+    if not found or (wanted and found != wanted):
         place = f"place the file at {path}"
-        damaged = f"{path} has sha256 {found[:12]}… instead of {download.sha256[:12]}…" if found else ""
+        damaged = f"{path} has sha256 {found[:12]}… instead of {wanted[:12]}…" if found else ""
         if switch := _offline_because():
             reason = damaged or "it is not in the cache"
             raise _refusal(download.what, reason, switch, download.instead, place)
         if damaged:
             _say(f"{damaged}; fetching it again")
-        try:
-            _download_to(path, download)
-        except TransferFailed as failure:
-            raise _error(f"{download.what} ({download.url})", failure, download.instead, place) from failure
+        found = _from_any(path, download, place)
+    if not download.sha256 and not wanted:
+        with atomic_write(download.record) as stream:
+            stream.write(found + "\n")
+        _say(f"{download.what}: sha256 {found} recorded, and demanded from now on ({download.record})")
     _show_licence(path.with_name(path.name + ".license"), download.what, download.license)
     return path
 
 
-def _download_to(path: Path, download: Download) -> None:
-    temporary = None
+def _from_any(path: Path, download: Download, place: str) -> str:
+    """Fetch a file from its address or the first mirror that has it; returns its digest."""
+    urls, start = (download.url, *download.mirrors), time.monotonic()
+    for url in urls:
+        try:
+            return _download_to(path, download, url)
+        except TransferFailed as failure:
+            if url == urls[-1] or time.monotonic() - start > _SLOW_FAILURE_S:
+                raise _error(f"{download.what} ({url})", failure, download.instead, place) from failure
+            _say(f"{download.what} ({url}): {failure}; trying another place")
+    raise AssertionError("a download has an address")
+
+
+def _download_to(path: Path, download: Download, url: str) -> str:
+    temporary, wanted = None, download.wanted()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
         limit = download.size if download.size is not None else _UNKNOWN_SIZE_LIMIT
-        request = {"do": "file", "url": download.url, "to": temporary, "limit": limit}
+        request = {"do": "file", "url": url, "to": temporary, "limit": limit}
         got = transfer(request, download.what, download.size)
         if download.size is not None and got["size"] != download.size:
             raise TransferFailed(f"the server sent {got['size']} bytes where {download.size} are expected")
-        if got["sha256"] != download.sha256:
+        if wanted and got["sha256"] != wanted:
             raise TransferFailed(
-                f"what the server sent has sha256 {got['sha256'][:12]}… instead of {download.sha256[:12]}…",
+                f"what the server sent has sha256 {got['sha256'][:12]}… instead of {wanted[:12]}…",
                 "try again, and report it if it stays so",
             )
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
         _remember(path, got["sha256"])
+        return str(got["sha256"])
     except OSError as error:
         raise _disk_failure(path.parent, error) from error
     finally:
@@ -315,7 +356,7 @@ def describe_cache() -> list[CacheEntry]:
     entries = []
     downloads = cache_root() / "downloads"
     for path in sorted(downloads.glob("*/*")):
-        if path.suffix != ".license" and not path.name.startswith("."):
+        if path.suffix not in (".license", ".sha256") and not path.name.startswith("."):
             entries.append(CacheEntry("download", path, _bytes(path)))
     for path in sorted(cache_root().glob("*")):
         if path != downloads:

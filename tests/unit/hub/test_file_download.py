@@ -184,3 +184,27 @@ def test_an_unwritable_cache_gives_one_sentence(
 def test_a_download_that_is_not_pinned_or_not_safe_cannot_be_written_down(fields: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Download(**({"url": "https://example.org/a", "sha256": "0" * 64} | fields))
+
+
+def test_an_unknown_digest_is_recorded_and_demanded(local_hub: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+    download = wanted(local_hub, sha256="", size=None)
+    path = fetch_file(download)
+    digest = hashlib.sha256(BODY).hexdigest()
+    assert download.record.read_text().strip() == digest and digest in capsys.readouterr().err
+    path.write_bytes(b"something else")
+    hub.set_offline(True)
+    assert digest[:12] in sentence(lambda: fetch_file(download))
+    hub.set_offline(False)
+    local_hub.plain["weights.bin"] = BODY[::-1]  # the place hands out another file now
+    assert "try again" in sentence(lambda: fetch_file(download))
+    demanded = wanted(local_hub, sha256="1" * 64)
+    assert "111111111111" in sentence(lambda: fetch_file(demanded))
+
+
+def test_a_mirror_is_tried(local_hub: LocalHub, capsys: pytest.CaptureFixture[str]) -> None:
+    download = wanted(local_hub, mirrors=(f"{local_hub.url}/plain/weights.bin",))
+    object.__setattr__(download, "url", f"{local_hub.url}/plain/absent.bin")
+    assert fetch_file(download).read_bytes() == BODY
+    assert "trying another place" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="https"):
+        wanted(local_hub, mirrors=("http://example.org/x",))
