@@ -17,7 +17,6 @@ from .config import StageSettings
 from .distill import distillation
 from .items import SCORE, Prepared
 from .listeners import listener_key, with_listeners
-from .optimiser import ScheduleFreeRAdam
 from .starts import make_teacher, plain_backbone, published_need, settings_of, take_over
 
 if TYPE_CHECKING:
@@ -144,14 +143,17 @@ class SfiSslTraining(Training):
         eval_where_frozen(self.network)
 
     def make_optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer | None:
-        """``schedulefree_radam``; anything else is the engine's."""
+        """``schedulefree_radam`` (Defazio et al. 2024, the package ``schedulefree``); anything else is the engine's."""
         stage = self.stage
         chosen = stage.optimizer
         if chosen.name != SCHEDULE_FREE:
             return None
         if chosen.weight_decay or stage.schedule.name != "constant" or stage.schedule.warmup:
             raise UsageError(f"stage {stage.name}: {SCHEDULE_FREE} takes neither weight_decay nor a schedule")
-        return ScheduleFreeRAdam(groups, lr=chosen.lr, betas=chosen.betas, eps=chosen.eps)
+        from schedulefree import RAdamScheduleFree
+
+        optimizer: torch.optim.Optimizer = RAdamScheduleFree(groups, lr=chosen.lr, betas=chosen.betas, eps=chosen.eps)
+        return optimizer
 
     # -- clips ----------------------------------------------------------------------------------------------------
 

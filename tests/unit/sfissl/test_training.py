@@ -27,7 +27,6 @@ from mosharness.predictors.sfissl import SfiSsl
 from mosharness.predictors.sfissl import training as training_module
 from mosharness.predictors.sfissl.distill import state_errors
 from mosharness.predictors.sfissl.listeners import with_listeners
-from mosharness.predictors.sfissl.optimiser import ScheduleFreeRAdam
 from mosharness.predictors.sfissl.training import SfiSslTraining
 from mosharness.predictors.training import StageFacts
 from mosharness.predictors.training_clip import training_clip
@@ -85,10 +84,11 @@ def reference(start: float, slopes: list[float], lr: float) -> tuple[list[float]
     return path, y + (1 - 1 / first) * (z - y)
 
 
-def test_schedule_free_radam_is_the_published_recurrence() -> None:
+def test_schedule_free_radam_is_the_published_recurrence(make: Make) -> None:
     slopes = [math.sin(3.0 * at) + 0.5 for at in range(20)]
     weight = torch.nn.Parameter(torch.tensor([0.7], dtype=torch.float64))
-    optimizer = ScheduleFreeRAdam([{"params": [weight]}], lr=0.05)
+    stage = read_recipe("sfissl-default", "sfissl", overrides={"optimizer.lr": 0.05}).stages[0]
+    optimizer: Any = entered(make(), stage).make_optimizer([{"params": [weight]}])
     optimizer.eval()
     optimizer.train()  # before the first step there is nothing to switch
     wanted, averaged = reference(0.7, slopes, 0.05)
