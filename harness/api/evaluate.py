@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ def evaluate(
     *,
     task: str | MosTask | None = None,
     split: str = "test",
-    column: str | None = None,
+    column: str | Mapping[str, str] | None = None,
     name: str = "outside",
     trained_on: Sequence[str] | None = None,
     note: str = "",
@@ -30,11 +30,12 @@ def evaluate(
     """Measure a prediction file against a truth file or a task's labels, as ``mosharness evaluate`` does.
 
     Args:
-        predictions: CSV with ``utterance_id`` and dimensions, or a challenge's answer file ``id,value`` without header.
-        truth: CSV ``utterance_id,system_id,<dimensions>``; or give ``task``.
+        predictions: Table with ``utterance_id`` and dimensions, of any usual form, or answers ``id,value``.
+        truth: Table ``utterance_id,system_id,<dimensions>``, one row a clip or one row a rating; or give ``task``.
         task: Task whose labels are the truth; no audio is needed.
         split: Split of the task.
-        column: Column of the predictions to take as the primary dimension.
+        column: Column of the predictions to take as the primary dimension, or field to heading in both files:
+            ``{"utterance_id": "wav", "mos": "score"}``.
         name: Name of the row.
         trained_on: ``task/split`` names that the predictor has seen; ``None``: not stated.
         note: Where the predictions come from; stored in the result.

@@ -20,17 +20,22 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     predictions: Annotated[
-        Path, typer.Option("--predictions", help="CSV with utterance_id and dimensions, or an answer file id,value.")
+        Path, typer.Option("--predictions", help="Table with ids and scores, of any usual form, or answers id,value.")
     ],
     truth: Annotated[
-        Path | None, typer.Option("--truth", help="CSV utterance_id,system_id,<dimensions>; or give --task.")
+        Path | None, typer.Option("--truth", help="Table of labels, a row a clip or a row a rating; or give --task.")
     ] = None,
     task: Annotated[
         str | None, typer.Option("--task", help="Task whose labels are the truth (no audio needed).")
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of the task.")] = "test",
     column: Annotated[
-        str | None, typer.Option("--column", help="Column of the predictions to take as the primary dimension.")
+        list[str] | None,
+        typer.Option(
+            "--column",
+            help="FIELD=HEADER, such as utterance_id=wav, mos=utmos, listener=who; may repeat. HEADER alone: column of "
+            "the predictions to take as the primary dimension.",
+        ),
     ] = None,
     data_root: common.DataRoot = None,
     system_truth: common.SystemTruthOption = "split-mean",
@@ -55,6 +60,7 @@ def evaluate(
     from ..results.make import RunOptions
     from ..results.measure import MeasureOptions
     from ..results.store import result_folder, write_result
+    from ..tables.fields import parse_columns
 
     settings, for_task = common.split_settings(set_)
     if settings:
@@ -72,7 +78,7 @@ def evaluate(
         truth=truth,
         task=loaded,
         split=splits[0],
-        column=column,
+        column=parse_columns(column or ()),
         name=name,
         trained_on=trained_on,
         note=note,
@@ -81,6 +87,7 @@ def evaluate(
             allow_missing=allow_missing,
             measure=MeasureOptions(interval=interval, seed=seed),
         ),
+        say=lambda line: say(f"read {line}"),
     )
     if output is not None and output.suffix == ".json":
         write_json(output, result.as_plain())

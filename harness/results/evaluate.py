@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.clip import Finding
 from ..core.errors import PredictionError, UsageError
+from ..tables.match import Matched
 from .make import RunOptions, make_result, outside_part, resolve_system_truth, system_truth_name
+from .outside import Truth, columns_of, matched_ids, read_predictions_of, read_system_truth, read_truth
 from .parts import RunTime
-from .predictions import Scored, Truth, match_ids, read_outside, read_system_truth, read_truth
+from .predictions import Scored
 from .schema import Result
 
 if TYPE_CHECKING:
@@ -26,24 +28,28 @@ def evaluate_predictions(
     truth: str | Path | None = None,
     task: MosTask | None = None,
     split: str = "test",
-    column: str | None = None,
+    column: str | Mapping[str, str] | None = None,
     name: str = "outside",
     trained_on: Sequence[str] | None = None,
     note: str = "",
     options: RunOptions | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Result:
     """Measure an outside prediction file.
 
     Args:
-        predictions: A CSV with a header, or a challenge answer file (see :func:`~.predictions.read_outside`).
-        truth: A CSV ``utterance_id,system_id,<dimensions>``; or give ``task`` and ``split``.
+        predictions: A table with a header, or a challenge answer file (see :func:`~.outside.read_predictions_of`).
+        truth: A table of labels (:func:`~.outside.read_truth`); or give ``task`` and ``split``.
         task: A task; only its labels are read.
         split: A concrete split of the task.
-        column: Column of the prediction file to take as the primary dimension.
+        column: Column of the prediction file to take as the primary dimension; or field to heading
+            (``{"utterance_id": "wav", "mos": "score"}``), looked for in both files. ``truth.mos`` and
+            ``predictions.mos`` are looked for in one.
         name: Name of the row.
         trained_on: ``task/split`` names the predictor has seen; ``None`` when that is not known.
         note: A sentence that goes with the row (where the predictions come from).
         options: Which system truth, how many missing predictions, how intervals are made.
+        say: Called with a line for each file that says what was understood.
 
     Returns:
         A result with ``predictor.outside`` true.
@@ -59,19 +65,30 @@ def evaluate_predictions(
     started, clock = datetime.now(UTC), time.perf_counter()
     if (truth is None) == (task is None):
         raise UsageError("give either --truth FILE or --task TASK, not both and not neither")
-    loaded = task.open(split, audio=False) if task is not None else _loaded(read_truth(str(truth)))
-    table = read_outside(predictions, loaded.card.dimensions, column)
+    named = {"": column} if isinstance(column, str) else dict(column or {})
+    of_truth, of_predictions = columns_of(named, truth, predictions)
+    if task is not None:
+        loaded = task.open(split, audio=False)
+    else:
+        labels = read_truth(str(truth), of_truth)
+        say(labels.understood)
+        loaded = _loaded(labels)
+    clips = [row["utterance_id"] for row in loaded.rows]
+    outside = read_predictions_of(predictions, loaded.card.dimensions, of_predictions, clips)
+    table = outside.values
     given = {dimension for values in table.values() for dimension in values}
     dimensions = tuple(dimension for dimension in loaded.card.dimensions if dimension in given)
     if not dimensions:
         raise PredictionError(f"{predictions}: no predictions in it")
-    found, extra = match_ids([row["utterance_id"] for row in loaded.rows], table)
+    matched = matched_ids(clips, table)
+    found, extra = {clip: table[name] for name, clip in matched.clips.items()}, matched.extra
+    say("; ".join(part for part in (outside.understood, matched.note) if part))
     rows = [_scored(row, found.get(row["utterance_id"], {}), dimensions) for row in loaded.rows]
     missing = [row.utterance_id for row in rows if row.outcome.is_missing]
     if len(missing) > options.allow_missing:
         raise PredictionError(
             f"{predictions}: {len(missing)} of {len(rows)} predictions are missing (first: {', '.join(missing[:3])}). "
-            f"Complete the file, or pass --allow-missing {len(missing)} to measure the others; "
+            f"{_others(matched)}Complete the file, or pass --allow-missing {len(missing)} to measure the others; "
             "the result will say so."
         )
     if extra:
@@ -103,6 +120,17 @@ def evaluate_predictions(
     return result.with_time(RunTime(started=started.isoformat(timespec="seconds"), total_s=seconds, notes=()))
 
 
+def _others(matched: Matched) -> str:
+    """The ids of the file that found no clip, three of them, and those that could be several."""
+    said = ""
+    if unclear := next(iter(matched.unclear.items()), None):
+        said = f"{unclear[0]!r} of the file could be {' or '.join(map(repr, unclear[1][:3]))}. "
+    left = [name for name in matched.extra if name not in matched.unclear]
+    if left:
+        said += f"Ids of the file that are no clip: {', '.join(left[:3])}{', ...' if len(left) > 3 else ''}. "
+    return said
+
+
 def _scored(row: Mapping[str, object], values: Mapping[str, float], dimensions: Sequence[str]) -> Scored:
     truth = {name: float(row[name]) for name in dimensions}  # type: ignore[arg-type]
     identity = str(row["utterance_id"]), str(row["system_id"])
@@ -130,7 +158,20 @@ def _loaded(truth: Truth) -> TaskSplit:
     )
     empty: object = [] if len(truth.dimensions) == 1 else {name: [] for name in truth.dimensions}
     rows = [
-        {"utterance_id": name, "system_id": system, **scores, "ratings": empty, "listeners": [], "audio_path": ""}
+        {
+            "utterance_id": name,
+            "system_id": system,
+            **scores,
+            "ratings": _ratings_of(truth, name) if truth.ratings else empty,
+            "listeners": list(truth.listeners.get(name, ())),
+            "audio_path": "",
+        }
         for name, system, scores in truth.rows
     ]
     return TaskSplit(card, "test", rows, findings=[TaskFinding(*note) for note in truth.notes])
+
+
+def _ratings_of(truth: Truth, clip: str) -> object:
+    """Single ratings as a task has them: a list, or one by dimension where there are several."""
+    lists = {name: list(truth.ratings.get(name, {}).get(clip, ())) for name in truth.dimensions}
+    return lists[truth.dimensions[0]] if len(truth.dimensions) == 1 else lists

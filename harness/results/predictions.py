@@ -1,35 +1,33 @@
-"""Tables of predictions: our own files, outside files, and the join with the labels."""
+"""Tables of predictions: our own files. Other people's are read in ``outside.py``, whose readers are named here too."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..audio.suffixes import AUDIO_LIKE
 from ..core.clip import Clip, Finding, Outcome, Status, read_reason
-from ..core.errors import DataError, PredictionError, UnknownName
-from ..core.files import csv_text, read_csv, read_text, write_csv, write_parquet
-from ..core.ids import TidyIds, same_spelling
+from ..core.errors import DataError
+from ..core.files import csv_text, read_csv, write_csv, write_parquet
+from .outside import KEYS, Truth, match_ids, read_outside, read_system_truth, read_truth
+
+__all__ = [
+    "KEYS",
+    "PARQUET_ABOVE",
+    "Scored",
+    "Truth",
+    "match_ids",
+    "prediction_columns",
+    "read_outside",
+    "read_predictions",
+    "read_system_truth",
+    "read_truth",
+    "write_predictions",
+]
 
 PARQUET_ABOVE = 100_000
-KEYS = ("utterance_id", "system_id")
-NOT_DIMENSIONS = {
-    *KEYS,
-    "text",
-    "split",
-    "subset",
-    "path",
-    "audio_path",
-    "duration_s",
-    "sample_rate",
-    "status",
-    "reason",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,205 +158,3 @@ def _status(cell: Any) -> Status:
 
 def _number(cell: Any) -> float:
     return math.nan if cell in ("", None) else float(cell)
-
-
-# -- outside files ----------------------------------------------------------------------------------------------------
-
-
-def read_outside(path: str | Path, dimensions: Sequence[str], column: str | None = None) -> dict[str, dict[str, float]]:
-    """Read predictions that were made elsewhere.
-
-    Either a CSV with a header that has ``utterance_id`` and one or more dimensions (other columns are ignored), or a
-    challenge answer file without a header: ``id,value`` or one value per dimension in the task's order.
-
-    Args:
-        path: The file.
-        dimensions: The dimensions of the labels, primary first.
-        column: Name of a column to take as the primary dimension; then no other is read.
-
-    Returns:
-        Utterance id to dimension to value; an empty cell leaves the dimension out. Audio suffixes stay on the ids:
-        :func:`match_ids` deals with them.
-
-    Raises:
-        PredictionError: For an unknown layout, a column that is not there, something that is no finite number, or an
-            id that occurs twice.
-    """
-    lines = [line for line in csv.reader(io.StringIO(read_text(path), newline="")) if line]
-    if not lines:
-        raise PredictionError(f"{path}: the file is empty")
-    header = [cell.strip() for cell in lines[0]]
-    if "utterance_id" in header:
-        names = _header_columns(path, header, dimensions, column)
-        body, key = lines[1:], header.index("utterance_id")
-    else:
-        names, body, key = _answer_columns(path, lines, dimensions, column), lines, 0
-    first_line = len(lines) - len(body) + 1
-    table: dict[str, dict[str, float]] = {}
-    for number, line in enumerate(body, start=first_line):
-        if len(line) != len(header):
-            raise PredictionError(f"{path}: row {number} has {len(line)} fields, expected {len(header)}")
-        name = csv_text(line[key].strip())
-        if name in table:
-            raise PredictionError(f"{path}: row {number}: {name!r} occurs twice")
-        table[name] = {
-            dimension: _prediction(path, number, line[at]) for dimension, at in names.items() if line[at].strip()
-        }
-    return table
-
-
-def _header_columns(
-    path: str | Path, header: list[str], dimensions: Sequence[str], column: str | None
-) -> dict[str, int]:
-    doubled = sorted({name for name in header if header.count(name) > 1})
-    if doubled:
-        raise PredictionError(f"{path}: the header names {', '.join(doubled)} twice")
-    if column is not None:
-        if column not in header or column in KEYS:
-            raise UnknownName(f"column of {path}", column, set(header) - set(KEYS))
-        return {dimensions[0]: header.index(column)}
-    names = {name: header.index(name) for name in dimensions if name in header}
-    if not names:
-        raise PredictionError(
-            f"{path}: none of the columns {', '.join(dimensions)} is there; the header is {','.join(header)!r}. "
-            "Pass --column NAME to take one as the primary dimension."
-        )
-    return names
-
-
-def _answer_columns(
-    path: str | Path, lines: list[list[str]], dimensions: Sequence[str], column: str | None
-) -> dict[str, int]:
-    first = lines[0]
-    try:
-        [float(cell) for cell in first[1:]]
-    except ValueError:
-        first = first[:1]
-    if len(first) < 2:
-        raise PredictionError(
-            f"{path}: the first line is {','.join(lines[0])!r}: neither a header with utterance_id nor an answer line "
-            "'id,value'"
-        )
-    if column is not None:
-        raise PredictionError(f"{path}: --column {column}: the file has no header to find it in")
-    values = len(first) - 1
-    if values not in (1, len(dimensions)):
-        raise PredictionError(
-            f"{path}: {values} values a line, but the labels have {len(dimensions)}: {', '.join(dimensions)}"
-        )
-    return {name: at for at, name in enumerate(dimensions[:values], start=1)}
-
-
-def _prediction(path: str | Path, number: int, cell: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise PredictionError(
-            f"{path}: row {number}: {cell!r} is not a finite number (leave the cell empty if missing)"
-        )
-    return value
-
-
-def match_ids(
-    wanted: Iterable[str], table: Mapping[str, dict[str, float]]
-) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Predictions by wanted id, an audio suffix on the file's ids being optional; and the ids nobody asked for.
-
-    Wanted ids are as tasks and truth files give them, in one spelling (``core/ids.py``); those of the table are brought
-    to it.
-    """
-    wanted = set(wanted)
-    found: dict[str, dict[str, float]] = {}
-    extra = []
-    for name, values in table.items():
-        stem = name if name in wanted else same_spelling(name)
-        if stem not in wanted and Path(name).suffix.lower() in AUDIO_LIKE:
-            stem = stem[: -len(Path(stem).suffix)]
-        if stem not in wanted:
-            extra.append(name)
-        elif stem in found:
-            raise PredictionError(f"{name!r} and another row stand for the same utterance {stem!r}")
-        else:
-            found[stem] = values
-    return found, extra
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Labels for outside predictions.
-
-    Attributes:
-        dimensions: What was rated.
-        rows: ``(utterance_id, system_id, scores)``.
-        notes: Code and sentence of what is to be said about the file.
-    """
-
-    dimensions: tuple[str, ...]
-    rows: tuple[tuple[str, str, Mapping[str, float]], ...]
-    notes: tuple[tuple[str, str], ...] = ()
-
-
-def read_truth(path: str | Path) -> Truth:
-    """Read a truth CSV: ``utterance_id,system_id,<dimensions>``.
-
-    Every other column whose cells are all finite numbers is a dimension, in the file's order; ``system_id`` may be
-    left out, and then there is no system level.
-
-    Raises:
-        DataError: If no dimension is left, an id occurs twice, or a cell is no number.
-    """
-    records = read_csv(path, ["utterance_id"])
-    if not records:
-        raise DataError(f"{path}: no rows below the header")
-    names = [name for name in records[0] if name not in NOT_DIMENSIONS]
-    for name in names:
-        bad = [at for at, record in enumerate(records, start=2) if not _is_number(record[name])]
-        if 0 < len(bad) < len(records):
-            raise DataError(f"{path}: row {bad[0]}: {name} is {records[bad[0] - 2][name]!r}, not a finite number")
-    dimensions = tuple(name for name in names if _is_number(records[0][name]))
-    if not dimensions:
-        raise DataError(
-            f"{path}: no column of numbers beside utterance_id and system_id; the header is {list(records[0])}"
-        )
-    seen: set[str] = set()
-    rows = []
-    utterances, systems = TidyIds("utterance ids"), TidyIds("system ids")
-    for at, record in enumerate(records, start=2):
-        name = utterances(csv_text(record["utterance_id"]))
-        if name in seen:
-            raise DataError(f"{path}: row {at}: {name!r} occurs twice")
-        seen.add(name)
-        scores = {dimension: float(record[dimension]) for dimension in dimensions}
-        rows.append((name, systems(csv_text(record.get("system_id", ""))), scores))
-    return Truth(dimensions, tuple(rows), (*systems.notes, *utterances.notes))
-
-
-def read_system_truth(path: str | Path, dimensions: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Read a system file ``system_id,<dimension>[,<dimension>]``: dimension to system to score.
-
-    Raises:
-        DataError: If a column is absent, a system occurs twice or a cell is no finite number.
-    """
-    records = read_csv(path, ["system_id"])
-    present = [name for name in dimensions if records and name in records[0]]
-    if not present:
-        raise DataError(f"{path}: none of the columns {', '.join(dimensions)} beside system_id")
-    table: dict[str, dict[str, float]] = {name: {} for name in present}
-    for at, record in enumerate(records, start=2):
-        system = same_spelling(csv_text(record["system_id"]))
-        for name in present:
-            if system in table[name]:
-                raise DataError(f"{path}: row {at}: system {system!r} occurs twice")
-            if not _is_number(record[name]):
-                raise DataError(f"{path}: row {at}: {name} is {record[name]!r}, not a finite number")
-            table[name][system] = float(record[name])
-    return table
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False

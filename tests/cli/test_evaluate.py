@@ -119,10 +119,11 @@ def test_malformed_predictions_are_named(files: tuple[Path, Path], cli: Cli, lin
     ("predictions", "truth", "message"),
     [
         ("", "utterance_id,mos\na,1\n", "the file is empty"),
-        ("id;score\n", "utterance_id,mos\na,1\n", "neither a header with utterance_id nor an answer line"),
+        ("id;score\n", "utterance_id,mos\na,1\n", "no rows below the header"),
+        ("what;score\na;1\n", "utterance_id,mos\na,1\n", "neither a header with utterance_id nor an answer line"),
         ("utterance_id,quality\na,1\n", "utterance_id,mos\na,1\n", "none of the columns mos is there"),
         ("a,1,2\n", "utterance_id,mos\na,1\n", "2 values a line, but the labels have 1"),
-        ("a,1\n", "id,mos\na,1\n", "no column utterance_id"),
+        ("a,1\n", "what,mos\na,1\n", "no column utterance_id"),
         ("a,1\n", "utterance_id,system_id\na,s\n", "no column of numbers"),
         ("a,1\n", "utterance_id,mos\na,1\na,2\n", "row 3: 'a' occurs twice"),
         ("a,1\n", "utterance_id,mos\na,1\nb,x\n", "row 3: mos is 'x', not a finite number"),

@@ -16,6 +16,7 @@ import pytest
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("harness/core",),
     ("harness/audio", "harness/hub", "harness/stats"),
+    ("harness/tables",),
     ("harness/engine",),
     ("harness/recipes",),
     ("tasks",),

@@ -1,0 +1,318 @@
+"""From a file to rows of text: encodings, line ends, delimiters, comments, JSON lines, parquet.
+
+Every cell stays text, so that ``007`` is no 7. What was recognised is kept in words (:attr:`Grid.form`), because it is
+printed; what cannot be read is refused with a sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import DataError
+from ..core.files import csv_text
+
+DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
+"""In the order in which they are preferred where several would do: a comma may also be a decimal one."""
+
+FOREIGN = {
+    b"PK\x03\x04": "a spreadsheet or zip archive; save it as CSV (UTF-8)",
+    b"\xd0\xcf\x11\xe0": "an old Excel file; save it as CSV (UTF-8)",
+    b"\x1f\x8b": "compressed (gzip); unpack it",
+    b"BZh": "compressed (bzip2); unpack it",
+    b"\xfd7zXZ": "compressed (xz); unpack it",
+    b"\x93NUMPY": "a numpy array; write a CSV with ids beside the numbers",
+    b"\x80\x04": "a pickle, which is never loaded; write a CSV",
+}
+"""First bytes of what is no table."""
+
+LARGEST_LINE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text.
+
+    Attributes:
+        path: The file, for messages.
+        header: Names of the columns; empty where the file has none.
+        rows: Cells without blanks at their ends, every row as wide as the others.
+        lines: Number of each row in the file, from 1, for messages.
+        form: What it was taken for, in words: ``CSV with semicolons``.
+        untidy: Cells with blanks at their ends as they are, by line and column.
+    """
+
+    path: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+    form: str
+    untidy: Mapping[tuple[int, int], str] = field(default_factory=dict)
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.header) or (len(self.rows[0]) if self.rows else 0)
+
+    def column(self, at: int) -> list[str]:
+        """The cells of one column."""
+        return [row[at] for row in self.rows]
+
+    def as_written(self, at: int) -> list[str]:
+        """The cells of one column with the blanks at their ends."""
+        return [self.untidy.get((line, at), row[at]) for line, row in zip(self.lines, self.rows, strict=True)]
+
+
+def read_grid(path: str | Path, header_words: Iterable[str] = ()) -> Grid:
+    """Read a table.
+
+    Args:
+        path: CSV (any delimiter of :data:`DELIMITERS`, or blanks), JSON (a list of objects, an object a line, or Python
+            dictionaries as VERSA prints them) or parquet.
+        header_words: Lower-case names that make a first line a header although what follows them looks like numbers.
+
+    Raises:
+        DataError: If it is absent, empty, no table, or a row has another number of fields than the header.
+    """
+    source = Path(path)
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    if not data.strip():
+        raise DataError(f"{path}: the file is empty")
+    for magic, what in FOREIGN.items():
+        if data.startswith(magic):
+            raise DataError(f"{path}: this is {what}")
+    if data.startswith(b"PAR1"):
+        return _from_parquet(source)
+    text, encoding = decode(data, path)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    start = text.lstrip()[:1]
+    grid = _from_objects(text, path) if start in ("{", "[") else _from_lines(text, path, frozenset(header_words))
+    return _without_empty_columns(replace(grid, form=grid.form + encoding))
+
+
+def decode(data: bytes, path: str | Path) -> tuple[str, str]:
+    """Text of a file, and what is to be said about its encoding (empty for UTF-8).
+
+    UTF-8 and UTF-16 with or without a byte-order mark; what is neither is taken for Windows-1252, as Excel writes.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return _decoded(data, "utf-16", path), ", UTF-16"
+    if b"\0" in data[:200]:
+        little = data[1:2] == b"\0"
+        return _decoded(data, "utf-16-le" if little else "utf-16-be", path), ", UTF-16 without a mark"
+    try:
+        return data.decode("utf-8-sig"), ""
+    except UnicodeDecodeError:
+        return _decoded(data, "cp1252", path), ", Windows-1252 (not UTF-8)"
+
+
+def _decoded(data: bytes, encoding: str, path: str | Path) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: neither UTF-8 nor {encoding} text (byte {error.start}); save it as UTF-8") from error
+
+
+# -- delimited text ---------------------------------------------------------------------------------------------------
+
+
+def _from_lines(text: str, path: str | Path, words: frozenset[str]) -> Grid:
+    lines = text.split("\n")
+    skipped, hint, named = 0, "", ""
+    while skipped < len(lines) and (not lines[skipped].strip() or _is_comment(lines[skipped])):
+        named = lines[skipped].lstrip("# ") if lines[skipped].startswith("#") else named
+        skipped += 1
+    if skipped < len(lines) and re.fullmatch(r"sep=(.)", lines[skipped].strip(), re.IGNORECASE):
+        hint, skipped = lines[skipped].strip()[-1], skipped + 1
+    body = "\n".join(lines[skipped:])
+    if not body.strip():
+        raise DataError(f"{path}: nothing but comments and blank lines")
+    delimiter = hint or _delimiter(body, Path(path).suffix.lower())
+    rows, numbers = _split(body, delimiter, path, skipped)
+    comments = sum(line.startswith("#") for line in lines[:skipped])
+    form = ("words between blanks" if delimiter == " " else f"text with {DELIMITERS.get(delimiter, delimiter)}") + (
+        f", {comments} comment line{'s' * (comments > 1)} left out" if comments else ""
+    )
+    header: tuple[str, ...] = ()
+    if _is_header(rows[0], words):
+        header, rows, numbers = rows[0], rows[1:], numbers[1:]
+    elif named:  # numpy.savetxt puts the header behind a #
+        split, _ = _split(named, delimiter, path, 0)
+        header = split[0] if split and len(split[0]) == len(rows[0]) and _is_header(split[0], words) else ()
+    untidy = {
+        (line, at): cell
+        for line, row in zip(numbers, rows, strict=True)
+        for at, cell in enumerate(row)
+        if cell != cell.strip()
+    }
+    header, rows = tuple(cell.strip() for cell in header), [tuple(cell.strip() for cell in row) for row in rows]
+    rows = _even(rows, len(header) or Counter(map(len, rows)).most_common(1)[0][0], numbers, path)
+    return Grid(str(path), header, tuple(rows), tuple(numbers), form, untidy)
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith(("#", "//"))
+
+
+def _delimiter(body: str, suffix: str) -> str:
+    """What parts the fields: of those in the first line, the first by which every line has as many fields as it."""
+    sample = [line for line in body.split("\n", 60)[:60] if line.strip()]
+    present = [mark for mark in DELIMITERS if mark in sample[0]]
+    if suffix == ".tsv" and "\t" in present:
+        return "\t"
+    even = []
+    for mark in present:
+        widths = {len(row) for row in csv.reader(sample, delimiter=mark) if row}
+        if len(widths) == 1:
+            even.append(mark)
+    if even or present:
+        return (even or sorted(present, key=sample[0].count, reverse=True))[0]
+    widths = {len(line.split()) for line in sample}
+    return " " if len(widths) == 1 and widths != {1} else ","
+
+
+def _split(body: str, delimiter: str, path: str | Path, skipped: int) -> tuple[list[tuple[str, ...]], list[int]]:
+    if delimiter == " ":
+        pairs = [(tuple(line.split()), at) for at, line in enumerate(body.split("\n"), 1) if line.strip()]
+    else:
+        csv.field_size_limit(LARGEST_LINE)
+        spaced = f"{delimiter} " in body.partition("\n")[0]  # a blank behind every delimiter is style, no part of ids
+        reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, skipinitialspace=spaced)
+        try:
+            pairs = [(tuple(map(csv_text, row)), reader.line_num) for row in reader if any(map(str.strip, row))]
+        except csv.Error as error:
+            raise DataError(f"{path}: line {reader.line_num + skipped}: {error}; is a quote left open?") from error
+    return [row for row, _ in pairs], [number + skipped for _, number in pairs]
+
+
+def _even(rows: list[tuple[str, ...]], width: int, numbers: Sequence[int], path: str | Path) -> list[tuple[str, ...]]:
+    """Rows of one width: a delimiter too many at the end of every row is no column."""
+    if rows and width and all(len(row) == width + 1 and not row[-1] for row in rows):
+        return [row[:-1] for row in rows]
+    for number, row in zip(numbers, rows, strict=True):
+        if len(row) != width:
+            quote = "; is a quote left open?" if any("\n" in cell for cell in row) else ""
+            raise DataError(f"{path}: row {number} has {len(row)} fields, expected {width}{quote}")
+    return rows
+
+
+def _is_header(row: Sequence[str], words: frozenset[str]) -> bool:
+    """Whether a first row names columns: it has a name that we know, or no number behind its first cell."""
+    if any(plain_name(cell) in words for cell in row):
+        return True
+    return not any(_looks_numeric(cell) for cell in row[1:])
+
+
+def _looks_numeric(cell: str) -> bool:
+    return bool(re.fullmatch(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?|nan|none|na|inf", cell.strip(), re.IGNORECASE))
+
+
+def plain_name(name: str) -> str:
+    """A column's name as it is compared: lower case, ``_`` for everything between words.
+
+    Example:
+        >>> plain_name(" Utterance ID"), plain_name("MOS-pred")
+        ('utterance_id', 'mos_pred')
+    """
+    return re.sub(r"[\s.\-/]+", "_", name.strip().lower())
+
+
+# -- objects ----------------------------------------------------------------------------------------------------------
+
+
+def _from_objects(text: str, path: str | Path) -> Grid:
+    found, form, lines = _objects(text, path)
+    for number, one in zip(lines, found, strict=True):
+        if not isinstance(one, Mapping):
+            raise DataError(
+                f"{path}: line {number}: expected an object with names and values, got {type(one).__name__}"
+            )
+    names = tuple(dict.fromkeys(str(name) for one in found for name in one))
+    if not names:
+        raise DataError(f"{path}: the objects are empty")
+    rows = [tuple(_cell({str(key): value for key, value in one.items()}.get(name)) for name in names) for one in found]
+    return Grid(str(path), names, tuple(rows), tuple(lines), form)
+
+
+def _objects(text: str, path: str | Path) -> tuple[list[Any], str, list[int]]:
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        pass
+    else:
+        if isinstance(whole, Mapping) and whole and all(isinstance(one, (int, float)) for one in whole.values()):
+            pairs = [{"utterance_id": key, "score": value} for key, value in whole.items()]
+            return pairs, "JSON, ids with numbers", list(range(1, len(pairs) + 1))
+        found = list(whole) if isinstance(whole, list) else [whole]
+        return found, "JSON", list(range(1, len(found) + 1))
+    found, lines, form = [], [], "JSON lines"
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            try:
+                found.append(ast.literal_eval(line.strip()))  # values only, nothing is run
+            except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+                raise DataError(f"{path}: line {number} is neither JSON nor a Python dictionary") from error
+            form = "Python dictionaries, one a line"
+        lines.append(number)
+    return found, form, lines
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value).strip()
+    return repr(value)
+
+
+def _from_parquet(path: Path) -> Grid:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: not a readable parquet file ({error})") from error
+    names = tuple(table.column_names)
+    columns = [[_cell(value) for value in table.column(name).to_pylist()] for name in names]
+    rows = tuple(zip(*columns, strict=True))
+    return _without_empty_columns(Grid(str(path), names, rows, tuple(range(1, len(rows) + 1)), "parquet"))
+
+
+def _without_empty_columns(grid: Grid) -> Grid:
+    """Without columns that hold nothing or only count the rows: a delimiter at the end, the index of a data frame."""
+    if not grid.header:
+        return grid
+    kept = []
+    for at, name in enumerate(grid.header):
+        nameless = name == "" or re.fullmatch(r"Unnamed: \d+|__index_level_\d+__", name)
+        if (
+            nameless
+            and (at == 0 or not any(grid.column(at)))
+            and all(re.fullmatch(r"\d*", cell) for cell in grid.column(at))
+        ):
+            continue
+        kept.append(at)
+    if len(kept) == len(grid.header) or not kept:
+        return grid
+    return replace(
+        grid,
+        header=tuple(grid.header[at] for at in kept),
+        rows=tuple(tuple(row[at] for at in kept) for row in grid.rows),
+        untidy={(line, kept.index(at)): cell for (line, at), cell in grid.untidy.items() if at in kept},
+    )
