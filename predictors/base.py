@@ -228,6 +228,16 @@ class Predictor(Identified):
         return {}
 
     @classmethod
+    def training_config(cls, dimensions: tuple[str, ...], scale: tuple[float, float]) -> dict[str, Any]:
+        """Settings that a fresh network gets for the task it is trained on, below those of recipe and user.
+
+        Args:
+            dimensions: Of the task.
+            scale: Lowest and highest label; infinite where it has none.
+        """
+        return {}
+
+    @classmethod
     def recipe_names(cls, task: str, config: Mapping[str, Any]) -> tuple[str, ...]:
         """Recipes to look for, behind ``<predictor>-``, when the user names none: the first that there is counts.
 

@@ -3,109 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..audio.read import Header, Waveform, clip_from_array, read_audio, read_header
-from ..audio.unlabelled import unlabelled_clips
-from ..core.errors import AudioError, DataError, UsageError
+from ..core.errors import DataError, UsageError
 from ..core.files import digest
 from ..recipes.recipe import Folds, Source, Stage
+from .example import DevSet, Example
 from .folds import make_folds
+from .unlabelled import unlabelled
 
 if TYPE_CHECKING:
-    from ...predictors.training_clip import TrainingClip
     from ...tasks.base import MosTask, TaskFinding, TaskSplit
-    from ..audio.read import AudioLimits
 
-EMBEDDED = "embedded"
-"""As ``audio:``, the clean speech that is part of the package."""
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """One clip.
-
-    Attributes:
-        utterance_id: As in its task or folder.
-        origin: Name of the source (``task/split``); with the id and ``copy`` it tells clips apart.
-        source: A path, encoded bytes, ``(samples, sample_rate)``, or a function that gives one of these.
-        targets: One score per dimension of the predictor, NaN where not rated.
-        system_id, text, domain, ratings, listeners: As ``TrainingClip`` has them.
-        header: Of the audio; ``None`` where it cannot be read (the reader says why when the clip's turn comes).
-        copy: Which repetition within an epoch.
-    """
-
-    utterance_id: str
-    origin: str
-    source: Any
-    targets: tuple[float, ...]
-    system_id: str = ""
-    text: str = ""
-    domain: str = ""
-    ratings: tuple[float, ...] = ()
-    listeners: tuple[str, ...] = ()
-    header: Header | None = None
-    copy: int = 0
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds by header; 0 where unknown."""
-        return self.header.duration_s if self.header is not None else 0.0
-
-    @property
-    def sample_rate(self) -> int:
-        """Native rate by header; 0 where unknown."""
-        return self.header.sample_rate if self.header is not None else 0
-
-    @property
-    def key(self) -> str:
-        """What this clip's random draws are keyed by: origin, id and repetition."""
-        return f"{self.origin}:{self.utterance_id}#{self.copy}"
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return f"{self.origin}: {self.utterance_id}"
-
-    def audio(self) -> Any:
-        """The source as the reader takes it."""
-        return self.source() if callable(self.source) else self.source
-
-    def read(self, limits: AudioLimits) -> TrainingClip:
-        """The decoded clip.
-
-        Raises:
-            AudioError: If it cannot be used.
-        """
-        from ...predictors.training_clip import training_clip
-
-        source = self.audio()
-        clip: Waveform
-        if isinstance(source, tuple):
-            clip = clip_from_array(source[0], source[1], name=self.utterance_id, limits=limits)
-        else:
-            clip = read_audio(source, limits)
-        names = ("system_id", "text", "domain", "ratings", "listeners")
-        known = {name: getattr(self, name) for name in names}
-        return training_clip(clip, utterance_id=self.utterance_id, **known)
-
-
-@dataclass(frozen=True)
-class DevSet:
-    """Clips that one set of dev figures is about; labelled or not."""
-
-    name: str
-    examples: tuple[Example, ...]
-
-    @property
-    def labelled(self) -> bool:
-        """Whether every clip has a score in the first dimension."""
-        return all(math.isfinite(one.targets[0]) for one in self.examples)
+HELD_OUT = 10
+"""One clip in so many is dev where there is no dev split (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +113,9 @@ def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tas
         for source in stage.dev or default_dev(sources, tasks):
             dev.append(DevSet(source.name, tuple(_examples(source, dimensions, tasks, absent))))
             dev_names.append(source.name)
+    held: tuple[str, ...] = ()
+    if folds is None and not dev and stage.stop.monitor != "train_loss":
+        pools, dev, held = _hold_out(pools)
     train = tuple(
         replace(one, copy=copy) for source, members in pools for one in members for copy in range(source.repeat)
     )
@@ -216,6 +132,7 @@ def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tas
     rows = [[one.key, one.system_id, one.targets] for one in train]
     rows += [[group.name, one.key, one.targets] for group in dev for one in group.examples]
     notes = list(dict.fromkeys(one.message for source in sources if source.task for one in _cuts(source, tasks)))
+    notes += [*held, *_same_audio(train, dev)]
     notes += [f"{len(absent)} clips have no audio file and are left out (first: {absent[0]})"] if absent else []
     return StageData(train, tuple(dev), tuple(names), digest(rows), tuple(absent), tuple(notes))
 
@@ -255,7 +172,7 @@ def default_dev(sources: Sequence[Source], tasks: Tasks) -> list[Source]:
 
 def _examples(source: Source, dimensions: Sequence[str], tasks: Tasks, absent: list[str]) -> list[Example]:
     if source.audio:
-        return _unlabelled(source, len(dimensions))
+        return unlabelled(source, len(dimensions))
     loaded = tasks.split(source)
     if dimensions[0] not in loaded.card.dimensions:
         raise UsageError(
@@ -284,34 +201,32 @@ def _examples(source: Source, dimensions: Sequence[str], tasks: Tasks, absent: l
     return found
 
 
-def _unlabelled(source: Source, dimensions: int) -> list[Example]:
-    known = embedded_speech() if source.audio == EMBEDDED else unlabelled_clips(source.audio)
-    nothing = (math.nan,) * dimensions
-    domain = source.domain or Path(source.audio).expanduser().name
-
-    def one(item: tuple[str, Any]) -> Example:
-        name, audio = item
-        header = None
-        with suppress(AudioError):
-            header = read_header(audio() if callable(audio) else audio)
-        return Example(name, source.name, audio, nothing, domain=domain, header=header)
-
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(one, known))
+Pools = list[tuple[Source, list[Example]]]
 
 
-def embedded_speech() -> list[tuple[str, Callable[[], bytes]]]:
-    """The clean clips that tasks of this package bring, as name and reader."""
-    from ...tasks import TASKS
+def _hold_out(pools: Pools) -> tuple[Pools, list[DevSet], tuple[str, ...]]:
+    """One in ten of the rated clips as dev, where tasks bring no dev split; nothing where there are too few."""
+    rated = [one for source, members in pools for one in members if source.task]
+    if len(rated) < HELD_OUT or not all(math.isfinite(one.targets[0]) for one in rated):
+        return pools, [], ()
+    chosen = make_folds([one.key for one in rated], [one.targets[0] for one in rated], HELD_OUT, Folds().seed)
+    held = {one.key: one for one, fold in zip(rated, chosen, strict=True) if fold == 0}
+    train = [(source, [one for one in members if one.key not in held]) for source, members in pools]
+    note = (
+        f"there is no dev split: {len(held)} of {len(rated)} clips, one in ten, choose the weights and are not trained "
+        "on; `dev:` or `folds:` in a recipe do it otherwise"
+    )
+    return train, [DevSet("held out", tuple(held.values()))], (note,)
 
-    # those of other packages are left out: they must not change what a recipe trains on
-    ours = [name for name in TASKS if TASKS.origin(name) == TASKS.OURS]
-    return [clip for name in ours for clip in TASKS[name].clean_speech()]
+
+def _same_audio(train: Sequence[Example], dev: Sequence[DevSet]) -> list[str]:
+    """A note where files are in train and in dev, under the names of two splits."""
+    files = {one.source for one in train if isinstance(one.source, str)}
+    both = sum(isinstance(one.source, str) and one.source in files for group in dev for one in group.examples)
+    return [f"{both} files are in train and in dev: figures on dev are not of unheard clips"] if both else []
 
 
-def _cut(
-    pools: Sequence[tuple[Source, list[Example]]], folds: Folds
-) -> tuple[list[tuple[Source, list[Example]]], list[DevSet]]:
+def _cut(pools: Pools, folds: Folds) -> tuple[Pools, list[DevSet]]:
     """Train and dev sides of a fold. Systems are cut within each task, sentences over all tasks together."""
     labelled = [(source, one) for source, members in pools for one in members if source.task]
     parts: dict[str, list[Example]] = {}

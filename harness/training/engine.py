@@ -326,10 +326,14 @@ def fresh_predictor(recipe: Recipe, tasks: Tasks, device: str, *, empty: bool = 
         source = recipe.stages[0].data[:1]
         card = tasks.task(source[0]).card if source and source[0].task else None
         card = card or (tasks.given.card if tasks.given is not None else None)
-        dimensions = card.dimensions if cls.takes_dimensions and card is not None else None
+        dimensions, config = None, recipe.config
+        if card is not None:
+            one = len(cls.card.dimensions) == 1  # a network with one score gives the task's primary dimension
+            dimensions = card.dimensions if cls.takes_dimensions else card.dimensions[:1] if one else None
+            config = {**cls.training_config(card.dimensions, card.scale), **config}
         torch.manual_seed(torch_seed(recipe.seed, "init"))
         make = cls.empty if empty else cls
-        predictor: Trainable = make(recipe.config, dimensions=dimensions, device=device)
+        predictor: Trainable = make(config, dimensions=dimensions, device=device)
     return predictor
 
 

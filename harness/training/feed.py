@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import AudioError, DataError, MosharnessError
 from ..engine.pipeline import default_workers
-from .data import Example
+from .example import Example
 from .plan import generator, share
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.errors import ClipsFailed, UsageError
 from ..recipes.recipe import Stage, Stop
-from .data import DevSet
+from .example import DevSet
 from .feed import DEV, Feed
 from .losses import LOSSES, named_loss
 from .plan import generator, plan_epoch, windows

@@ -15,7 +15,8 @@ import numpy as np
 from ..core.errors import DataError, PredictionError
 from ..recipes.recipe import Stage
 from ..stats.metrics import LEVELS, shown_metrics
-from .data import Example, StageData
+from .data import StageData
+from .example import Example
 from .feed import Feed, Share
 from .log import TrainingLog, shown
 from .monitor import Figures, Judgement, check_monitor, evaluate, judge, loss_on_dev

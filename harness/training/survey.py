@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,9 @@ from ..core.config import parse_yaml
 from ..core.errors import CheckpointError, DataMissing, MosharnessError
 from ..recipes.needs import Need, asked, audio_need, fetched, merged, refuse_missing, refused, size
 from ..recipes.recipe import Recipe, Source, Stage, parse_recipe, recipe_names
-from .data import EMBEDDED, StageData, Tasks, default_dev, default_source, stage_data
+from .data import StageData, Tasks, default_dev, default_source, stage_data
 from .suits import unsuited
+from .unlabelled import EMBEDDED
 
 if TYPE_CHECKING:
     from ...predictors.training import Training
@@ -124,7 +126,8 @@ def look_up(
                 found.append(refused("setting", f"stage {stage.name}", error))
         needs += [replace(need, stages=(stage.name,)) for need in found]
         trained = _count_trained(training, stage)
-        notes = unsuited(recipe, stage, trained, len(data.train)) if data is not None else ()
+        rated = data is not None and any(math.isfinite(value) for one in data.train for value in one.targets)
+        notes = unsuited(recipe, stage, trained, len(data.train)) if data is not None and rated else ()
         outlooks.append(StageOutlook(stage, data, trained, notes, checked))
     needs = merged(needs)
     needs.append(_disk(training, outlooks, needs, output))

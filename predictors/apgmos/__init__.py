@@ -11,6 +11,7 @@ from ...harness.core.errors import CheckpointError, PredictionError
 from ...harness.core.files import digest
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
+from ..scale import finite_scale
 from ..trainable import Trainable
 from .config import SAMPLE_RATE, SHORTEST, ApgmosConfig, Queries
 from .items import Chunks, collate_chunks, cut
@@ -88,6 +89,11 @@ class Apgmos(Trainable):
     """Padded seconds of chunks that go through the network together: 240 on a GPU; on the CPU one chunk at a time."""
 
     # -- the network ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def training_config(cls, dimensions: tuple[str, ...], scale: tuple[float, float]) -> dict[str, Any]:
+        """The task's primary dimension and its scale."""
+        return {"dimension": dimensions[0], **finite_scale(scale)}
 
     @classmethod
     def choose_dimensions(cls, config: ApgmosConfig, given: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -42,8 +42,14 @@ class AudioboxTraining(Training):
         settings = self.settings_of(stage)
         setting, name = f"train.{stage.name}.settings.", "AudioBox-Aesthetics"
         if fresh and settings.released:
-            from .convert import download
+            from .convert import AXES, download
 
+            if self.predictor.dimensions != tuple(AXES):
+                raise UsageError(
+                    f"stage {stage.name}: the released model rates {', '.join(AXES)}, this task is rated for "
+                    f"{', '.join(self.predictor.dimensions)}: train with --recipe audiobox-default (drasp: "
+                    "drasp-default-audiobox), which starts from WavLM"
+                )
             if settings.released == "default":
                 return [download_need(name, download(), setting + "released")]
             return [local_need(name, settings.released, setting + "released")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
+from ..scale import finite_scale, from_mos
 from ..trainable import Trainable, pad
 from .config import SAMPLE_RATE, JsqaConfig
 
@@ -71,8 +72,14 @@ class Jsqa(Trainable):
         return {"waves": waves, "lengths": lengths}
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        scores: Tensor = self.network(batch["waves"], batch["lengths"])
+        """Scores on the scale of the task."""
+        scores: Tensor = from_mos(self.network(batch["waves"], batch["lengths"]), self.config.scale)
         return scores
+
+    @classmethod
+    def training_config(cls, dimensions: tuple[str, ...], scale: tuple[float, float]) -> dict[str, Any]:
+        """The task's scale."""
+        return finite_scale(scale)
 
     def load_tensors(self, tensors: Mapping[str, Any]) -> None:
         """As the base class; a projection head is only taken by a network that has one, and may be absent."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...harness.core.config import build_config
+from ..scale import MOS, check_scale
 
 if TYPE_CHECKING:
     from ...harness.recipes.recipe import Stage
@@ -35,13 +36,16 @@ class JsqaConfig:
         preset: ``paper`` (64 filters, 16 layers), ``slim`` (32, 16), ``deep`` (16, 20) or ``tiny`` (4, 8).
         base_filters: Channels of the first layers instead of the preset's; an even number.
         num_layers: Convolutions instead of the preset's; a multiple of four.
+        scale: Lowest and highest label of the task; the head's 1 to 5 are mapped to it. Training sets it.
     """
 
     preset: Literal["paper", "slim", "deep", "tiny"] = "paper"
     base_filters: int | None = None
     num_layers: int | None = None
+    scale: tuple[float, float] = MOS
 
     def __post_init__(self) -> None:
+        check_scale(self.scale)
         if self.filters < 2 or self.filters % 2:
             raise ValueError(f"base_filters = {self.filters}: an even number from 2 on")
         if self.layers < 4 or self.layers % 4:

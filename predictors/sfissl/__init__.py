@@ -11,6 +11,7 @@ from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
 from ..layers.sfi.geometry import Base, is_supported, nearest_rate
 from ..layers.ssl.shapes import KERNELS, SAMPLE_RATE, SHORTEST, STRIDES, normalise
+from ..scale import finite_scale, from_mos
 from ..trainable import Trainable, pad
 from .config import SfiSslConfig
 from .items import Prepared
@@ -122,12 +123,18 @@ class SfiSsl(Trainable):
         }
 
     def forward(self, batch: Mapping[str, Any]) -> Tensor:
-        """Scores ``(n, 1)`` from 1 to 5, the mean over listeners."""
+        """Scores ``(n, 1)`` on the scale of the task, the mean over listeners."""
         frames, counts = self.network.frames(
             batch["waves"], batch["lengths"], batch["sample_rate"], batch["native_rates"]
         )
         scores = self.network.mean_score(frames, counts, self.score_rows(frames.device))
-        return (2.0 * scores + 3.0)[:, None]
+        ready: Tensor = from_mos(2.0 * scores + 3.0, self.config.scale)
+        return ready[:, None]
+
+    @classmethod
+    def training_config(cls, dimensions: tuple[str, ...], scale: tuple[float, float]) -> dict[str, Any]:
+        """The task's scale."""
+        return finite_scale(scale)
 
     def score(self, batch: Sequence[Prepared]) -> np.ndarray:
         """Scores ``(len(batch), 1)``; batches are cut by rate, and on the CPU into single clips."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ..layers.ssl.shapes import SIZES, Kind
+from ..scale import MOS, check_scale
 
 RATE_EMBEDDING = (16_000, 24_000, 48_000)
 
@@ -34,6 +35,7 @@ class SfiSslConfig:
         listeners: Whose rows 1, 2, ... are, as ``domain:listener``; set by training.
         score_rows: Rows whose scores are averaged; empty: row 0. Set by training to those of its last rated stage.
         normalize: Zero mean and unit variance per clip; ``None``: with ``conv`` only, as the official models.
+        scale: Lowest and highest label of the task; the network's 1 to 5 are mapped to it. Training sets it.
     """
 
     backbone: str = "hubert-base"
@@ -53,8 +55,10 @@ class SfiSslConfig:
     listeners: tuple[str, ...] = ()
     score_rows: tuple[int, ...] = ()
     normalize: bool | None = None
+    scale: tuple[float, float] = MOS
 
     def __post_init__(self) -> None:
+        check_scale(self.scale)
         kind, _, size = self.backbone.partition("-")
         if kind not in get_args(Kind) or size not in SIZES:
             raise ValueError(

@@ -11,6 +11,7 @@ import torch
 from ...harness.core.errors import UsageError
 from ..base import LONGEST_S
 from ..layers.ssl.shapes import SAMPLE_RATE
+from ..scale import from_mos, to_mos
 from ..trainable import eval_where_frozen
 from ..training import NO_FACTS, StageFacts, Training
 from .config import StageSettings
@@ -251,7 +252,7 @@ class SfiSslTraining(Training):
             return {DISTILL: errors}
         lengths = batch["lengths"] if masked else None
         frames, counts = self.network.frames(batch["waves"], lengths, batch["sample_rate"], batch["native_rates"])
-        rated = batch["rated"].float()
+        rated, scale = batch["rated"].float(), self.predictor.config.scale
         unrated = (~batch["rated"]).nonzero()[:, 0]
         owners = torch.cat([batch["owners"], unrated])
         rows = torch.cat([batch["rows"], batch["otherwise"][unrated]])
@@ -263,9 +264,10 @@ class SfiSslTraining(Training):
             said[strangers] = scores[places].to(said.dtype)
         shares = torch.zeros_like(rated).index_add(0, owners, torch.ones_like(said))
         means = torch.zeros_like(rated).index_add(0, owners, said) / shares
-        wrong = (said[: len(batch["rows"])] - (batch["ratings"] - 3.0) / 2.0).square()
+        wrong = (said[: len(batch["rows"])] - (to_mos(batch["ratings"], scale) - 3.0) / 2.0).square()
         errors = torch.zeros_like(rated).index_add(0, batch["owners"], wrong) / shares
-        return {"scores": 2.0 * means[:, None] + 3.0, "errors": errors, "rated": rated}
+        scores = from_mos(2.0 * means[:, None] + 3.0, scale)
+        return {"scores": scores, "errors": errors, "rated": rated}
 
     def losses(self, outputs: Tensor | dict[str, Tensor], targets: Tensor) -> dict[str, Tensor] | None:
         """``distill``, or ``ratings``: of clips without single ratings the error of the mean."""
@@ -276,7 +278,8 @@ class SfiSslTraining(Training):
         if RATINGS not in {term.name for term in self.stage.losses}:
             return None
         labelled = ~targets[:, 0].isnan()
-        plain = ((outputs["scores"][:, 0] - targets[:, 0].nan_to_num()) / 2.0).square() * labelled
+        low, high = self.predictor.config.scale
+        plain = ((outputs["scores"][:, 0] - targets[:, 0].nan_to_num()) * 2.0 / (high - low)).square() * labelled
         errors = outputs["rated"] * outputs["errors"] + (1.0 - outputs["rated"]) * plain
         counted = ((outputs["rated"] > 0) | labelled).sum().clamp(min=1)
         return {RATINGS: errors.sum() / counted}

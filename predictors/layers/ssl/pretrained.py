@@ -39,9 +39,11 @@ PUBLISHED = {
         bytes=377_569_754,
         license="Apache-2.0",
     ),
-    "microsoft/wavlm-base": Published("efa81aae7ff777e464159e0f877d54eac5b84f81"),
+    "microsoft/wavlm-base": Published("efa81aae7ff777e464159e0f877d54eac5b84f81", license="CC BY-SA 3.0"),
     "microsoft/wavlm-large": Published(
-        "c1423ed94bb01d80a3f5ce5bc39f6026a0f4828c", "fdee460e529396ddb2f8c8e8ce0ad74cfb747b726bc6f612e666c7c1e1963c9d"
+        "c1423ed94bb01d80a3f5ce5bc39f6026a0f4828c",
+        "fdee460e529396ddb2f8c8e8ce0ad74cfb747b726bc6f612e666c7c1e1963c9d",
+        license="CC BY-SA 3.0",
     ),
 }
 """Commits and digests as public projects that use the files record them. Other repositories need ``@COMMIT``."""

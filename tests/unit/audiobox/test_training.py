@@ -75,7 +75,7 @@ def test_the_backbone_is_frozen_and_quiet_by_default() -> None:
 
 
 def test_the_recipe_is_that_of_the_paper(repository: Path) -> None:
-    recipe = read_yaml(repository / "predictors/recipes/audiobox-default.yaml")
+    recipe = read_yaml(repository / "predictors/recipes/audiobox-aes_natural.yaml")
     assert recipe["seed"] == 1992
     assert recipe["train"]["optimizer"] == {"name": "adamw", "lr": 1e-4, "weight_decay": 0.01}
     assert recipe["train"]["batch"] == {"size": 32}

@@ -16,7 +16,7 @@ from mosharness.harness.core.errors import CheckpointError, UsageError
 from mosharness.harness.recipes.recipe import Loss, Stage, read_recipe, recipe_names
 from mosharness.harness.training import stage as stage_module
 from mosharness.harness.training import train_predictor
-from mosharness.harness.training.data import DevSet, Example
+from mosharness.harness.training.example import DevSet, Example
 from mosharness.harness.training.feed import Feed
 from mosharness.harness.training.monitor import loss_on_dev
 from mosharness.harness.training.options import TrainOptions
