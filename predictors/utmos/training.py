@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..layers.ssl.needs import ssl_need
 from ..layers.ssl.pooling import MeanPooling
 from ..trainable import eval_where_frozen
 from ..training import NO_FACTS, StageFacts, Training
@@ -13,6 +14,7 @@ from .config import StageSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ...harness.recipes.needs import Need
     from ...harness.recipes.recipe import Stage
     from . import Utmos
 
@@ -28,6 +30,12 @@ class UtmosTraining(Training):
     predictor: Utmos
     settings: StageSettings
 
+    def needs(self, stage: Stage, fresh: bool) -> list[Need]:
+        """The pretrained wav2vec 2.0."""
+        source = self.settings_of(stage).pretrained
+        setting = f"train.{stage.name}.settings.pretrained"
+        return [ssl_need(source, setting, self.network.backbone)] if fresh and source else []
+
     def begin_stage(self, stage: Stage, facts: StageFacts = NO_FACTS) -> None:
         """Load what the stage starts from, or pretrained weights; freeze by ``frozen`` and ``settings.freeze``."""
         super().begin_stage(stage, facts)
@@ -36,6 +44,9 @@ class UtmosTraining(Training):
 
             load_pretrained(self.network.backbone, self.settings.pretrained, "train.settings.pretrained")
             self.predictor.weights_changed()
+
+    def mark_trained(self) -> None:
+        self.freeze()
         self.freeze_backbone(self.settings.freeze)
 
     def train_mode(self) -> None:
