@@ -15,7 +15,7 @@ from .core.choices import Precision
 from .core.errors import MosharnessError, UsageError
 from .results.make import RunOptions
 from .results.seeds import SeedSpread, seed_spread
-from .run import DEFAULT_OUTPUT, run_split
+from .run import DEFAULT_OUTPUT, refuse_stored, run_split
 
 if TYPE_CHECKING:
     from ..predictors.base import Predictor
@@ -58,6 +58,7 @@ class RunRequest:
         config: Settings of the predictor.
         task_options: Options of the task.
         options: Of scoring and measuring.
+        overwrite: Replace results and checkpoints of other data or settings.
         show: Progress on stderr.
     """
 
@@ -73,6 +74,7 @@ class RunRequest:
     config: dict[str, Any] = field(default_factory=dict)
     task_options: dict[str, Any] = field(default_factory=dict)
     options: RunOptions = field(default_factory=RunOptions)
+    overwrite: bool = False
     show: bool = False
 
     def with_recipe(self, recipe: str, predictors: Sequence[str]) -> RunRequest:
@@ -179,6 +181,7 @@ def run_combination(
         device=request.device,
         precision=request.precision,
         config=request.config,
+        data=loaded,
     )
     return Combination(task, predictor, tuple(_score(loaded, ready, request.name, request, stored)))
 
@@ -190,7 +193,14 @@ def _score(
     results = []
     for split in task.resolve_split(request.split):
         result = run_split(
-            task, split, predictor, name=name, output=request.output, options=request.options, show=request.show
+            task,
+            split,
+            predictor,
+            name=name,
+            output=request.output,
+            options=request.options,
+            overwrite=request.overwrite,
+            show=request.show,
         )
         stored(result, request.output / result.task.name / split / result.name)
         results.append(result)
@@ -213,6 +223,10 @@ def _train_and_score(
     several = training.seeds > 1
     results: list[Result] = []
     for seed in _seeds(training, name, request.seed):
+        row = seed_label(request.name or name, seed or 0) if several else request.name or name
+        for split in task.resolve_split(request.split):
+            refuse_stored(task, split, row, request.output, request.options, request.precision, request.overwrite)
+    for seed in _seeds(training, name, request.seed):
         label = seed_label(name, seed or 0) if several else name
         try:
             predictor = train_predictor(
@@ -227,7 +241,12 @@ def _train_and_score(
                 overrides=training.settings,
                 resume=training.resume,
                 init_from=training.init_from,
-                options=TrainOptions(label=label, precision=request.precision, workers=request.options.workers),
+                options=TrainOptions(
+                    label=label,
+                    precision=request.precision,
+                    workers=request.options.workers,
+                    overwrite=request.overwrite,
+                ),
             )
         except KeyboardInterrupt as interrupt:
             interrupt.add_note("training goes on from the last saved state with --resume")

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from .core.clip import MISSING, Clip, Finding, Outcome
 from .core.errors import DataError, UsageError
-from .results.make import RunOptions, make_result, predictor_part, resolve_system_truth
+from .results.kept import clips_digest, refuse_before_training, refuse_other_result, stored_before
+from .results.make import (
+    RunOptions,
+    make_result,
+    predictor_part,
+    resolve_system_truth,
+    result_options,
+    system_truth_name,
+    task_part,
+)
 from .results.parts import RunTime
 from .results.predictions import Scored, write_predictions
 from .results.schema import Result
@@ -34,6 +43,7 @@ def run_split(
     name: str | None = None,
     output: str | Path = DEFAULT_OUTPUT,
     options: RunOptions | None = None,
+    overwrite: bool = False,
     show: bool = False,
 ) -> Result:
     """Score one concrete split of a task, measure, and store ``result.json`` and ``predictions.csv``.
@@ -47,24 +57,36 @@ def run_split(
         name: Name of the row; the predictor's by default.
         output: Folder of results.
         options: See :class:`RunOptions`.
+        overwrite: Replace a stored result of other data, another predictor or other settings. The same run made again
+            replaces it anyway.
         show: Show progress on stderr.
 
     Returns:
         The result as stored. Whether too many clips failed is for the caller to judge (see :func:`too_many_failed`).
 
     Raises:
-        DataError, UsageError: If labels, audio or options are not as they must be; nothing is stored then.
+        DataError, UsageError: If labels, audio or options are not as they must be, or the place holds a result that
+            was made otherwise; nothing is stored then.
     """
+    from ..predictors.trained_data import seen_data
+    from ..tasks.base import TaskFinding
+
     options = options or RunOptions()
     name = name or predictor.card.name
     folder = result_folder(output, task.card.name, split, name)
     started, clock = datetime.now(UTC), time.perf_counter()
+    before = stored_before(folder, overwrite)
     loaded = task.open(split)
     dimensions = common_dimensions(predictor.dimensions, loaded.card, name)
     clips = _limited(loaded, options.limit)
     _check_missing(loaded, clips, options.allow_missing)
     truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
     present = [clip for clip in clips if clip.source is not None]
+    seen, other = seen_data(predictor, task)
+    loaded.findings += [TaskFinding("other_training_data", sentence) for sentence in other]
+    audio, part = clips_digest(present, show=show), predictor_part(predictor, seen)
+    settings = result_options(options, convention, predictor.precision)
+    refuse_other_result(folder, before, task_part(loaded, dimensions, convention, audio), part, settings)
     scores = score_clips_of(predictor, present, loaded, folder, options, show)
     scored_s = time.perf_counter() - clock
     table = _table(clips, {row.utterance_id: row for row in scores.rows}, predictor.dimensions, dimensions)
@@ -75,10 +97,11 @@ def run_split(
         dimensions=dimensions,
         truth=truth,
         convention=convention,
-        predictor=predictor_part(predictor),
+        predictor=part,
         options=options,
         device=predictor.device,
         precision=predictor.precision,
+        audio=audio,
     )
     result = result.with_time(
         RunTime(
@@ -95,6 +118,31 @@ def run_split(
     if scores.journal is not None:
         scores.journal.remove()
     return result
+
+
+def refuse_stored(
+    task: MosTask, split: str, name: str, output: Path, options: RunOptions, precision: str, overwrite: bool
+) -> None:
+    """Say before a training what :func:`run_split` would refuse after it: a stored result of other data or settings.
+
+    Args:
+        task, split, output, options, overwrite: As for :func:`run_split`.
+        name: Name of the row.
+        precision: Of the predictor that is to score.
+
+    Raises:
+        UsageError: Naming what differs.
+    """
+    folder = result_folder(output, task.card.name, split, name)
+    before = stored_before(folder, overwrite)
+    if before is None:
+        return
+    truth = options.system_truth
+    convention = truth if truth in {"split-mean", "official"} else system_truth_name(truth)
+    loaded = task.open(split, audio=False)
+    dimensions = before.task.dimensions
+    planned = task_part(loaded, dimensions, convention)
+    refuse_before_training(folder, before, planned, result_options(options, convention, precision))
 
 
 def score_clips_of(

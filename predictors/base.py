@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ..harness.core.choices import Precision
@@ -110,6 +111,11 @@ class Predictor(Identified):
         """``task/split`` names that this instance's weights have seen."""
         return self._trained_on
 
+    trained_data: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """``task/split`` names to the digests ``labels`` and ``audio`` of what the weights have seen, where known."""
+    training: str = ""
+    """Digest of the training that made the weights, where this process ran it; see ``train_predictor``."""
+
     @property
     def checkpoint(self) -> CheckpointInfo:
         """Where the weights came from."""
@@ -128,14 +134,23 @@ class Predictor(Identified):
         with empty_weights():
             return cls(config, **options)
 
-    def weights_trained(self, trained_on: Sequence[str], checkpoint: CheckpointInfo | None = None) -> None:
+    def weights_trained(
+        self,
+        trained_on: Sequence[str],
+        checkpoint: CheckpointInfo | None = None,
+        *,
+        data: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         """Say that the weights were trained since the instance was made.
 
         Args:
             trained_on: All ``task/split`` names that they have seen by now.
             checkpoint: Where they come from now; ``None``: as before.
+            data: Digests of these splits, as far as they are known; beside those that are known already.
         """
         self._trained_on, self._checkpoint = tuple(trained_on), checkpoint or self._checkpoint
+        known = {**self.trained_data, **(data or {})}
+        self.trained_data = {name: known[name] for name in trained_on if name in known}
         self.forget_identity()
 
     # -- for subclasses -------------------------------------------------------------------------------------------
@@ -414,7 +429,8 @@ class Predictor(Identified):
         write_json(folder / "config.json", {"predictor": self.card.name, "config": config_dict(self.config)})
         described = self.describe()
         card = {item.name: getattr(described, item.name) for item in fields(described)}
-        write_json(folder / "card.json", {**card, "trained_on": self.trained_on})
+        seen = {"trained_data": self.trained_data} if self.trained_data else {}
+        write_json(folder / "card.json", {**card, "trained_on": self.trained_on, **seen})
         return folder
 
     @classmethod
@@ -437,6 +453,7 @@ class Predictor(Identified):
         predictor = cls.empty({**settings, **config}, **options)
         predictor.load_tensors(weights)
         predictor._checkpoint = replace(origin, sha256=weights.sha256)
+        predictor.trained_data = card.trained_data
         predictor._read = {path: weights.sha256}
         return predictor
 

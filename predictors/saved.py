@@ -27,12 +27,13 @@ class CheckpointConfig(Typed, frozen=True, kw_only=True):
 class CheckpointCard(Typed, frozen=True, kw_only=True):
     """``card.json``: the predictor's card when it was saved, with the dimensions and data of these weights.
 
-    Only ``dimensions`` and ``trained_on`` are read back; the rest tells people what they have. Fields are as in
-    :class:`~.card.PredictorCard`; files of older versions may lack any.
+    Only ``dimensions``, ``trained_on`` and ``trained_data`` are read back; the rest tells people what they have. Fields
+    are as in :class:`~.card.PredictorCard`; files of older versions may lack any.
     """
 
     dimensions: tuple[str, ...] | UnsetType = UNSET
     trained_on: tuple[str, ...] = ()
+    trained_data: dict[str, dict[str, str]] = {}  # noqa: RUF012  # msgspec copies it
     name: str | UnsetType = UNSET
     title: str | UnsetType = UNSET
     scale: tuple[float, float] | UnsetType = UNSET

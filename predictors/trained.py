@@ -10,6 +10,7 @@ from ..harness.core.errors import CheckpointError
 from ..harness.core.files import check_name
 
 if TYPE_CHECKING:
+    from ..tasks.base import MosTask
     from .base import Predictor
 
 
@@ -27,6 +28,7 @@ def resolve_predictor(
     device: str,
     precision: str,
     config: Mapping[str, Any],
+    data: MosTask | None = None,
 ) -> Predictor:
     """Load a predictor for a task: ``--checkpoint``, else one trained here on this task, else the published default.
 
@@ -35,15 +37,21 @@ def resolve_predictor(
     Published weights get the settings that suit the task (``Predictor.task_config``) unless ``config`` has them; those
     of a folder of ours, what ``Predictor.scoring_config`` says.
 
+    A checkpoint that was trained here on another data set of the task's name is not taken for this one's: ``data``, the
+    task at hand, decides.
+
     Raises:
         CheckpointError: If there is none of these; the message names ``--train``.
     """
     from . import PREDICTORS, load_predictor
-    from .saved import trained_on
+    from .saved import read_folder, trained_on
+    from .trained_data import refuse_other_data
 
     local = checkpoint_folder(output, task, name)
     if checkpoint is None and (local / "config.json").is_file():
         checkpoint = str(local)
+        if data is not None:
+            refuse_other_data(local, read_folder(local, name)[1].trained_data, data, name)
     cls = PREDICTORS[name]
     if checkpoint is None or not (Path(checkpoint) / "config.json").is_file():
         config = {**cls.task_config(task), **config}

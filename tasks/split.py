@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..harness.core.clip import NOTHING, Clip
+from ..harness.core.contents import audio_digest
 from ..harness.core.errors import AudioError, DataError
 from ..harness.core.files import digest
 from ..harness.core.ids import TidyIds
@@ -53,6 +54,11 @@ class TaskSplit:
         """Digest of ids, systems and scores: equal digests mean that two results are on the same labelled clips."""
         keys = ("utterance_id", "system_id", *self.card.dimensions)
         return digest([[row[key] for key in keys] for row in self.rows])
+
+    @property
+    def audio_digest(self) -> str:
+        """Digest of ids and the content of the audio files; every file is read. Loaded without audio, of nothing."""
+        return audio_digest([(row["utterance_id"], row["audio_path"]) for row in self.rows])
 
     @property
     def n_systems(self) -> int:

@@ -26,6 +26,7 @@ def evaluate(
     note: str = "",
     output: str | Path | None = None,
     options: RunOptions | None = None,
+    overwrite: bool = False,
 ) -> Result:
     """Measure a prediction file against a truth file or a task's labels, as ``mosharness evaluate`` does.
 
@@ -41,6 +42,7 @@ def evaluate(
         note: Where the predictions come from; stored in the result.
         output: Store the result below this folder.
         options: System truth, intervals, how many predictions may be missing: a ``RunOptions``.
+        overwrite: Replace a stored result of other predictions, labels or settings.
 
     Returns:
         The result.
@@ -50,8 +52,7 @@ def evaluate(
         PredictionError: If the file cannot be used, or predictions are missing.
     """
     from ..results.evaluate import evaluate_predictions
-    from ..results.store import write_result
-    from .compare import folder_of
+    from ..results.kept import store_evaluation
 
     loaded = as_task(task) if task is not None else None
     result = evaluate_predictions(
@@ -66,5 +67,5 @@ def evaluate(
         options=options,
     )
     if output is not None:
-        write_result(folder_of(result, output), result)
+        store_evaluation(result, Path(output), {"predictions": predictions, "truth": truth}, overwrite=overwrite)
     return result

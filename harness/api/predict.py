@@ -23,6 +23,7 @@ def predict(
     output: str | Path | None = None,
     use_cache: bool = True,
     workers: int | None = None,
+    overwrite: bool = False,
     show: bool = False,
 ) -> pd.DataFrame:
     """Score files, one row per clip, whatever happens to it, as ``mosharness predict`` does.
@@ -37,6 +38,7 @@ def predict(
         output: Also write the table here (``.csv``, ``.jsonl`` or ``.parquet``); an interrupted call then goes on.
         use_cache: Whether finished scores are looked up and stored.
         workers: Decoding threads; they never change a score.
+        overwrite: Replace an input, or a file that is no earlier table, by the table.
         show: Progress on stderr.
 
     Returns:
@@ -54,9 +56,12 @@ def predict(
 
     target = None if output is None else Path(output)
     if target is not None:
-        work.check_output(target)
+        work.check_format(target)
     several = [paths] if isinstance(paths, (str, Path)) else list(paths)
     entries = work.collect([str(path) for path in several]).entries
+    if target is not None:
+        read = [*several, *(entry.path for entry in entries), *([] if checkpoint is None else [checkpoint])]
+        work.check_output(target, read, overwrite=overwrite)
     if isinstance(predictor, str):
         predictor = load_predictor(predictor, checkpoint, device)
     elif checkpoint is not None:

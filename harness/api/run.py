@@ -30,6 +30,7 @@ def run(
     output: str | Path = RESULTS,
     device: str = "auto",
     limit: int | None = None,
+    overwrite: bool = False,
     show: bool = False,
     options: RunOptions | None = None,
 ) -> Result:
@@ -49,6 +50,7 @@ def run(
         output: Folder of results; this one goes to ``<output>/<task>/<split>/<name>/``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for a predictor given by name.
         limit: Score only the first clips by id; the result says so.
+        overwrite: Replace a result or checkpoint of other data or settings.
         show: Progress on stderr.
         options: Everything else that can be chosen, a ``RunOptions``: system truth, intervals, what may be missing.
 
@@ -69,10 +71,10 @@ def run(
         loaded.command = f"mosharness run --task {task} --data-root FOLDER --predictor {asked}{' --train' * train}"
     split = one_split(loaded, split)
     options = options or RunOptions()
-    ready = _ready(loaded, predictor, train, checkpoint, output, device, show)
+    ready = _ready(loaded, predictor, train, checkpoint, output, device, show, overwrite)
     if limit is not None:
         options = replace(options, limit=limit)
-    return run_split(loaded, split, ready, name=name, output=output, options=options, show=show)
+    return run_split(loaded, split, ready, name=name, output=output, options=options, overwrite=overwrite, show=show)
 
 
 def train(
@@ -87,6 +89,7 @@ def train(
     seed: int | None = None,
     resume: bool = False,
     init_from: str | Path | None = None,
+    overwrite: bool = False,
     show: bool = False,
 ) -> Predictor:
     """Train a predictor on a task and keep the checkpoint where :func:`run` finds it.
@@ -102,6 +105,7 @@ def train(
         seed: Seed of every random choice; the recipe's by default.
         resume: Go on where an interrupted training was.
         init_from: Start from this checkpoint instead of fresh weights.
+        overwrite: Replace a checkpoint that was trained on other data or with other settings.
         show: Progress on stderr.
 
     Returns:
@@ -111,7 +115,7 @@ def train(
         UsageError: If the predictor cannot be trained or the recipe makes no sense.
         DataError: If the data is absent or not as it must be.
     """
-    from ..training import train_predictor
+    from ..training import TrainOptions, train_predictor
 
     loaded = as_task(task)
     if isinstance(task, str):
@@ -128,6 +132,7 @@ def train(
         overrides=settings,
         resume=resume,
         init_from=init_from,
+        options=TrainOptions(overwrite=overwrite),
     )
 
 
@@ -159,6 +164,7 @@ def _ready(
     output: str | Path,
     device: str,
     show: bool,
+    overwrite: bool,
 ) -> Predictor:
     """The predictor that scores: as given, trained now, or loaded as ``mosharness run`` loads it."""
     from ...predictors.trained import resolve_predictor
@@ -170,7 +176,7 @@ def _ready(
     if training:
         if checkpoint is not None:
             raise UsageError("train=True and checkpoint= exclude each other; train(init_from=...) starts from one")
-        return train(task, predictor, output=output, device=device, show=show)
+        return train(task, predictor, output=output, device=device, overwrite=overwrite, show=show)
     task.root()  # absent data is said before anything is downloaded
     return resolve_predictor(
         predictor,
@@ -180,4 +186,5 @@ def _ready(
         device=device,
         precision="float32",
         config={},
+        data=task,
     )

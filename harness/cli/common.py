@@ -64,6 +64,12 @@ InitFrom = Annotated[
 ]
 IntervalOption = Annotated[choices.Interval, typer.Option("--interval", help="What the bootstrap resamples.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Decoding threads; never changes a score.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace what was made of other data or settings, an input, or a file of other origin."
+    ),
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither look up nor store scores in the prediction cache.")]
 
 

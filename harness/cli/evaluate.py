@@ -51,15 +51,15 @@ def evaluate(
     interval: common.IntervalOption = "systems",
     seed: common.Seed = 0,
     set_: common.TaskSettings = None,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Measure an outside prediction file against a truth file or a task's labels."""
     from ...tasks import load_task
-    from ..core.files import write_json
     from ..results.evaluate import evaluate_predictions
+    from ..results.kept import store_evaluation
     from ..results.make import RunOptions
     from ..results.measure import MeasureOptions
-    from ..results.store import result_folder, write_result
     from ..tables.fields import parse_columns
 
     settings, for_task = common.split_settings(set_)
@@ -89,11 +89,9 @@ def evaluate(
         ),
         say=lambda line: say(f"read {line}"),
     )
-    if output is not None and output.suffix == ".json":
-        write_json(output, result.as_plain())
-    elif output is not None:
-        folder = result_folder(output, result.task.name, result.task.split, name)
-        output = write_result(folder, result)
+    if output is not None:
+        read = {"predictions": predictions, "truth": truth, "system-truth": system_truth}
+        output = store_evaluation(result, output, read, overwrite=overwrite)
     if as_json:
         for finding in result.findings:
             say(f"note: {finding.message}")

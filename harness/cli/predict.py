@@ -34,6 +34,7 @@ def predict(
     set_: common.PredictorSettings = None,
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Score audio without labels; one row per clip with status and reason."""
@@ -41,11 +42,14 @@ def predict(
     from ..engine import predict as work
 
     if output is not None:
-        work.check_output(output)
+        work.check_format(output)
     listed = [line.rstrip("\r\n") for line in sys.stdin] if "-" in paths else []
     if "-" in paths and not any(listed):
         raise UsageError("-: the list on standard input is empty")
     collected = work.collect([path for path in paths if path != "-"], listed)
+    if output is not None:
+        read = [path for path in paths if path != "-"] + [entry.path for entry in collected.entries]
+        work.check_output(output, [*read, *([checkpoint] if checkpoint else [])], overwrite=overwrite)
     if collected.passed_over:
         say(f"note: passed over {collected.passed_over}")
     settings = common.predictor_settings(set_)

@@ -52,6 +52,7 @@ def run(
     interval: common.IntervalOption = "systems",
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Score a task with a predictor, measure, store and show the result."""
@@ -83,6 +84,7 @@ def run(
             use_cache=not no_cache,
             measure=MeasureOptions(interval=interval, seed=seed or 0),
         ),
+        overwrite=overwrite,
         show=True,
     )
     if recipe is not None and not train:

@@ -41,6 +41,7 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write event files, if tensorboard is installed.")
     ] = False,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Train a predictor on a task; the checkpoint goes to <output>/<task>/<predictor>/checkpoint.
@@ -70,7 +71,7 @@ def train(
             overrides=settings.training,
             resume=resume,
             init_from=init_from,
-            options=TrainOptions(stage=stage, tensorboard=tensorboard, workers=workers),
+            options=TrainOptions(stage=stage, tensorboard=tensorboard, workers=workers, overwrite=overwrite),
         )
     except KeyboardInterrupt:
         say("training goes on from the last saved state with --resume")

@@ -75,6 +75,12 @@ def dump_json(value: Any, *, indent: int | None = 1) -> str:
     return json.dumps(json_ready(value), sort_keys=True, allow_nan=False, ensure_ascii=False, indent=indent)
 
 
+def as_stored(value: Mapping[str, Any]) -> dict[str, Any]:
+    """``value`` as it is read back from its JSON file, so that the two can be compared."""
+    ready: dict[str, Any] = json.loads(dump_json(value))
+    return ready
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as strict JSON, atomically, with a final newline."""
     with atomic_write(path) as stream:

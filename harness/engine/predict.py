@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ..audio.discover import find_audio, utterance_id
 from ..core.clip import Clip, Outcome
 from ..core.errors import DataError, UsageError
 from ..core.files import atomic_write, csv_cell, dump_json, read_csv, write_csv, write_parquet
+from ..core.guard import guard_output, is_table
 from ..core.ids import existing
 from .scorer import Scorer
 
@@ -90,16 +91,36 @@ def read_manifest(path: Path) -> list[Clip]:
     return entries
 
 
-def check_output(path: Path) -> None:
-    """Whether ``path`` can be written as one of :data:`FORMATS`; said before any scoring.
+FIRST, LAST = ("path", "utterance_id"), ("duration_s", "sample_rate", "status", "reason")
+"""Columns of a prediction table of unlabelled audio, around the dimensions."""
+
+
+def check_format(path: Path) -> None:
+    """Refuse a name that is none of :data:`FORMATS`, or a folder.
 
     Raises:
-        UsageError: Otherwise.
+        UsageError: Naming it.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"-o {path}: the suffix must be one of {', '.join(FORMATS)}")
     if path.is_dir():
         raise UsageError(f"-o {path}: this is a folder; name a file")
+
+
+def check_output(path: Path, inputs: Iterable[str | Path] = (), *, overwrite: bool = False) -> None:
+    """Whether ``path`` can be written as one of :data:`FORMATS`; said before any scoring.
+
+    Args:
+        path: The table.
+        inputs: What is read: manifests, audio, the checkpoint.
+        overwrite: Whether an input, or a file that is no earlier table, may be replaced.
+
+    Raises:
+        UsageError: Otherwise.
+    """
+    check_format(path)
+    named = (("one of the inputs", one) for one in inputs)
+    guard_output(path, "-o", lambda one: is_table(one, FIRST, LAST), inputs=named, overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = path.with_name(f".{path.name}.probe")
@@ -148,7 +169,7 @@ def predict_entries(
 
 def header(dimensions: Sequence[str]) -> list[str]:
     """Columns of a prediction table of unlabelled audio."""
-    return ["path", "utterance_id", *dimensions, "duration_s", "sample_rate", "status", "reason"]
+    return [*FIRST, *dimensions, *LAST]
 
 
 def table(entries: Sequence[Clip], rows: Sequence[Outcome]) -> list[list[Any]]:

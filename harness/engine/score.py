@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..audio.read import Header
 from ..core.clip import Clip, Outcome
+from ..core.contents import contents_of
 from ..core.files import digest
 from ..core.progress import progress_bar
 from .cache import PredictionCache
 from .journal import Journal
-from .pipeline import KnownClip, score_batches, source_duration
+from .pipeline import score_batches, source_duration
 from .scorer import Scorer
 
 
@@ -65,15 +65,19 @@ def score_items(
     """
     durations = _durations(items, headers or {})
     batches = predictor.plan(items, durations)
-    identity = {
-        "fingerprint": predictor.fingerprint(),
-        "items": [[item.utterance_id, _identity(item), *([item.text] if item.text else [])] for item in items],
-        "batches": [list(batch) for batch in batches],
-    }
-    book = Journal(journal, digest(identity), {}) if journal is not None else None
-    if book is None:
+    if journal is None:
         cache = PredictionCache(predictor.fingerprint()) if use_cache else None
         return _score(predictor, items, batches, None, cache, workers, show, title)
+    contents = contents_of([item.source for item in items], show=show)
+    identity = {
+        "fingerprint": predictor.fingerprint(),
+        "items": [
+            [item.utterance_id, content, *([item.text] if item.text else [])]
+            for item, content in zip(items, contents, strict=True)
+        ],
+        "batches": [list(batch) for batch in batches],
+    }
+    book = Journal(journal, digest(identity), {})
     # The first opening of the cache fixes the snapshot; a journal that is being resumed names its own.
     fresh = PredictionCache(predictor.fingerprint()) if use_cache else None
     book.extra = {"cache_bound": fresh.bound if fresh is not None else None}
@@ -122,19 +126,3 @@ def _durations(items: Sequence[Clip], headers: Mapping[str, Header]) -> list[flo
         headers[item.utterance_id].duration_s if item.utterance_id in headers else source_duration(item.source)
         for item in items
     ]
-
-
-def _identity(item: Clip) -> list[str | int | float]:
-    """What must not change between an interrupted run and its resumption: the file as the file system sees it."""
-    if isinstance(item.source, (str, Path)):
-        try:
-            status = Path(item.source).stat()
-        except (OSError, ValueError):
-            return ["absent"]
-        return [status.st_size, status.st_mtime_ns]
-    if isinstance(item.source, bytes):
-        return ["bytes", len(item.source)]
-    if isinstance(item.source, KnownClip):
-        return ["content", item.source.content]
-    samples, rate = item.source
-    return ["wave", len(samples), rate, math.fsum(map(float, samples[:64].ravel()))]

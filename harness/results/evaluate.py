@@ -110,7 +110,7 @@ def evaluate_predictions(
         dimensions=dimensions,
         truth=system_truth,
         convention=convention,
-        predictor=outside_part(name, dimensions, trained_on, note),
+        predictor=outside_part(name, dimensions, trained_on, note, predictions, named),
         options=options,
         device="cpu",
         precision=None,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..core.files import check_name, file_sha256
 from ..core.provenance import provenance
-from ..core.typed import UNSET, changed
+from ..core.typed import UNSET, UnsetType, changed
 from .measure import MeasureOptions, SystemTruth, measure_rows
 from .multirate import rate_report
 from .off_scale import off_scale
@@ -69,8 +69,13 @@ def system_truth_name(path: str | Path) -> str:
     return f"{Path(path).name} ({file_sha256(path)[:19]})"
 
 
-def predictor_part(predictor: Predictor) -> ResultPredictor:
-    """The ``predictor`` part of a result."""
+def predictor_part(predictor: Predictor, trained_on: Sequence[str] | None = None) -> ResultPredictor:
+    """The ``predictor`` part of a result.
+
+    Args:
+        predictor: As it scored.
+        trained_on: ``task/split`` names as they hold for the task at hand; the predictor's own by default.
+    """
     card, fingerprint = predictor.describe(), predictor.fingerprint()
     return ResultPredictor(
         name=card.name,
@@ -81,19 +86,29 @@ def predictor_part(predictor: Predictor) -> ResultPredictor:
         weights=fingerprint["weights"],
         checkpoint=ResultCheckpoint(**asdict(predictor.checkpoint)),
         deterministic=card.deterministic,
-        trained_on=tuple(predictor.trained_on),
+        trained_on=tuple(predictor.trained_on if trained_on is None else trained_on),
         license_weights=card.license_weights if predictor.checkpoint.kind == "official" else "",
         dimensions=tuple(predictor.dimensions),
         stated=predictor.stated_settings(),
         note=card.note,
         files=fingerprint.get("files", UNSET),
         package=fingerprint.get("package", UNSET),
+        training=predictor.training or UNSET,
     )
 
 
-def outside_part(name: str, dimensions: Sequence[str], trained_on: Sequence[str] | None, note: str) -> ResultPredictor:
-    """The ``predictor`` part of a result whose predictions were made elsewhere."""
+def outside_part(
+    name: str,
+    dimensions: Sequence[str],
+    trained_on: Sequence[str] | None,
+    note: str,
+    predictions: str | Path,
+    columns: Mapping[str, str] | None = None,
+) -> ResultPredictor:
+    """The ``predictor`` part of a result whose predictions were made elsewhere: known by their file and columns."""
     return ResultPredictor(
+        files={"predictions": file_sha256(predictions)},
+        config={"columns": dict(columns)} if columns else None,
         name=name,
         trained_on=tuple(trained_on) if trained_on is not None else None,
         dimensions=tuple(dimensions),
@@ -115,6 +130,7 @@ def make_result(
     device: str,
     precision: str | None,
     extra: int = 0,
+    audio: str | UnsetType = UNSET,
 ) -> Result:
     """Measure a table and put the result together, all but ``time``."""
     card = loaded.card
@@ -129,7 +145,7 @@ def make_result(
     by_rate = rate_report(loaded.rows, table, dimensions, options.measure) if len(card.sample_rates) > 1 else None
     return Result(
         name=check_name(name, "--name"),
-        task=task_part(loaded, dimensions, convention),
+        task=task_part(loaded, dimensions, convention, audio),
         predictor=predictor,
         counts=changed(measured.counts, extra=extra),
         metrics=measured.metrics,
@@ -169,8 +185,10 @@ def result_options(options: RunOptions, convention: str, precision: str | None) 
     )
 
 
-def task_part(loaded: TaskSplit, dimensions: Sequence[str], convention: str) -> ResultTask:
-    """The ``task`` part of a result."""
+def task_part(
+    loaded: TaskSplit, dimensions: Sequence[str], convention: str, audio: str | UnsetType = UNSET
+) -> ResultTask:
+    """The ``task`` part of a result; ``audio`` is the digest of the audio of its clips."""
     card = loaded.card
     low, high = (end if math.isfinite(end) else None for end in card.scale)
     return ResultTask(
@@ -189,6 +207,7 @@ def task_part(loaded: TaskSplit, dimensions: Sequence[str], convention: str) -> 
         n_systems=loaded.n_systems,
         primary_level=cast("Level", card.primary_level),
         primary_metric=card.primary_metric,
+        audio=audio,
     )
 
 

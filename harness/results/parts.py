@@ -87,6 +87,7 @@ class ResultTask(Typed):
         human: Whether the labels are ratings by people.
         system_truth: The convention: ``split-mean``, ``official``, or a file by name and digest.
         digest: Of the labels.
+        audio: Of the audio files (and texts) of the clips that were to be scored; absent where only labels were read.
         n_utterances, n_systems: Of the whole split.
         primary_level, primary_metric: What the task is ranked by.
     """
@@ -106,6 +107,7 @@ class ResultTask(Typed):
     license: str = ""
     primary_level: Level = "system"
     primary_metric: str = "srcc"
+    audio: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         try:
@@ -138,6 +140,7 @@ class ResultPredictor(Typed):
         weights: Digest of the tensors; ``package:NAME VERSION`` of a formula, ``files:...`` where there are no tensors.
         files: Name to digest of every file that a score depends on; of predictions made elsewhere, of their file.
         package: Name and version of the package that computes the scores.
+        training: Digest of what the weights were trained by here: recipe, seed, start, labels and audio.
     """
 
     name: str
@@ -156,6 +159,7 @@ class ResultPredictor(Typed):
     note: str = ""
     files: dict[str, str] | UnsetType = UNSET
     package: str | UnsetType = UNSET
+    training: str | UnsetType = UNSET
 
 
 class Counts(Typed):

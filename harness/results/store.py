@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..core.files import check_name, read_json, write_json
+from ..core.guard import guard_output, is_table, json_with
 from .schema import Result, as_result
 
 FILE = "result.json"
+TABLES = ("predictions.csv", "predictions.parquet")
+FIRST, LAST = ("utterance_id", "system_id"), ("duration_s", "sample_rate", "status", "reason")
+"""Columns of ``predictions.csv`` around those of the dimensions."""
 
 
 def result_folder(output: str | Path, task: str, split: str, name: str) -> Path:
@@ -21,6 +25,21 @@ def write_result(folder: Path, result: Result) -> Path:
     """Write ``result.json`` into ``folder``, atomically."""
     write_json(folder / FILE, result.as_plain())
     return folder / FILE
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result of this program, of any version of its schema."""
+    return json_with(schema=lambda name: str(name).startswith("mosharness.run/"))(path)
+
+
+def guard_predictions(folder: Path, *, overwrite: bool = False) -> None:
+    """Refuse to write into a folder whose ``predictions.*`` is not ours.
+
+    Raises:
+        UsageError: Naming the file.
+    """
+    for name in TABLES:
+        guard_output(folder / name, "--output", lambda path: is_table(path, FIRST, LAST), overwrite=overwrite)
 
 
 def read_result(path: str | Path) -> Result:

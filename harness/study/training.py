@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from ...predictors.trained import checkpoint_folder
 from ..core.choices import Precision
 from ..core.config import build_config, config_dict
 from ..core.errors import CheckpointError, DataError
-from ..core.files import digest, dump_json, file_sha256, read_json, write_json
+from ..core.files import as_stored, digest, file_sha256, read_json, write_json
 from ..core.provenance import own_version
 from ..core.typed import plain, read_typed
 from .plan import PlannedRow
@@ -220,12 +219,6 @@ class Trainer:
         if names != predictor.trained_on:
             predictor.weights_trained(names)
             predictor.save_pretrained(folder / "checkpoint")
-
-
-def as_stored(value: Mapping[str, Any]) -> dict[str, Any]:
-    """``value`` as it is read back from its JSON file, so that the two can be compared."""
-    ready: dict[str, Any] = json.loads(dump_json(value))
-    return ready
 
 
 def trim(recipe: Recipe, starts: Mapping[str, Path]) -> Recipe:

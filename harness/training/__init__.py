@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...predictors.trained import checkpoint_folder
+from ...predictors.trained_data import data_digests
+from ..core.config import config_dict
 from ..core.errors import UsageError
-from ..core.files import write_json
+from ..core.files import as_stored, digest, write_json
 from ..core.provenance import provenance
 from .data import no_train_split
+from .kept import refuse_other_training
 from .options import TrainOptions
 
 if TYPE_CHECKING:
@@ -81,8 +84,12 @@ def train_predictor(
         if recipe is not None and not isinstance(recipe, Recipe):
             from_recipe, chosen = read_settings(recipe, name, ("predictor", "config", "seed"))
             config, seed = {**from_recipe, **(config or {})}, chosen if seed is None else seed
-        predictor = _fit(name, task, folder, device=device, config=config, seed=seed or 0, show=show)
-        return load_predictor(name, folder, predictor.device, precision=options.precision)
+        predictor = _fit(
+            name, task, folder, device=device, config=config, seed=seed or 0, show=show, overwrite=options.overwrite
+        )
+        loaded = load_predictor(name, folder, predictor.device, precision=options.precision)
+        loaded.training = predictor.training
+        return loaded
     why = ""
     if isinstance(recipe, Recipe):
         ready = recipe
@@ -175,6 +182,7 @@ def _train(
         show=show,
         tensorboard=options.tensorboard,
         workers=options.workers,
+        overwrite=options.overwrite,
     )
     run.notes += [why] if why else []
     outcome = run.run(stage=options.stage, resume=resume)
@@ -182,12 +190,14 @@ def _train(
         seen = outcome.predictor.trained_on
         outcome.predictor.weights_trained(seen, CheckpointInfo("stage", str(options.stage)))
         return outcome.predictor
-    outcome.predictor.weights_trained(outcome.trained_on)
+    outcome.predictor.weights_trained(outcome.trained_on, data=outcome.data)
     if run.main:
         outcome.predictor.save_pretrained(folder)
         write_json(folder / "training.json", {"task": task.card.name, **training_facts(outcome, run, clock)})
     run.accelerator.wait_for_everyone()
-    return load_predictor(recipe.predictor, folder, str(outcome.predictor.device), precision=options.precision)
+    loaded = load_predictor(recipe.predictor, folder, str(outcome.predictor.device), precision=options.precision)
+    loaded.training = digest(run.identity)
+    return loaded
 
 
 def _fit(
@@ -199,6 +209,7 @@ def _fit(
     config: Mapping[str, Any] | None,
     seed: int,
     show: bool,
+    overwrite: bool,
 ) -> Predictor:
     """Fit a predictor that has a closed form, and store it."""
     from ...predictors import PREDICTORS
@@ -210,9 +221,25 @@ def _fit(
     predictor = cls(config, dimensions=task.card.dimensions if cls.takes_dimensions else None, device=device)
     train = task.open("train")
     dev = [task.open(split) for split in task.card.dev_splits if split in task.card.splits]
+    data = {f"{task.card.name}/{split.split}": data_digests(split) for split in (train, *dev)}
+    identity = as_stored(
+        {
+            "predictor": cls.card.name,
+            "predictor version": cls.card.version,
+            "config": config_dict(predictor.config),
+            "dimensions": list(predictor.dimensions),
+            "seed": seed,
+            "data": {name: one["labels"] for name, one in data.items()},
+            "audio": {name: one["audio"] for name, one in data.items()},
+        }
+    )
+    refuse_other_training(folder, identity, overwrite=overwrite)
     report = predictor.fit(train, dev, seed=seed, show=show)
+    predictor.weights_trained(predictor.trained_on, data=data)
+    predictor.training = digest(identity)
     predictor.save_pretrained(folder)
     facts = {
+        "identity": identity,
         "task": task.card.name,
         "task_version": task.card.version,
         "train_digest": train.digest,

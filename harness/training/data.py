@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ...predictors.trained_data import data_digests
+from ..core.contents import audio_digest
 from ..core.errors import DataError, UsageError
 from ..core.files import digest
 from ..recipes.recipe import Folds, Source, Stage
@@ -30,6 +33,7 @@ class StageData:
         dev: Sets to evaluate on; may be empty.
         trained_on: ``task/split`` names, those of ``dev`` included: the weights are chosen by them.
         digest: Of ids, labels and sides; resuming asks for the same.
+        splits: ``task/split`` to the split, of every source with labels.
         absent: Names of clips without an audio file, left out.
         notes: Sentences for the user.
     """
@@ -40,6 +44,19 @@ class StageData:
     digest: str
     absent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    splits: Mapping[str, TaskSplit] = field(default_factory=dict)
+
+    @cached_property
+    def audio(self) -> str:
+        """Digest of the audio of all clips, by content: every file is read. Resuming asks for the same."""
+        clips = [*self.train, *(one for group in self.dev for one in group.examples)]
+        named = {f"{one.origin}:{one.utterance_id}": one.source for one in clips}
+        return audio_digest(list(named.items()), show=True)
+
+    @cached_property
+    def trained_data(self) -> dict[str, dict[str, str]]:
+        """Digests of labels and audio of :attr:`splits`: what a checkpoint keeps."""
+        return {name: data_digests(split) for name, split in self.splits.items()}
 
 
 class Tasks:
@@ -106,13 +123,13 @@ def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tas
     if folds is not None and stage.dev:
         raise UsageError(f"stage {stage.name}: dev and folds exclude each other: with folds, one of them is dev")
     dev: list[DevSet] = []
-    dev_names: list[str] = []
+    used = list(sources)
     if folds is not None:
         pools, dev = _cut(pools, folds)
     else:
         for source in stage.dev or default_dev(sources, tasks):
             dev.append(DevSet(source.name, tuple(_examples(source, dimensions, tasks, absent))))
-            dev_names.append(source.name)
+            used.append(source)
     held: tuple[str, ...] = ()
     if folds is None and not dev and stage.stop.monitor != "train_loss":
         pools, dev, held = _hold_out(pools)
@@ -128,13 +145,14 @@ def stage_data(stage: Stage, folds: Folds | None, dimensions: Sequence[str], tas
         shared = [one.name for one in group.examples if (one.origin, one.utterance_id) in both]
         if shared:
             raise DataError(f"stage {stage.name}: {len(shared)} clips are in train and dev (first: {shared[0]})")
-    names = dict.fromkeys([*(source.name for source in sources), *dev_names])
+    names = dict.fromkeys(source.name for source in used)
     rows = [[one.key, one.system_id, one.targets] for one in train]
     rows += [[group.name, one.key, one.targets] for group in dev for one in group.examples]
     notes = list(dict.fromkeys(one.message for source in sources if source.task for one in _cuts(source, tasks)))
     notes += [*held, *_same_audio(train, dev)]
     notes += [f"{len(absent)} clips have no audio file and are left out (first: {absent[0]})"] if absent else []
-    return StageData(train, tuple(dev), tuple(names), digest(rows), tuple(absent), tuple(notes))
+    splits = {source.name: tasks.split(source) for source in used if source.task}
+    return StageData(train, tuple(dev), tuple(names), digest(rows), tuple(absent), tuple(notes), splits)
 
 
 def no_train_split(task: MosTask) -> str:

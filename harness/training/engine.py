@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.config import config_dict
 from ..core.errors import CheckpointError, UnknownName, UsageError
-from ..core.files import digest, read_json, write_json
+from ..core.files import as_stored, digest, read_json, write_json
+from ..core.kept import refuse_replacing
 from ..core.provenance import provenance
 from ..recipes.recipe import Recipe, Stage
 from .accelerator import make_accelerator
 from .data import StageData, Tasks, stage_data
+from .kept import refuse_other_training, stage_differences
 from .log import TrainingLog
 from .losses import LOSSES, check_loss
 from .monitor import check_monitor
@@ -48,6 +50,7 @@ class Trained:
         reports: One per stage that is done.
         trained_on: Names of all data used, dev splits included.
         notes: Sentences for the user.
+        data: Digests of that data by name.
     """
 
     predictor: Trainable
@@ -55,6 +58,7 @@ class Trained:
     reports: list[dict[str, Any]]
     trained_on: tuple[str, ...]
     notes: list[str] = field(default_factory=list)
+    data: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class RecipeRun:
@@ -69,6 +73,7 @@ class RecipeRun:
         show: Show progress on stderr.
         tensorboard: Write TensorBoard's files, if its package is installed.
         workers: Decoding threads; never change a weight.
+        overwrite: Replace a checkpoint, or stages, of other data or settings.
     """
 
     def __init__(
@@ -82,8 +87,9 @@ class RecipeRun:
         show: bool = False,
         tensorboard: bool = False,
         workers: int | None = None,
+        overwrite: bool = False,
     ) -> None:
-        self.recipe, self.folder, self.workers = recipe, folder, workers
+        self.recipe, self.folder, self.workers, self.overwrite = recipe, folder, workers, overwrite
         self.init_from = init_from
         self.tasks = Tasks(task)
         self.accelerator = make_accelerator(device)
@@ -91,6 +97,7 @@ class RecipeRun:
         board = folder / "tensorboard" if tensorboard else None
         self.log = TrainingLog(folder / "log.jsonl" if self.main else None, show=show and self.main, tensorboard=board)
         self.notes: list[str] = []
+        self.identity: dict[str, Any] = {}
 
     def run(self, *, stage: str | None = None, resume: bool = False) -> Trained:
         """Train all stages, or one.
@@ -111,13 +118,16 @@ class RecipeRun:
         training = training_of(predictor)
         plans = self._looked_up(training)
         identity = self._identity(predictor)
+        stages = {one.name: self._stage_identity(number, data) for number, (one, data) in enumerate(plans)}
+        self.identity = as_stored({**identity, "stages": stages})
+        self._keep_others(identity, stages, resume)
         self._clear(stage, resume)
         for note in self.notes:
             self.log.say(f"note: {note}")
         reports: list[dict[str, Any]] = []
         with self.log:
-            for number, (one, data) in enumerate(plans):
-                facts = {**identity, **self._stage_identity(number, data)}
+            for one, data in plans:
+                facts = {**identity, **stages[one.name]}
                 done = self._done(one, facts) if stage != one.name or resume else None
                 if done is None and stage not in (None, one.name):
                     raise UsageError(f"stage {stage} starts from stage {one.name}, which is not done: train that first")
@@ -126,7 +136,8 @@ class RecipeRun:
                 if stage == one.name:
                     break
         names = dict.fromkeys([*predictor.trained_on, *(name for _, data in plans for name in data.trained_on)])
-        return Trained(predictor, len(reports) == len(plans), reports, tuple(names), self.notes)
+        seen = {name: digests for _, data in plans for name, digests in data.trained_data.items()}
+        return Trained(predictor, len(reports) == len(plans), reports, tuple(names), self.notes, seen)
 
     def survey(self) -> dict[str, dict[str, Any]]:
         """What the weights of every stage depend on, without training: the name of a stage to its facts.
@@ -267,16 +278,16 @@ class RecipeRun:
             "dimensions": list(predictor.dimensions),
             "seed": self.recipe.seed,
             "folds": None if self.recipe.folds is None else asdict(self.recipe.folds),
-            "start": predictor.fingerprint()["weights"],
+            "start": predictor.weights_identity(),
         }
 
     def _stage_identity(self, number: int, data: StageData) -> dict[str, Any]:
-        """What a stage depends on: its recipe and those before it, and its clips and labels."""
+        """What a stage depends on: its recipe and those before it, its clips with their labels, and their audio."""
         stages = [
             {key: value for key, value in config_dict(one).items() if key not in COSMETIC}
             for one in self.recipe.stages[: number + 1]
         ]
-        return {"recipe": digest(stages), "data": data.digest}
+        return {"recipe": digest(stages), "data": data.digest, "audio": data.audio}
 
     def _done(self, stage: Stage, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """The report of a stage that is done."""
@@ -287,6 +298,24 @@ class RecipeRun:
         check_identity(stored["identity"], identity, str(path))
         report: dict[str, Any] = stored["report"]
         return report
+
+    def _keep_others(self, identity: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]], resume: bool) -> None:
+        """Refuse to write over a checkpoint, or what is left of stages, of another training.
+
+        Raises:
+            UsageError: Naming what differs. With ``resume`` stages are compared when it is their turn.
+        """
+        begun = any((self.folder / name / file).is_file() for name in stages for file in (DONE, STATE))
+        if not (resume and begun):
+            refuse_other_training(self.folder.parent / "checkpoint", self.identity, overwrite=self.overwrite)
+        if not resume:
+            found = [
+                one
+                for name, facts in stages.items()
+                for one in stage_differences(self.folder / name, DONE, STATE, {**identity, **facts})
+            ]
+            refuse_replacing(self.folder, "training", found, "--output FOLDER", overwrite=self.overwrite)
+        self.accelerator.wait_for_everyone()
 
     def _clear(self, stage: str | None, resume: bool) -> None:
         """Without ``--resume``, what is to be trained again goes first; with ``--stage`` also the stages after it."""
@@ -370,6 +399,7 @@ def training_facts(trained: Trained, run: RecipeRun, clock: float) -> dict[str, 
     recipe = run.recipe
     start = asdict(trained.predictor.checkpoint) if run.init_from is not None else None
     return {
+        "identity": run.identity,
         "recipe": config_dict(recipe),
         "seed": recipe.seed,
         "init_from": start,

@@ -17,6 +17,7 @@ class TrainOptions:
         precision: Of the predictor that is returned; that of training belongs to the recipe.
         tensorboard: Write event files for TensorBoard, if its package is installed.
         workers: Decoding threads.
+        overwrite: Replace a checkpoint, or stages of a training, of other data or settings.
     """
 
     stage: str | None = None
@@ -24,3 +25,4 @@ class TrainOptions:
     precision: Precision = "float32"
     tensorboard: bool = False
     workers: int | None = None
+    overwrite: bool = False

@@ -179,7 +179,8 @@ def check_identity(stored: Mapping[str, Any], identity: Mapping[str, Any], where
     Raises:
         CheckpointError: Naming what differs.
     """
-    changed = sorted(key for key in {*stored, *identity} if stored.get(key) != identity.get(key))
+    left_out = {"audio"} - {*stored}  # states of older versions do not say which audio it was
+    changed = sorted(key for key in {*stored, *identity} - left_out if stored.get(key) != identity.get(key))
     if changed:
         raise CheckpointError(
             f"{where}: the interrupted training was with another {', '.join(changed)}. Use the same, or leave --resume "

@@ -35,10 +35,10 @@ def test_every_real_case_meets_its_expected_figures(shared: Path, cli: Cli, tmp_
             assert refused.code == 2 and refused.out == ""
             assert f"{expected['n_missing']} of {expected['n_truth']} predictions are missing" in refused.err
             command += ["--allow-missing", expected["n_missing"]]
-        outcome = cli(*command, "--json", "--output", tmp_path / "result.json")
+        outcome = cli(*command, "--json", "--output", tmp_path / f"{case.name}.json")
         assert outcome.code == 0, f"{case.name}: {outcome.err}"
         result = outcome.json
-        assert json.loads((tmp_path / "result.json").read_text()) == result
+        assert json.loads((tmp_path / f"{case.name}.json").read_text()) == result
         assert result["counts"]["scored"] == expected["n_scored"]
         assert result["counts"]["missing"] == expected["n_missing"]
         assert len(result["systems"]) == expected["n_systems"]

@@ -225,7 +225,7 @@ def test_settings_come_from_a_file_and_the_command_line_wins(
     settings = {"run": {"task": "folder", "data-root": str(small_folder), "checkpoint": "toy.txt", "limit": 5}}
     (tmp_path / "mosharness.yaml").write_text(json.dumps(settings))
     assert cli("run", "--predictor", "toy", "--json").json["counts"]["total"] == 5
-    assert cli("run", "--predictor", "toy", "--limit", "7", "--json").json["counts"]["total"] == 7
+    assert cli("run", "--predictor", "toy", "--limit", "7", "--overwrite", "--json").json["counts"]["total"] == 7
     for wrong, message in (
         ({"run": {"limt": 5}}, 'no option of run in mosharness.yaml called "limt". Did you mean "limit"'),
         ({"rn": {}}, 'no verb in mosharness.yaml called "rn". Did you mean "run"'),
@@ -239,7 +239,7 @@ def test_settings_come_from_a_file_and_the_command_line_wins(
         outcome = cli("run", "--predictor", "toy")
         assert outcome.code == 2 and message in outcome.err
     (tmp_path / "other.yaml").write_text(json.dumps(settings))
-    assert cli("--config", tmp_path / "other.yaml", "run", "--predictor", "toy", "--json").code == 0
+    assert cli("--config", tmp_path / "other.yaml", "run", "--predictor", "toy", "--name", "again", "--json").code == 0
 
 
 def test_a_recipe_file_gives_settings_and_seed(run_toy: Callable[..., Any], tmp_path: Path) -> None:
@@ -309,4 +309,4 @@ def test_published_weights_get_the_settings_that_suit_the_task(
     suited = classmethod(lambda cls, task: {"gain": 3.0} if task == "folder" else {})
     monkeypatch.setattr(toy.Toy, "task_config", suited)
     assert run_toy("--json").json["predictor"]["config"]["gain"] == 3.0
-    assert run_toy("--json", "--set", "gain=2.0").json["predictor"]["config"]["gain"] == 2.0
+    assert run_toy("--json", "--set", "gain=2.0", "--name", "other").json["predictor"]["config"]["gain"] == 2.0

@@ -1,0 +1,189 @@
+"""Nothing that is stored is replaced by something that was made otherwise, and no file of the user's by anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+Cli = Callable[..., Any]
+
+
+def make_data(root: Path, seed: int) -> Path:
+    """24 short clips of six systems in three splits."""
+    generator = np.random.default_rng(seed)
+    root.mkdir()
+    lines = ["path,system_id,mos,split"]
+    for system in range(6):
+        for at, split in enumerate(("train", "train", "dev", "test")):
+            name = f"s{system}-{at}.wav"
+            soundfile.write(root / name, 0.02 * (1 + system) * generator.standard_normal(4_000), 16_000)
+            lines.append(f"{name},s{system},{1.2 + 0.5 * system + 0.1 * at + 0.01 * seed:.2f},{split}")
+    (root / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: ModuleType) -> Path:
+    """Two users' folders, ``a`` and ``b``, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    make_data(tmp_path / "a", 1)
+    make_data(tmp_path / "b", 2)
+    return tmp_path
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_result_is_replaced_by_the_same_run_only(here: Path, cli: Cli) -> None:
+    run = ("run", "--task", "folder", "--data-root", "a", "--predictor", "toy", "--checkpoint", "toy.txt")
+    assert cli(*run).code == 0
+    assert cli(*run).code == 0
+    before = snapshot(here / "results")
+    for more, says in (
+        (("--limit", 3), "--limit was none, is 3"),
+        (("--set", "gain=2.0"), "setting gain was 1.0, is 2.0"),
+        (("--data-root", "b"), "other labels"),
+        (("--interval", "utterances"), "--interval was systems, is utterances"),
+        (("--seed", 5), "--seed was 0, is 5"),
+    ):
+        refused = cli(*run, *more)
+        assert refused.code == 2 and says in refused.err, refused.err
+        assert all(way in refused.err for way in ("--name", "--output", "--overwrite"))
+        assert snapshot(here / "results") == before
+    (here / "toy.txt").write_text("1.0 0.5 0.5")
+    assert "weights was" in cli(*run).err
+    truth = here / "truth.csv"
+    truth.write_text("system_id,mos\n" + "".join(f"s{at},{1 + at / 2}\n" for at in range(6)))
+    assert "--system-truth was split-mean" in cli(*run, "--system-truth", truth).err
+    assert snapshot(here / "results") == before
+    assert cli(*run, "--limit", 3, "--overwrite").code == 0
+    assert cli(*run, "--name", "other").code == 0
+
+
+def test_replaced_audio_is_another_run_even_with_equal_size_and_time(here: Path, cli: Cli) -> None:
+    run = ("run", "--task", "folder", "--data-root", "a", "--predictor", "toy", "--checkpoint", "toy.txt")
+    assert cli(*run).code == 0
+    clip = here / "a" / "s0-3.wav"
+    times = clip.stat()
+    shutil.copy(here / "b" / "s0-3.wav", clip)
+    os.utime(clip, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert clip.stat().st_size == times.st_size
+    refused = cli(*run)
+    assert refused.code == 2 and "other audio" in refused.err and "other labels" not in refused.err
+
+
+def test_edited_labels_are_another_run(here: Path, cli: Cli) -> None:
+    run = ("run", "--task", "folder", "--data-root", "a", "--predictor", "toy", "--checkpoint", "toy.txt")
+    assert cli(*run).code == 0
+    labels = here / "a" / "metadata.csv"
+    labels.write_text(labels.read_text().replace("s2-3.wav,s2,2.51", "s2-3.wav,s2,4.51"))
+    refused = cli(*run)
+    assert refused.code == 2 and "other labels" in refused.err and "audio" not in refused.err
+
+
+def test_a_checkpoint_is_of_its_data(here: Path, cli: Cli) -> None:
+    one, other = (("--task", "folder", "--data-root", root, "--predictor", "dsp") for root in ("a", "b"))
+    assert cli("run", *one, "--train").code == 0
+    assert cli("run", *one, "--train").code == 0
+    assert cli("train", *one).code == 0
+    before = snapshot(here / "results")
+    for verb in (("train",), ("run", "--train", "--name", "b")):
+        refused = cli(*verb, *other)
+        assert refused.code == 2 and "other labels of folder/dev, folder/train" in refused.err
+        assert "other audio of" in refused.err and "--overwrite" in refused.err
+    assert "results/folder/test/dsp holds a result" in cli("run", "--train", *other).err  # said before it trains
+    assert "other seed" in cli("train", *one, "--seed", 3).err
+    refused = cli("run", *other, "--name", "b")
+    assert refused.code == 2 and "another data set called folder" in refused.err and "--checkpoint" in refused.err
+    assert snapshot(here / "results") == before
+    checkpoint = here / "results" / "folder" / "dsp" / "checkpoint"
+    elsewhere = cli("run", *other, "--checkpoint", checkpoint, "--name", "b", "--json").json
+    assert elsewhere["predictor"]["trained_on"][0].startswith("folder@")
+    assert "other_training_data" in [finding["code"] for finding in elsewhere["findings"]]
+    own = json.loads((here / "results" / "folder" / "test" / "dsp" / "result.json").read_text())
+    assert own["predictor"]["trained_on"] == ["folder/train"]
+    assert cli("train", *other, "--overwrite").code == 0
+    assert cli("run", *other, "--name", "own").code == 0
+
+
+def test_the_boards_call_only_own_data_in_domain(here: Path, cli: Cli) -> None:
+    data = ("--task", "folder", "--predictor", "dsp")
+    assert cli("run", *data, "--data-root", "a", "--train").code == 0
+    checkpoint = "results/folder/dsp/checkpoint"
+    assert cli("run", *data, "--data-root", "b", "--checkpoint", checkpoint, "--name", "b").code == 0
+    rows = [line for line in cli("leaderboard", "--format", "csv").out.splitlines() if line.startswith("folder")]
+    marks = {name: [("in-domain" in row) for row in rows if f",{name}," in row] for name in ("dsp", "b")}
+    assert all(marks["dsp"]) and not any(marks["b"]), rows
+
+
+def test_a_truth_file_or_predictions_that_differ_are_another_evaluation(here: Path, cli: Cli) -> None:
+    names = [f"u{at}" for at in range(8)]
+    for path, shift in (("t1.csv", 0.0), ("t2.csv", 0.1)):
+        lines = [f"{name},s{at // 2},{1 + at / 4 + shift}" for at, name in enumerate(names)]
+        (here / path).write_text("\n".join(["utterance_id,system_id,mos", *lines]))
+    for path, shift in (("p1.csv", 0.0), ("p2.csv", 0.2)):
+        lines = [f"{name},{1 + at / 5 + shift}" for at, name in enumerate(names)]
+        (here / path).write_text("\n".join(["utterance_id,mos", *lines]))
+    for output in ("results", "one.json"):
+        for _ in range(2):
+            assert cli("evaluate", "--truth", "t1.csv", "--predictions", "p1.csv", "--output", output).code == 0
+        labels = cli("evaluate", "--truth", "t2.csv", "--predictions", "p1.csv", "--output", output)
+        assert labels.code == 2 and "other labels" in labels.err
+        scores = cli("evaluate", "--truth", "t1.csv", "--predictions", "p2.csv", "--output", output)
+        assert scores.code == 2 and "file predictions was" in scores.err
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_no_verb_writes_over_an_input_or_a_foreign_file(here: Path, cli: Cli, overwrite: bool) -> None:
+    scores = ("utterance_id,mos\n" + "".join(f"s{at}-3,{1 + at / 2}\n" for at in range(6))).encode()
+    (here / "scores.csv").write_bytes(scores)
+    (here / "mine.json").write_text('{"mine": 1}')
+    (here / "clips.csv").write_text("path\na/s0-3.wav\na/s1-3.wav\n")
+    (here / "linked.csv").hardlink_to(here / "clips.csv")
+    toy = ("--predictor", "toy", "--checkpoint", "toy.txt")
+    task = ("--task", "folder", "--data-root", "a")
+    for written, command in (
+        ("clips.csv", ("predict", "clips.csv", *toy, "-o", "clips.csv")),
+        ("linked.csv", ("predict", "clips.csv", *toy, "-o", "linked.csv")),
+        ("a/metadata.csv", ("predict", "a", *toy, "-o", "a/metadata.csv")),
+        ("scores.csv", ("predict", "a", *toy, "-o", "scores.csv")),
+        ("mine.json", ("evaluate", *task, "--predictions", "scores.csv", "--output", "mine.json")),
+    ):
+        before = snapshot(here)
+        outcome = cli(*command, *(["--overwrite"] if overwrite else []))
+        if overwrite:
+            assert outcome.code == 0, outcome.err
+            (here / written).unlink()
+            (here / written).write_bytes(before[written])
+        else:
+            assert outcome.code == 2 and "--overwrite" in outcome.err and written in outcome.err
+            assert {name: content for name, content in snapshot(here).items() if "cache" not in name} == before
+
+
+def test_earlier_output_and_empty_files_are_written_over(here: Path, cli: Cli) -> None:
+    toy = ("--predictor", "toy", "--checkpoint", "toy.txt")
+    for name in ("scores.csv", "scores.jsonl", "scores.parquet"):
+        (here / name).touch()
+        for _ in range(2):
+            assert cli("predict", "a", *toy, "-o", name).code == 0
+    again = cli("predict", "scores.csv", *toy, "-o", "scores.csv")
+    assert again.code == 2 and "one of the inputs" in again.err
+
+
+def test_a_file_where_a_folder_belongs_is_a_sentence(here: Path, cli: Cli) -> None:
+    for command in (
+        ("run", "--task", "folder", "--data-root", "a", "--predictor", "toy", "--checkpoint", "toy.txt"),
+        ("train", "--task", "folder", "--data-root", "a", "--predictor", "dsp"),
+    ):
+        refused = cli(*command, "--output", "toy.txt")
+        assert refused.code == 2 and "toy.txt is a file where a folder is needed" in refused.err
