@@ -64,18 +64,18 @@ def compare(
 
 def show_comparison(found: Comparison) -> None:
     """The comparison as tables on stdout, with the words that explain them."""
-    from ..comparison.model import too_few_of
+    from ..comparison.explain import too_few_of
 
     task = found.task
-    systems = f"{found.n_systems} systems, " if found.n_systems else ""
-    print(f"{task['name']}/{task['split']} version {task['version']}, {found.level} level")
-    if not task["human"]:
-        print(clean(f"  {task['note']}"))
+    systems = f"{found.counts.systems} systems, " if found.counts.systems else ""
+    print(f"{task.name}/{task.split} version {task.version}, {found.level} level")
+    if not task.human:
+        print(clean(f"  {task.note}"))
     source = {
         "predictions": "from the predictions of every clip",
         "systems": "from the per-system tables of the results (no predictions beside all of them)",
     }[found.source]
-    print(clean(f"  {systems}{found.n_clips} clips; system truth: {task['system_truth']}; {source}"))
+    print(clean(f"  {systems}{found.counts.clips} clips; system truth: {task.system_truth}; {source}"))
     for note in found.notes:
         say(f"  note: {note}")
     dimensions = len({pair.dimension for pair in found.pairs}) > 1
@@ -98,7 +98,7 @@ def show_comparison(found: Comparison) -> None:
 
 
 def _show_ranks(found: Comparison, dimensions: bool) -> None:
-    from ..comparison.model import too_few_of
+    from ..comparison.explain import too_few_of
     from ..stats.tied import Place, too_few
 
     if len(found.results) < 3:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import DataError, UnknownName, UsageError
+from ..core.typed import changed
 from ..results.off_scale import CODE as OFF_SCALE
 from ..stats.bootstrap import check_options, percentile_interval, replicates
 from ..stats.metrics import FEWEST, LEVELS, METRICS, RANK_DECIMALS, Level, Value, lcc, measure, metric_names
@@ -25,7 +25,17 @@ from ..stats.paired import RESAMPLES, PairedTest, exchangeable, holm, system_swa
 from ..stats.parametric import williams
 from ..stats.sample import Sample, make_samples
 from ..stats.tied import ALPHA, tied_groups
-from .model import Comparison, Pair, RankedResult, Ranking, explain
+from .explain import explain
+from .model import (
+    ComparedResult,
+    ComparedTask,
+    Comparison,
+    ComparisonCounts,
+    ComparisonOptions,
+    Pair,
+    RankedResult,
+    Ranking,
+)
 from .pairing import PairedResults, PairedScores, pair_results
 
 FloatArray = NDArray[np.float64]
@@ -89,34 +99,33 @@ def compare_results(
     rankings = tuple(one.ranking(metric) for one in fields for metric in names)
     task = paired.results[0].result.task
     return Comparison(
-        task={
-            "name": task.name,
-            "version": task.version,
-            "split": task.split,
-            "digest": task.digest,
-            "system_truth": task.system_truth,
-            "human": task.human,
-            "note": task.note,
-        },
+        task=ComparedTask(
+            name=task.name,
+            version=task.version,
+            split=task.split,
+            digest=task.digest,
+            system_truth=task.system_truth,
+            human=task.human,
+            note=task.note,
+        ),
         level=level,
         unit=fields[0].unit,
         source=paired.source,
-        n_clips=paired.n_clips,
-        n_systems=fields[0].n_systems,
+        counts=ComparisonCounts(clips=paired.n_clips, systems=fields[0].n_systems),
         results=tuple(
-            {
-                "label": member.label,
-                "name": member.result.name,
-                "path": member.path,
-                "scored": member.result.counts.scored,
-                "stated": member.result.predictor.stated,
-                "left_out": paired.left_out[member.label],
-            }
+            ComparedResult(
+                label=member.label,
+                name=member.result.name,
+                path=member.path,
+                scored=member.result.counts.scored,
+                stated=member.result.predictor.stated,
+                left_out=paired.left_out[member.label],
+            )
             for member in paired.results
         ),
         pairs=tuple(pairs),
         rankings=rankings,
-        options={"resamples": resamples, "seed": seed, "coverage": COVERAGE, "alpha": ALPHA, "against": against},
+        options=ComparisonOptions(resamples=resamples, seed=seed, coverage=COVERAGE, alpha=ALPHA, against=against),
         notes=(
             *_stated(paired),
             *_off_scale(paired),
@@ -223,25 +232,25 @@ class _Field:
     def pair(self, metric: str, first: str, second: str) -> Pair:
         """One comparison, not yet corrected for the others."""
         values = self.value(first, metric), self.value(second, metric)
-        pair = Pair(self.dimension, metric, first, second, *values)
+        pair = Pair(dimension=self.dimension, metric=metric, a=first, b=second, value_a=values[0], value_b=values[1])
         if values[0] is None or values[1] is None:
             label = first if values[0] is None else second
-            return replace(pair, reason=f"{label}: {self.values[label][metric].reason}")
-        pair = replace(pair, difference=values[0] - values[1])
+            return changed(pair, reason=f"{label}: {self.values[label][metric].reason}")
+        pair = changed(pair, difference=values[0] - values[1])
         reasons = []
         if self.drawn:
             drawn = self.drawn[first][metric] - self.drawn[second][metric]
             found = percentile_interval(drawn, method=self.method, seed=self.seed, level=COVERAGE)
             if found.low is not None and found.high is not None:
-                pair = replace(pair, ci=(found.low, found.high))
+                pair = changed(pair, ci=(found.low, found.high))
             elif found.reason:
                 reasons.append(found.reason if found.degenerate else f"no interval: {found.reason}")
-            pair = replace(pair, undefined=found.undefined, degenerate=found.degenerate)
+            pair = changed(pair, undefined=found.undefined, degenerate=found.degenerate)
         else:
             reasons.append(f"no interval: resampling {self.unit}s needs at least {FEWEST}, there are {self.n_units}")
         test = self.test(metric, first, second)
         if isinstance(test, PairedTest):
-            pair = replace(pair, p=test.p, p_smallest=test.smallest, exact=test.exact, swaps=test.resamples)
+            pair = changed(pair, p=test.p, p_smallest=test.smallest, exact=test.exact, swaps=test.resamples)
         else:
             reasons.append(f"no p: {test}")
         if metric == "lcc":
@@ -249,8 +258,8 @@ class _Field:
             if isinstance(check, str):
                 reasons.append(f"no Williams test: {check}")
             else:
-                pair = replace(pair, williams=check)
-        return replace(pair, reason="; ".join(reasons) or None)
+                pair = changed(pair, williams=check)
+        return changed(pair, reason="; ".join(reasons) or None)
 
     def _williams(self, first: str, second: str) -> dict[str, float] | str:
         (a, truth), (b, _) = self.sides_of(first), self.sides_of(second)
@@ -276,12 +285,19 @@ class _Field:
         placed = tied_groups(ordered, p_value, testable=tested, smallest=smallest)
         members = [
             RankedResult(
-                label, self.value(label, metric), place.rank, place.tied, place.against, place.p, place.smallest
+                label=label,
+                value=self.value(label, metric),
+                rank=place.rank,
+                tied=place.tied,
+                against=place.against,
+                p=place.p,
+                too_few=place.smallest,
             )
             for label, place in placed.items()
         ]
-        members += [RankedResult(label, None, None, None) for label in self.values if label not in placed]
-        return Ranking(self.dimension, metric, tuple(members))
+        without = [label for label in self.values if label not in placed]
+        members += [RankedResult(label=label, value=None, rank=None, tied=None) for label in without]
+        return Ranking(dimension=self.dimension, metric=metric, members=tuple(members))
 
 
 def _metric_names(metrics: Sequence[str], level: Level) -> list[str]:
@@ -323,7 +339,7 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
             first_wins = (pair.difference > 0) == METRICS[pair.metric].higher_is_better
             better = pair.a if first_wins else pair.b
         floor = smallest.get(at)
-        made.append(replace(pair, p_holm=p, better=better, too_few=floor if floor and floor > ALPHA else None))
+        made.append(changed(pair, p_holm=p, better=better, too_few=floor if floor and floor > ALPHA else None))
     return made
 
 

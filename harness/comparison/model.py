@@ -1,18 +1,20 @@
-"""What ``compare`` reports: pairs, ranks, and the words that say what the numbers mean."""
+"""What ``compare`` reports, typed: pairs, ranks, and what was compared. ``explain.py`` has the words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..stats.metrics import METRICS
+from ..core.markdown import html_text
+from ..core.markdown import plain as plain_text
+from ..core.typed import Typed, field, plain
 
-SCHEMA = "mosharness.compare/1"
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA: Literal["mosharness.compare/1"] = "mosharness.compare/1"
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Typed, frozen=True, kw_only=True):
     """One comparison: ``a`` minus ``b``.
 
     Attributes:
@@ -50,13 +52,12 @@ class Pair:
     too_few: float | None = None
     exact: bool | None = None
     swaps: int | None = None
-    williams: Mapping[str, float] | None = None
+    williams: dict[str, float] | None = None
     better: str | None = None
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class RankedResult:
+class RankedResult(Typed, frozen=True, kw_only=True):
     """A result in the ranking of one dimension and metric.
 
     Fields as ``stats.tied.Place``, whose ``smallest`` is ``too_few`` here.
@@ -71,8 +72,7 @@ class RankedResult:
     too_few: float | None = None
 
 
-@dataclass(frozen=True)
-class Ranking:
+class Ranking(Typed, frozen=True, kw_only=True):
     """Results of one dimension and metric, best first, with ties."""
 
     dimension: str
@@ -80,106 +80,105 @@ class Ranking:
     members: tuple[RankedResult, ...]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What ``compare_results`` found; :meth:`as_json` documents the fields."""
+class ComparedTask(Typed, frozen=True, kw_only=True):
+    """The task that all results are of; fields as ``results.parts.ResultTask``."""
 
-    task: Mapping[str, Any]
+    name: str
+    version: int
+    split: str
+    digest: str
+    system_truth: str
+    human: bool
+    note: str
+
+
+class ComparedResult(Typed, frozen=True, kw_only=True):
+    """One of the results.
+
+    Attributes:
+        label: What tables call it: its name, or its path where two have one name.
+        name, path: Of the stored result.
+        scored: Its clips with a score.
+        stated: Non-standard settings, in words.
+        left_out: Clips that it scored and that were left out because another result lacks them.
+    """
+
+    label: str
+    name: str
+    path: str
+    scored: int
+    stated: str
+    left_out: int
+
+
+class ComparisonCounts(Typed, frozen=True, kw_only=True):
+    """What the figures are computed over; ``systems`` is 0 where the clips have none."""
+
+    clips: int
+    systems: int
+
+
+class ComparisonOptions(Typed, frozen=True, kw_only=True):
+    """How: resamples and swaps, their seed, coverage of the intervals, level of the tests, what all is held against."""
+
+    resamples: int
+    seed: int
+    coverage: float
+    alpha: float
+    against: str | None
+
+
+class Comparison(Typed, frozen=True, kw_only=True):
+    """What ``compare`` found.
+
+    Attributes:
+        task: The task that all results are of.
+        level: ``utterance`` or ``system``.
+        unit: What was resampled and swapped: ``system`` or, where the clips have none, ``utterance``.
+        source: ``predictions`` or ``systems``: which stored figures were compared.
+        counts: Clips and systems.
+        results: What was compared.
+        pairs: The comparisons; ``comparisons`` in JSON.
+        rankings: One a dimension and metric; ``groups`` in JSON.
+        options: How.
+        notes: What a reader should know about these results.
+        explanation: What the numbers mean, in words.
+    """
+
+    schema: Literal["mosharness.compare/1"] = SCHEMA
+    task: ComparedTask
     level: str
     unit: str
     source: str
-    n_clips: int
-    n_systems: int
-    results: tuple[Mapping[str, Any], ...]
-    pairs: tuple[Pair, ...]
-    rankings: tuple[Ranking, ...]
-    options: Mapping[str, Any]
+    counts: ComparisonCounts
+    results: tuple[ComparedResult, ...]
+    pairs: tuple[Pair, ...] = field(name="comparisons")
+    rankings: tuple[Ranking, ...] = field(name="groups")
+    options: ComparisonOptions
     notes: tuple[str, ...] = ()
     explanation: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The machine form, schema ``mosharness.compare/1``.
+        """The machine form (``docs/schemas/compare.json``)."""
+        value: dict[str, Any] = plain(self)
+        return value
 
-        ``task`` names version, split, digest and system truth; ``unit`` is what was resampled and swapped (``system``
-        or, where the clips have none, ``utterance``); ``source`` is ``predictions`` or ``systems``; ``comparisons``
-        are :class:`Pair`, ``groups`` are :class:`Ranking`; ``explanation`` says in words what the numbers mean.
-        """
-        return {
-            "schema": SCHEMA,
-            "task": dict(self.task),
-            "level": self.level,
-            "unit": self.unit,
-            "source": self.source,
-            "counts": {"clips": self.n_clips, "systems": self.n_systems},
-            "results": [dict(one) for one in self.results],
-            "comparisons": [{**asdict(pair), "ci": None if pair.ci is None else list(pair.ci)} for pair in self.pairs],
-            "groups": [
-                {
-                    "dimension": ranking.dimension,
-                    "metric": ranking.metric,
-                    "members": [asdict(member) for member in ranking.members],
-                }
-                for ranking in self.rankings
-            ],
-            "options": dict(self.options),
-            "notes": list(self.notes),
-            "explanation": list(self.explanation),
-        }
+    def to_frame(self) -> pd.DataFrame:
+        """The pairs as a data frame; columns as the fields of :class:`Pair`, with ``low`` and ``high`` for ``ci``."""
+        import pandas as pd
 
+        rows = []
+        for pair in self.pairs:
+            row = plain(pair)
+            row["low"], row["high"] = row.pop("ci") or (None, None)
+            rows.append(row)
+        return pd.DataFrame(rows)
 
-def too_few_of(pairs: Sequence[Pair], unit: str) -> str:
-    """What there are too few of: ``systems``, ``clips``, or, where not all were tried, ``swaps``."""
-    if any(pair.exact is False for pair in pairs):
-        return "swaps"
-    return "systems" if unit == "system" else "clips"
+    def __repr__(self) -> str:
+        shown = sum(pair.better is not None for pair in self.pairs)
+        labels = ", ".join(plain_text(result.label) for result in self.results)
+        where = f"{self.task.name}/{self.task.split}, {self.level} level"
+        return f"<Comparison of {labels} on {where}: {shown} of {len(self.pairs)} differences shown>"
 
-
-def explain(
-    pairs: Sequence[Pair], unit: str, level: str, metrics: Sequence[str], resamples: int, n_results: int
-) -> list[str]:
-    """What the numbers mean, for a reader who sees nothing but the table.
-
-    Args:
-        pairs: The comparisons shown.
-        unit: What was resampled and swapped: ``system`` or ``utterance``.
-        level, metrics, resamples: Of the comparison.
-        n_results: How many results were compared; ranks are explained from three on.
-    """
-    units = f"{unit}s"
-    together = ", all clips of a system together" if unit == "system" and level == "utterance" else ""
-    exact = next((pair.exact for pair in pairs if pair.exact is not None), False)
-    swaps = next((pair.swaps for pair in pairs if pair.swaps is not None), resamples)
-    tried = f"all {swaps:,} swaps" if exact else f"{swaps:,} random swaps"
-    lines = [
-        f"difference: first minus second, at the {level} level; [..] 95 % percentile interval of the difference, "
-        f"{resamples:,} bootstrap resamples of {units}{together}, the same draws for both. It says where the "
-        f"difference would lie for other {units} of the same kind, and is not corrected for the number of comparisons.",
-        f"p: permutation test, {tried} of the two predictors within randomly chosen {units}{together}: the share of "
-        "swaps that make a difference at least as large. A small p says that which predictor made which score matters.",
-    ]
-    if any(METRICS[name].is_correlation for name in metrics):
-        lines.append("For correlations each predictor is first brought to zero mean and unit deviation over all clips.")
-    n_tested = sum(pair.p is not None for pair in pairs)
-    lines.append(
-        f"p (Holm): corrected for the {n_tested} comparison{'s' * (n_tested != 1)} shown; 'better' is named at 5 %. "
-        "Nothing named means that no difference is shown, not that there is none."
-    )
-    if any(pair.too_few is not None for pair in pairs):
-        lines.append(
-            f"too few {too_few_of(pairs, unit)}: even the largest difference that the swaps allow would have had the p "
-            "beside it after Holm, so none could be shown. Compare fewer results, or on more systems."
-        )
-    if unit == "utterance":
-        lines.append("The clips have no systems, so they are taken as independent; clips that share a source are not.")
-    if "lcc" in metrics:
-        lines.append(
-            "Williams: parametric cross-check for two LCCs with the same truth"
-            + (", which takes clips as independent and so finds too much" if together else "")
-            + "; it decides nothing here."
-        )
-    if n_results > 2:
-        lines.append(
-            "Ranks: as in the leaderboards, who is not significantly worse than the leader (5 %, Holm over the "
-            "leader's comparisons only) shares its rank."
-        )
-    return lines
+    def _repr_html_(self) -> str:
+        return f"<p>{html_text(repr(self)[1:-1])}</p>{self.to_frame().to_html(index=False, escape=True)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, dataclass_transform
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from .errors import DataError
 from .files import json_ready, read_json
@@ -25,6 +25,7 @@ __all__ = [
     "UnsetType",
     "as_typed",
     "changed",
+    "field",
     "is_set",
     "json_schema",
     "plain",

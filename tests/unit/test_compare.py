@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import numpy as np
 import pytest
 from mosharness.harness.boards.ranks import ranked
 from mosharness.harness.comparison.compare import compare_results
-from mosharness.harness.comparison.model import SCHEMA, Pair
+from mosharness.harness.comparison.model import SCHEMA, Comparison, ComparisonCounts, Pair
 from mosharness.harness.core.clip import Finding
 from mosharness.harness.core.errors import DataError, UnknownName, UsageError
+from mosharness.harness.core.typed import as_typed, changed
 from mosharness.harness.results.evaluate import evaluate_predictions
 from mosharness.harness.results.make import RunOptions
 from mosharness.harness.results.measure import MeasureOptions
@@ -166,7 +166,7 @@ def test_identical_predictions_differ_by_nothing_and_are_tied(make: Make) -> Non
 def flipped(pair: Pair) -> Pair:
     assert pair.difference is not None and pair.ci is not None
     williams = None if pair.williams is None else {**pair.williams, "t": -pair.williams["t"]}
-    return replace(
+    return changed(
         pair,
         a=pair.b,
         b=pair.a,
@@ -185,7 +185,7 @@ def test_the_order_of_the_arguments_flips_signs_and_nothing_else(make: Make, sys
     one, other = (compare_results(order, **options) for order in (paths, paths[::-1]))
     for first, second in zip(one.pairs, other.pairs, strict=True):
         back = flipped(second)
-        assert replace(back, ci=None) == replace(first, ci=None)
+        assert changed(back, ci=None) == changed(first, ci=None)
         assert back.ci == pytest.approx(first.ci, abs=1e-12)
     assert one.rankings == other.rankings
 
@@ -199,7 +199,7 @@ def test_per_system_tables_give_the_same_as_predictions(make: Make) -> None:
         resamples=200,
     )
     assert (full.source, bare.source) == ("predictions", "systems")
-    assert (full.n_clips, full.n_systems) == (bare.n_clips, bare.n_systems) == (30, 6)
+    assert full.counts == bare.counts == ComparisonCounts(clips=30, systems=6)
     for one, other in zip(full.pairs, bare.pairs, strict=True):
         assert one.ci == pytest.approx(other.ci, abs=1e-9) and one.p == other.p
         assert one.difference == pytest.approx(other.difference, abs=1e-9)
@@ -294,8 +294,8 @@ def test_other_clips_are_an_error_until_the_intersection_is_asked_for(make: Make
     with pytest.raises(DataError, match=r"(?s)30 clips scored, 2 of them not by all \(first: u000\).*--intersection"):
         compare_results(paths)
     found = compare_results(paths, intersection=True, level="utterance", metrics=["mae"], resamples=50)
-    assert found.n_clips == 28
-    assert [one["left_out"] for one in found.results] == [2, 0]
+    assert found.counts.clips == 28
+    assert [one.left_out for one in found.results] == [2, 0]
     assert any("2 scored clips are left out" in note for note in found.notes)
     human = labels()[2]
     assert found.pairs[0].value_a == pytest.approx(np.abs(a - human)[2:].mean())
@@ -318,7 +318,7 @@ def test_results_without_systems_are_compared_clip_by_clip(make: Make) -> None:
     with pytest.raises(UsageError, match="no systems: pass --level utterance"):
         compare_results(paths)
     found = compare_results(paths, level="utterance", resamples=200)
-    assert (found.unit, found.n_systems) == ("utterance", 0)
+    assert (found.unit, found.counts.systems) == ("utterance", 0)
     assert found.pairs[0].ci is not None and found.pairs[0].p is not None and found.pairs[0].exact is False
     assert any("taken as independent" in line for line in found.explanation)
 
@@ -379,3 +379,13 @@ def test_the_json_has_its_documented_keys_and_is_strict(make: Make) -> None:
     assert set(found["comparisons"][0]["williams"]) == {"t", "df", "p"}
     assert set(found["groups"][0]["members"][0]) == {"label", "value", "rank", "tied", "against", "p", "too_few"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert as_typed(found, Comparison, "found").as_json() == found
+
+
+def test_a_comparison_shows_itself_in_python(make: Make) -> None:
+    found = compare_results([make("a", scores(1)), make("b", scores(2))], resamples=20)
+    assert repr(found).startswith("<Comparison of a, b on ") and "of 1 differences shown>" in repr(found)
+    assert "Comparison of a, b on" in found._repr_html_() and "<table" in found._repr_html_()
+    (row,) = found.to_frame().to_dict("records")
+    assert (row["a"], row["b"], row["difference"]) == ("a", "b", found.pairs[0].difference)
+    assert (row["low"], row["high"]) == found.pairs[0].ci
