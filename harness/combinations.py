@@ -19,7 +19,9 @@ from .run import DEFAULT_OUTPUT, refuse_stored, run_split
 
 if TYPE_CHECKING:
     from ..predictors.base import Predictor
+    from ..predictors.selection import Chosen
     from ..tasks.base import MosTask
+    from .engine.pipeline import Reader
     from .results.schema import Result
 
 
@@ -83,11 +85,13 @@ class RunRequest:
         Raises:
             UsageError: If there is more than one predictor, or the recipe is for another.
         """
+        from ..predictors.selection import choose_predictors
         from .recipes.recipe import read_settings
 
-        if len(predictors) > 1:
+        names = [one.name for one in choose_predictors(predictors)]
+        if len(names) > 1:
             raise UsageError("--recipe goes with one predictor")
-        config, chosen = read_settings(recipe, predictors[0])
+        config, chosen = read_settings(recipe, names[0])
         seed = chosen if self.seed is None else self.seed
         options = replace(self.options, measure=replace(self.options.measure, seed=seed or 0))
         return replace(self, config={**config, **self.config}, seed=seed, options=options)
@@ -121,8 +125,12 @@ def run_combinations(
 ) -> list[Combination]:
     """Run every task with every predictor; one that cannot run does not stop the others.
 
+    Each file is decoded once for all predictors of a task.
+
     Args:
-        tasks, predictors: Registry names.
+        tasks: Registry names.
+        predictors: ``NAME`` or ``NAME=CHECKPOINT``, also several with commas; settings of one are ``NAME.KEY`` in
+            ``request.config``.
         request: What they share.
         stored: Called with each result and its folder, as soon as it is stored.
         finished: Called with each combination, when it is its turn and done or failed.
@@ -134,60 +142,78 @@ def run_combinations(
         MosharnessError: If there is one combination only, and it cannot run.
         UsageError: If the request makes no sense with so many.
     """
-    if request.name is not None and len(predictors) > 1:
+    from ..predictors.selection import choose_predictors
+    from .engine.decode_once import DecodeOnce
+
+    chosen = choose_predictors(predictors, request.config, request.checkpoint)
+    if request.name is not None and len(chosen) > 1:
         raise UsageError("--name goes with one predictor")
-    pairs = [(task, predictor) for task in tasks for predictor in predictors]
+    pairs = len(tasks) * len(chosen)
     combinations = []
-    for task, predictor in pairs:
-        try:
-            combination = run_combination(task, predictor, request, stored=stored)
-        except MosharnessError as error:
-            if len(pairs) == 1:
-                raise
-            combination = Combination(task, predictor, error=error)
-        finished(combination)
-        combinations.append(combination)
+    for task in tasks:
+        with DecodeOnce() as read:
+            for predictor in chosen:
+                reader = read if len(chosen) > 1 else None
+                try:
+                    combination = run_combination(task, predictor, request, stored=stored, read=reader)
+                except MosharnessError as error:
+                    if pairs == 1:
+                        raise
+                    combination = Combination(task, predictor.label, error=error)
+                finished(combination)
+                combinations.append(combination)
     return combinations
 
 
 def run_combination(
     task: str,
-    predictor: str,
+    predictor: str | Chosen,
     request: RunRequest,
     *,
     stored: Callable[[Result, Path], None] = lambda result, folder: None,
+    read: Reader | None = None,
 ) -> Combination:
     """Resolve, train where wanted, score, measure and store; see :func:`run_combinations`.
 
     Raises:
         MosharnessError: If data, weights or the request are not as they must be.
     """
+    from ..predictors.selection import choose_predictors
     from ..predictors.trained import resolve_predictor
     from ..tasks import load_task
 
+    if isinstance(predictor, str):
+        (predictor,) = choose_predictors([predictor], request.config, request.checkpoint)
     loaded = load_task(task, request.data_root, **request.task_options)
     train = " --train" if request.train is not None else ""
-    loaded.command = f"mosharness run --task {task} --data-root FOLDER --predictor {predictor}{train}"
+    given = f"={predictor.checkpoint}" if predictor.checkpoint else ""
+    loaded.command = f"mosharness run --task {task} --data-root FOLDER --predictor {predictor.name}{given}{train}"
     loaded.resolve_split(request.split)  # a wrong name is said before anything is trained
     if request.train is not None:
         results, spread = _train_and_score(loaded, predictor, request, request.train, stored)
-        return Combination(task, predictor, tuple(results), tuple(spread))
+        return Combination(task, predictor.label, tuple(results), tuple(spread))
     loaded.root()  # absent data is said before anything is downloaded
     ready = resolve_predictor(
-        predictor,
+        predictor.name,
         task,
-        checkpoint=request.checkpoint,
+        checkpoint=predictor.checkpoint,
         output=request.output,
         device=request.device,
         precision=request.precision,
-        config=request.config,
+        config=predictor.config,
         data=loaded,
     )
-    return Combination(task, predictor, tuple(_score(loaded, ready, request.name, request, stored)))
+    name = request.name or (predictor.label if predictor.label != predictor.name else None)
+    return Combination(task, predictor.label, tuple(_score(loaded, ready, name, request, stored, read)))
 
 
 def _score(
-    task: MosTask, predictor: Predictor, name: str | None, request: RunRequest, stored: Callable[[Result, Path], None]
+    task: MosTask,
+    predictor: Predictor,
+    name: str | None,
+    request: RunRequest,
+    stored: Callable[[Result, Path], None],
+    read: Reader | None = None,
 ) -> list[Result]:
     """Score every split that the request names."""
     results = []
@@ -201,6 +227,7 @@ def _score(
             options=request.options,
             overwrite=request.overwrite,
             show=request.show,
+            read=read,
         )
         stored(result, request.output / result.task.name / split / result.name)
         results.append(result)
@@ -208,7 +235,7 @@ def _score(
 
 
 def _train_and_score(
-    task: MosTask, name: str, request: RunRequest, training: TrainFirst, stored: Callable[[Result, Path], None]
+    task: MosTask, chosen: Chosen, request: RunRequest, training: TrainFirst, stored: Callable[[Result, Path], None]
 ) -> tuple[list[Result], list[SeedSpread]]:
     """Train once, or once per seed, and score each; several seeds leave ``seeds.json``."""
     from ..predictors.trained import checkpoint_folder
@@ -216,7 +243,8 @@ def _train_and_score(
     from .core.typed import plain
     from .training import TrainOptions, seed_label, train_predictor
 
-    if request.checkpoint is not None:
+    name = chosen.name
+    if chosen.checkpoint is not None:
         raise UsageError("--train and --checkpoint exclude each other; --init-from starts training from a checkpoint")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("several processes can train but not run: use `mosharness train`, then `mosharness run`")
@@ -234,7 +262,7 @@ def _train_and_score(
                 task,
                 output=request.output,
                 device=request.device,
-                config=request.config,
+                config=chosen.config,
                 seed=seed,
                 show=request.show,
                 recipe=training.recipe,

@@ -30,6 +30,7 @@ from .results.store import result_folder, write_result
 if TYPE_CHECKING:
     from ..predictors.base import Predictor
     from ..tasks.base import MosTask, TaskCard, TaskSplit
+    from .engine.pipeline import Reader
     from .engine.score import Scores
 
 DEFAULT_OUTPUT = Path("results")
@@ -45,6 +46,7 @@ def run_split(
     options: RunOptions | None = None,
     overwrite: bool = False,
     show: bool = False,
+    read: Reader | None = None,
 ) -> Result:
     """Score one concrete split of a task, measure, and store ``result.json`` and ``predictions.csv``.
 
@@ -60,6 +62,7 @@ def run_split(
         overwrite: Replace a stored result of other data, another predictor or other settings. The same run made again
             replaces it anyway.
         show: Show progress on stderr.
+        read: How files are decoded; one that remembers serves several predictors.
 
     Returns:
         The result as stored. Whether too many clips failed is for the caller to judge (see :func:`too_many_failed`).
@@ -87,7 +90,7 @@ def run_split(
     audio, part = clips_digest(present, show=show), predictor_part(predictor, seen)
     settings = result_options(options, convention, predictor.precision)
     refuse_other_result(folder, before, task_part(loaded, dimensions, convention, audio), part, settings)
-    scores = score_clips_of(predictor, present, loaded, folder, options, show)
+    scores = score_clips_of(predictor, present, loaded, folder, options, show, read)
     scored_s = time.perf_counter() - clock
     table = _table(clips, {row.utterance_id: row for row in scores.rows}, predictor.dimensions, dimensions)
     result = make_result(
@@ -146,7 +149,13 @@ def refuse_stored(
 
 
 def score_clips_of(
-    predictor: Predictor, clips: Sequence[Clip], loaded: TaskSplit, folder: Path, options: RunOptions, show: bool
+    predictor: Predictor,
+    clips: Sequence[Clip],
+    loaded: TaskSplit,
+    folder: Path,
+    options: RunOptions,
+    show: bool,
+    read: Reader | None = None,
 ) -> Scores:
     """Score the clips that have audio, with the journal in ``folder``."""
     from .engine.score import score_items
@@ -160,6 +169,7 @@ def score_clips_of(
         workers=options.workers,
         show=show,
         title=f"{loaded.card.name}/{loaded.split} {folder.name}",
+        read=read,
     )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core import choices
 from ..core.errors import CheckFailed
 from . import common
 from .show import print_json
+
+if TYPE_CHECKING:
+    from ...predictors.conformance import CheckResult
+    from ...predictors.selection import Chosen
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    predictor: Annotated[str, typer.Argument(help="Predictor to check.")],
+    predictor: Annotated[
+        list[str], typer.Argument(help="Predictors to check: NAME or NAME=CHECKPOINT, several apart or with commas.")
+    ],
     checkpoint: common.Checkpoint = None,
     device: common.Device = "auto",
     precision: common.Precision = "float32",
@@ -25,18 +32,31 @@ def check(
     as_json: common.AsJson = False,
 ) -> None:
     """Check that scores never depend on batch, order, padding or workers, that weights round-trip, and more."""
+    from ...predictors.selection import choose_predictors
+
+    chosen = choose_predictors(predictor, common.predictor_settings(set_), checkpoint)
+    reports, faults = [], []
+    for one in chosen:
+        results = _check_one(one, device, precision)
+        failed = [result.name for result in results if not result.passed]
+        listed = [{"name": each.name, "passed": each.passed, "detail": each.detail} for each in results]
+        reports.append({"predictor": one.label, "passed": not failed, "checks": listed})
+        if not as_json:
+            if len(chosen) > 1:
+                print(one.label)
+            for result in results:
+                print(f"{'ok    ' if result.passed else 'FAULT '} {result.name}: {result.detail}")
+        if failed:
+            faults.append(f"{one.label}: {len(failed)} of {len(results)} checks failed: {', '.join(failed)}")
+    if as_json:
+        print_json(reports if len(reports) > 1 else reports[0])
+    if faults:
+        raise CheckFailed("\n".join(faults))
+
+
+def _check_one(chosen: Chosen, device: str, precision: choices.Precision) -> list[CheckResult]:
     from ...predictors import load_predictor
     from ...predictors.conformance import check_predictor
 
-    settings = common.predictor_settings(set_)
-    loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
-    results = check_predictor(loaded)
-    failed = [one.name for one in results if not one.passed]
-    if as_json:
-        listed = [{"name": one.name, "passed": one.passed, "detail": one.detail} for one in results]
-        print_json({"predictor": predictor, "passed": not failed, "checks": listed})
-    else:
-        for one in results:
-            print(f"{'ok    ' if one.passed else 'FAULT '} {one.name}: {one.detail}")
-    if failed:
-        raise CheckFailed(f"{predictor}: {len(failed)} of {len(results)} checks failed: {', '.join(failed)}")
+    loaded = load_predictor(chosen.name, chosen.checkpoint, device, precision=precision, **chosen.config)
+    return check_predictor(loaded)

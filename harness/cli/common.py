@@ -17,7 +17,8 @@ from .show import say
 Tasks = Annotated[list[str], typer.Option("--task", help="Task; may repeat. `mosharness ls tasks` lists them.")]
 TaskName = Annotated[str, typer.Option("--task", help="Task. `mosharness ls tasks` lists them.")]
 Predictors = Annotated[
-    list[str], typer.Option("--predictor", help="Predictor; may repeat. `mosharness ls predictors` lists them.")
+    list[str],
+    typer.Option("--predictor", help="NAME or NAME=CHECKPOINT; may repeat, or commas. `ls predictors` lists names."),
 ]
 PredictorName = Annotated[str, typer.Option("--predictor", help="Predictor. `mosharness ls predictors` lists them.")]
 Split = Annotated[str, typer.Option("--split", help="Split to score; `test` of a task may stand for several.")]
@@ -32,7 +33,9 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N
 Precision = Annotated[choices.Precision, typer.Option("--precision", help="Arithmetic of a network.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Settings key=value of the predictor, or task.key=value of the task; one or more."),
+    typer.Option(
+        "--set", help="Settings key=value of the predictor (NAME.key of one), or task.key of the task; one or more."
+    ),
 ]
 PredictorSettings = Annotated[
     list[str] | None, typer.Option("--set", help="Settings key=value of the predictor; one or more.")

@@ -118,7 +118,13 @@ class _Loaded:
     failure: Finding | None = None
 
 
-def _load(scorer: BatchScorer, item: Clip, limits: AudioLimits, cache: ScoreCache | None, content: bool) -> _Loaded:
+Reader = Callable[[Any, AudioLimits], Waveform]
+"""Decodes and checks a path or encoded bytes: ``read_audio``, or one that remembers (``decode_once.py``)."""
+
+
+def _load(
+    scorer: BatchScorer, item: Clip, limits: AudioLimits, cache: ScoreCache | None, content: bool, read: Reader
+) -> _Loaded:
     """Decode and prepare one clip; a clip that cannot be used is a result, not an exception."""
     clip = None
     try:
@@ -132,7 +138,7 @@ def _load(scorer: BatchScorer, item: Clip, limits: AudioLimits, cache: ScoreCach
         elif isinstance(item.source, tuple):
             clip = clip_from_array(item.source[0], item.source[1], name=item.utterance_id, limits=limits)
         else:
-            clip = read_audio(item.source, limits)
+            clip = read(item.source, limits)
         if item.text and scorer.uses_text:
             clip = replace(clip, text=item.text)
         if content:
@@ -165,6 +171,7 @@ def score_batches(
     workers: int | None = None,
     ahead: int = 2,
     content: bool = True,
+    read: Reader = read_audio,
 ) -> Iterator[list[Outcome]]:
     """Score planned batches one after the other while the next ones are decoded.
 
@@ -180,6 +187,7 @@ def score_batches(
         workers: Decoding threads; where they also score, by default one per usable core.
         ahead: How many batches are decoded in advance; bounds memory.
         content: Whether to digest the decoded audio (the results' ``content`` is empty otherwise).
+        read: How files are decoded.
 
     Yields:
         One :class:`Outcome` per clip of the batch.
@@ -192,7 +200,7 @@ def score_batches(
     waiting = iter(batches)
 
     def task(at: int) -> Any:
-        loaded = _load(scorer, items[at], limits, cache, content)
+        loaded = _load(scorer, items[at], limits, cache, content, read)
         return _score_batch(scorer, [items[at]], [loaded], content)[0] if in_threads else loaded
 
     def submit() -> None:

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..audio.read import Header
+from ..audio.read import Header, read_audio
 from ..core.clip import Clip, Outcome
 from ..core.contents import contents_of
 from ..core.files import digest
 from ..core.progress import progress_bar
 from .cache import PredictionCache
 from .journal import Journal
-from .pipeline import score_batches, source_duration
+from .pipeline import Reader, score_batches, source_duration
 from .scorer import Scorer
 
 
@@ -46,6 +46,7 @@ def score_items(
     workers: int | None = None,
     show: bool = False,
     title: str = "scoring",
+    read: Reader | None = None,
 ) -> Scores:
     """Score clips so that an interrupted call, made again, ends with the very same numbers.
 
@@ -59,6 +60,7 @@ def score_items(
         workers: Decoding threads.
         show: Show a progress bar on stderr.
         title: Words before the bar.
+        read: How files are decoded; one that remembers serves several predictors.
 
     Raises:
         UsageError: If another process holds the journal.
@@ -67,7 +69,7 @@ def score_items(
     batches = predictor.plan(items, durations)
     if journal is None:
         cache = PredictionCache(predictor.fingerprint()) if use_cache else None
-        return _score(predictor, items, batches, None, cache, workers, show, title)
+        return _score(predictor, items, batches, None, cache, workers, show, title, read)
     contents = contents_of([item.source for item in items], show=show)
     identity = {
         "fingerprint": predictor.fingerprint(),
@@ -86,7 +88,7 @@ def score_items(
         cache = fresh
         if book.resumed and bound is not None:
             cache = PredictionCache(predictor.fingerprint(), bound=bound) if use_cache else None
-        return _score(predictor, items, batches, book, cache, workers, show, title)
+        return _score(predictor, items, batches, book, cache, workers, show, title, read)
 
 
 def _score(
@@ -98,6 +100,7 @@ def _score(
     workers: int | None,
     show: bool,
     title: str,
+    read: Reader | None,
 ) -> Scores:
     rows: dict[int, Outcome] = {}
     if book is not None:
@@ -107,7 +110,7 @@ def _score(
     left = [number for number in range(len(batches)) if book is None or number not in book.done]
     with progress_bar(title, total=len(items), done=resumed, show=show) as advance:
         todo = [batches[number] for number in left]
-        scored = score_batches(predictor, items, todo, cache=cache, workers=workers)
+        scored = score_batches(predictor, items, todo, cache=cache, workers=workers, read=read or read_audio)
         for number, finished in zip(left, scored, strict=True):
             if book is not None:
                 book.add(number, finished)

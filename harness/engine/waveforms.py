@@ -119,10 +119,11 @@ class WaveformStore:
     def _decode(self, path: Path) -> Waveform:
         waveform = read_audio(path, self.limits)
         _ = waveform.content_sha256  # digested here, in the decoding thread; the waveform keeps it
-        self._keep(path, waveform)
+        self.keep(path, waveform)
         return waveform
 
-    def _keep(self, path: Path, waveform: Waveform) -> None:
+    def keep(self, path: Path, waveform: Waveform) -> None:
+        """Keep a decoded file, in memory or in the temporary file; what fits neither is not kept."""
         size = waveform.samples.nbytes
         with self._lock:
             if size <= self._left:
@@ -155,14 +156,19 @@ class WaveformStore:
             AudioError: If it cannot be used.
             DataError: If it is not the file any more that was examined.
         """
+        found = self.kept(path)
+        if found is not None:
+            return found
+        waveform = self._decode(path)
+        if path in self._facts and self._facts[path].content != waveform.content_sha256:
+            raise DataError(f"{path}: changed while it was being used; start again")
+        return waveform
+
+    def kept(self, path: Path) -> Waveform | None:
+        """What was kept of a file; ``None`` where nothing was."""
         kept = self._kept.get(path)
-        if kept is None:
-            waveform = self._decode(path)
-            if path in self._facts and self._facts[path].content != waveform.content_sha256:
-                raise DataError(f"{path}: changed while it was being used; start again")
-            return waveform
-        if kept.offset < 0:
-            return kept.waveform
+        if kept is None or kept.offset < 0:
+            return kept.waveform if kept is not None else None
         assert self._spill is not None
         data = os.pread(self._spill.fileno(), 4 * kept.count, kept.offset)
         waveform = replace(kept.waveform, samples=np.frombuffer(data, np.float32))

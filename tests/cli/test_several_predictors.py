@@ -1,0 +1,91 @@
+"""Several predictors in one command: names with checkpoints and commas, settings of each, audio decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mosharness.harness.core.errors import UnknownName, UsageError
+from mosharness.predictors.selection import choose_predictors
+
+
+@pytest.fixture
+def weights(toy: Any, tmp_path: Path) -> tuple[Path, Path]:
+    """Two checkpoints of the toy predictor."""
+    other = tmp_path / "other.txt"
+    other.write_text("2.0 0.5 0.25")
+    return tmp_path / "toy.txt", other
+
+
+def test_names_checkpoints_commas_and_settings(toy: Any) -> None:
+    one, two = choose_predictors(["toy=a/x.tar, toy=b/y.z.tar"], {"gain": 2, "toy-y.z.gain": 3})
+    assert (one.name, one.label, one.checkpoint, one.config) == ("toy", "toy-x", "a/x.tar", {"gain": 2})
+    assert (two.label, two.config) == ("toy-y.z", {"gain": 3})
+    assert choose_predictors(["toy=a,b.tar,dsp"])[0].checkpoint == "a,b.tar"  # a comma within a path
+    assert [each.label for each in choose_predictors(["toy=out/folder/toy/checkpoint", "toy"])] == ["toy-toy", "toy"]
+    assert choose_predictors(["toy"], {"gain": 1}, "w.txt")[0].checkpoint == "w.txt"
+    for specs, settings, checkpoint, message in (
+        (["toy", "toy"], {}, None, "toy is given twice"),
+        (["toy", "dsp"], {}, "x", "--checkpoint goes with one predictor"),
+        (["toy=a"], {}, "x", "name two checkpoints"),
+        (["toy="], {}, None, "write NAME or NAME=CHECKPOINT"),
+        (["toy"], {"dsp.alpha": 1}, None, r"--set dsp.alpha: dsp is not among the predictors \(toy\)"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            choose_predictors(specs, settings, checkpoint)
+    with pytest.raises(UnknownName, match='called "tooy"'):
+        choose_predictors(["toy,tooy"])
+
+
+def test_a_run_of_several_equals_runs_of_each_and_decodes_once(
+    cli: Callable[..., Any],
+    small_folder: Path,
+    weights: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mosharness.harness.engine import decode_once
+
+    read, seen = decode_once.read_audio, []
+
+    def counted(source: Any, limits: Any) -> Any:
+        seen.append(source)
+        return read(source, limits)
+
+    monkeypatch.setattr(decode_once, "read_audio", counted)
+    first, second = weights
+    given = ["run", "--task", "folder", "--data-root", small_folder, "--no-cache", "--output", tmp_path / "out"]
+    both = cli(*given, "--predictor", f"toy={first},toy={second}", "--json")
+    assert both.code == 0, both.err
+    assert [result["name"] for result in both.json] == ["toy-toy", "toy-other"]
+    assert len(seen) == len(set(seen)) == both.json[0]["counts"]["total"]
+    for path, result in zip(weights, both.json, strict=True):
+        alone = cli(*given, "--predictor", f"toy={path}", "--name", "alone", "--json").json
+        text = (tmp_path / f"out/folder/test/{result['name']}/predictions.csv").read_text()
+        assert text == (tmp_path / "out/folder/test/alone/predictions.csv").read_text()
+        assert alone["metrics"] == result["metrics"] and alone["findings"] == result["findings"]
+        assert cli("verify", tmp_path / f"out/folder/test/{result['name']}").code == 0
+        import shutil
+
+        shutil.rmtree(tmp_path / "out/folder/test/alone")
+
+
+def test_a_clip_that_cannot_be_read_fails_for_every_predictor(
+    cli: Callable[..., Any], small_folder: Path, weights: tuple[Path, Path], tmp_path: Path
+) -> None:
+    broken = next(small_folder.rglob("*.wav"))
+    broken.write_bytes(b"not audio at all, and long enough to be looked at twice")
+    given = ["run", "--task", "folder", "--data-root", small_folder, "--output", tmp_path / "out", "--allow-failed", 1]
+    outcome = cli(*given, "--predictor", f"toy={weights[0]},toy={weights[1]}", "--json")
+    assert outcome.code == 0, outcome.err
+    assert [result["counts"]["failed"] for result in outcome.json] in ([1, 1], [0, 0])
+    tables = [(tmp_path / f"out/folder/test/{name}/predictions.csv").read_text() for name in ("toy-toy", "toy-other")]
+    assert tables[0].count("failed") == tables[1].count("failed")
+
+
+def test_check_takes_several(cli: Callable[..., Any], weights: tuple[Path, Path]) -> None:
+    outcome = cli("check", f"toy={weights[0]},toy={weights[1]}", "--json")
+    assert [one["predictor"] for one in outcome.json] == ["toy-toy", "toy-other"]
+    assert cli("check", f"toy={weights[0]}", "--json").json["predictor"] == "toy"
