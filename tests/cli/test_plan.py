@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -138,3 +139,16 @@ def test_a_bounded_network_learns_labels_on_their_own_scale(
     rows = (tmp_path / "out/folder/test/jsqa/predictions.csv").read_text().splitlines()
     scores = [float(row.split(",")[2]) for row in rows[1:]]
     assert all(20 < score < 80 for score in scores)  # from 1 to 5 on a network that does not know its scale
+
+
+def test_the_page_of_plans_is_as_the_command_prints_it(repository: Path, demo: None) -> None:
+    """Of every predictor on its paper's task."""
+    path = repository / "tests" / "cli" / "plans_page.py"
+    spec = importlib.util.spec_from_file_location("plans_page", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = module.page()
+    assert [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")] == module.trained()
+    again = "run python tests/cli/plans_page.py and look at what changed"
+    assert (repository / "docs" / "plans.md").read_text("utf-8") == text, again
