@@ -13,12 +13,13 @@ export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test lint install clean
 
-# DEMO names the folder; a new temporary one by default. One thread: the networks are too small to gain from more.
+# DEMO names the folder; a new temporary one by default. DEMO_OPTIONS are added to `mosharness run` (the tests shorten it).
+# One thread: the networks are too small to gain from more.
 demo: install
 	@set -e; start=$$(date +%s); place="$(DEMO)"; \
 	test -n "$$place" || place=$$(mktemp -d -t mosharness-demo-XXXXXX); \
 	OMP_NUM_THREADS=1 $(BIN)/mosharness run --task demo --predictor dsp --predictor jsqa --train --device cpu \
-		--output "$$place/results"; \
+		--output "$$place/results" $(DEMO_OPTIONS); \
 	$(BIN)/mosharness verify "$$place/results/demo/test/dsp"; \
 	$(BIN)/mosharness verify "$$place/results/demo/test/jsqa"; \
 	$(BIN)/mosharness leaderboard --results "$$place/results" --output "$$place/leaderboards" --task demo; \
