@@ -253,7 +253,9 @@ def _train_and_score(
     for seed in _seeds(training, name, request.seed):
         row = seed_label(request.name or name, seed or 0) if several else request.name or name
         for split in task.resolve_split(request.split):
-            refuse_stored(task, split, row, request.output, request.options, request.precision, request.overwrite)
+            refuse_stored(
+                task, split, row, request.output, request.options, request.precision, overwrite=request.overwrite
+            )
     for seed in _seeds(training, name, request.seed):
         label = seed_label(name, seed or 0) if several else name
         try:

@@ -124,7 +124,7 @@ def run_split(
 
 
 def refuse_stored(
-    task: MosTask, split: str, name: str, output: Path, options: RunOptions, precision: str, overwrite: bool
+    task: MosTask, split: str, name: str, output: Path, options: RunOptions, precision: str, *, overwrite: bool
 ) -> None:
     """Say before a training what :func:`run_split` would refuse after it: a stored result of other data or settings.
 

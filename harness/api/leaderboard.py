@@ -36,15 +36,19 @@ class Leaderboards:
 
         return boards_csv(self.boards)
 
-    def write(self, folder: str | Path) -> list[Path]:
+    def write(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write pages, index and plots into a folder.
+
+        Args:
+            folder: Made if absent.
+            overwrite: Replace files that are in the way and were not written by this program.
 
         Returns:
             The files that were not up to date.
         """
         from ..boards import write_boards
 
-        return write_boards(self.every, folder, [board.task for board in self.boards])
+        return write_boards(self.every, folder, [board.task for board in self.boards], overwrite=overwrite)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{board.task} ({sum(len(split.rows) for split in board.splits)})" for board in self.boards)

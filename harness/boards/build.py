@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import DataError, UnknownName
 from ..core.files import atomic_write
+from ..core.guard import guard_folder, guard_output, text_with
 from ..results.schema import Result
 from . import systems
 from .index import index_page
@@ -81,7 +82,12 @@ def choose(boards: Sequence[Board], tasks: Sequence[str]) -> list[Board]:
 
 
 def write_boards(
-    boards: Sequence[Board], out: str | Path, tasks: Sequence[str] = (), say: Callable[[str], None] = lambda text: None
+    boards: Sequence[Board],
+    out: str | Path,
+    tasks: Sequence[str] = (),
+    say: Callable[[str], None] = lambda text: None,
+    *,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write pages, plots and index.
 
@@ -94,12 +100,17 @@ def write_boards(
         out: Folder, made if absent.
         tasks: Write the pages of these only; all by default.
         say: Called with one line for each removed file and when plots cannot be drawn.
+        overwrite: Replace files that are in the way and were not written by this program.
 
     Returns:
         The files that were written anew or changed.
+
+    Raises:
+        UsageError: If a file of other origin is in the way; nothing is written then.
     """
     out = Path(out)
     chosen = choose(boards, tasks)
+    _guard(boards, chosen, out, overwrite=overwrite)
     written = []
     drawn: dict[str, bool] = {}
     for board in chosen:
@@ -124,6 +135,16 @@ def write_boards(
             (out / fault.path).unlink()
             say(f"removed {out / fault.path}: no result asks for it any more")
     return written
+
+
+def _guard(boards: Sequence[Board], chosen: Sequence[Board], out: Path, *, overwrite: bool) -> None:
+    """Refuse to write over a page, table or plot that is none of ours."""
+    guard_folder(out, "--output")
+    for plot in _plots(chosen):
+        guard_output(out / plot.path, "--output", lambda path: png_digest(path) is not None, overwrite=overwrite)
+    for name in _pages(boards, chosen, {board.task: True for board in chosen}):
+        start = GENERATED if name.endswith(".md") else systems.HEADER
+        guard_output(out / name, "--output", text_with(start), overwrite=overwrite)
 
 
 def check_boards(boards: Sequence[Board], out: str | Path, tasks: Sequence[str] = ()) -> list[Fault]:

@@ -27,6 +27,7 @@ def inspect(
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Write the arrays only.")] = False,
     allow_failed: common.AllowFailed = 0,
     set_: common.PredictorSettings = None,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Show what a predictor sees and does: its input pictures, attention and the like, one .npz and .png per clip."""
@@ -44,7 +45,7 @@ def inspect(
     settings = common.predictor_settings(set_)
     loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
     figures = not no_figures and _can_draw()
-    rows = inspect_entries(loaded, collected.entries, output, figures=figures)
+    rows = inspect_entries(loaded, collected.entries, output, figures=figures, overwrite=overwrite)
     if as_json:
         print_json([{key: value for key, value in vars(row).items() if value is not None} for row in rows])
     else:

@@ -35,6 +35,7 @@ def leaderboard(
         BoardFormat, typer.Option("--format", help="md writes pages into --output; the others go to stdout.")
     ] = "md",
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when a page or plot is stale.")] = False,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Make the leaderboards from stored results; ranks share a place where a paired test shows no difference."""
@@ -65,7 +66,7 @@ def leaderboard(
     elif format_ == "latex":
         sys.stdout.write(boards_latex(chosen))
     else:
-        written = write_boards(boards, output, tasks, say)
+        written = write_boards(boards, output, tasks, say, overwrite=overwrite)
         rows = sum(len(split.rows) for board in chosen for split in board.splits)
         say(
             f"{output}: {len(chosen)} boards with {rows} rows; {len(written)} files written, the others were up to date"

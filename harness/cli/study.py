@@ -48,6 +48,7 @@ def study(
     interval: common.IntervalOption = "systems",
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Train, score and tabulate the variants of a study; finished rows are kept, unfinished ones go on.
@@ -82,6 +83,7 @@ def study(
             use_cache=not no_cache,
             measure=MeasureOptions(interval=interval),
         ),
+        overwrite=overwrite,
         show=True,
     )
     try:

@@ -75,7 +75,7 @@ def gate(
     """
     decision, audio = split_options(options)
     outputs = Outputs(None if report is None else Path(report), None if history is None else Path(history))
-    outputs.check()
+    outputs.check([str(baseline), str(candidate), None if table is None else table.path])
     if table is not None:
         if predictors or settings or any(name in AudioOptions.__struct_fields__ for name in options):
             raise UsageError("scores_csv brings its scores: predictors, settings and options of audio do not apply")

@@ -35,7 +35,7 @@ def check_fingerprint(
         if name not in saved.predictors:
             held = ", ".join(sorted(saved.predictors))
             raise DataError(f"{path}: holds no scores of {name}, only of {held}; save it again")
-        different = _differences(saved.predictors[name], predictor)
+        different = score_differences(saved.predictors[name], predictor)
         if different:
             raise DataError(
                 f"{path}: the scores of {name} were made by something else: {different}. Scores of different "
@@ -90,7 +90,7 @@ def refuse_other_scores(
         UsageError: Naming predictor and difference.
     """
     for name, predictor in predictors.items():
-        different = _differences(saved.predictors.get(name, SavedPredictor()), predictor)
+        different = score_differences(saved.predictors.get(name, SavedPredictor()), predictor)
         if different:
             raise UsageError(
                 f"{path}: the scores of {name} were made by something else: {different}. Use the same, or pass "
@@ -115,7 +115,7 @@ def _other_packages(saved: SavedBaseline, predictors: Mapping[str, Predictor]) -
     return changed
 
 
-def _differences(saved: SavedPredictor, predictor: Predictor) -> str:
+def score_differences(saved: SavedPredictor, predictor: Predictor) -> str:
     """What differs between a saved fingerprint and a predictor's, in words; empty when nothing does."""
     old, new = saved.fingerprint, json.loads(json.dumps(predictor.fingerprint()))
     left_out = {*IGNORED, *(key for key in LATER if key not in old)}

@@ -5,21 +5,44 @@ The folder holds ``gate.json``, ``junit.xml``, ``summary.md`` and ``gate.html``.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.files import atomic_write, write_json
+from ..core.guard import Recogniser, first_line, guard_output, json_with, text_with
+from ..core.kept import refuse_replacing
 from ..core.typed import plain
-from .baseline import ScoredSide, save_baseline
+from .baseline import KIND, ScoredSide, read_baseline, save_baseline
+from .fingerprint import score_differences
 from .history import append_history
 from .html import report_html
 from .junit import junit_xml
-from .saved import SavedBaseline
+from .saved import FrontEnd, SavedBaseline
 from .schema import GateReport
 from .summary import append_summary, summary_markdown
+
+
+def is_history(path: Path) -> bool:
+    """Whether a file holds the lines that ``--history`` appends."""
+    line = json.loads(first_line(path))
+    return {"time", "verdict", "predictors"} <= {*line}
+
+
+LIMIT, CUT = "a regression alarm, not a listening test", "The rest was cut; see gate.json"
+"""Stand in every page and summary; the second where a long summary was cut."""
+
+OURS: dict[str, Recogniser] = {
+    "gate.json": json_with(kind="gate"),
+    "junit.xml": text_with("<?xml", inside='package="mosharness.gate"'),
+    "summary.md": lambda path: text_with("## ", LIMIT)(path) or text_with("## ", CUT)(path),
+    "gate.html": text_with(inside=LIMIT),
+}
+"""Files of a report, each with what recognises an earlier one."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +54,25 @@ class Outputs:
         history: File that gets a line with the figures.
         summary: Job summary that the markdown is appended to.
         baseline: JSON file for the scores of the baseline.
+        overwrite: Replace inputs, files of other origin, and a saved baseline of something else.
     """
 
     report: Path | None = None
     history: Path | None = None
     summary: Path | None = None
     baseline: Path | None = None
+    overwrite: bool = False
 
-    def check(self) -> None:
-        """Whether everything can be written; said before anything is scored.
+    def check(self, inputs: Sequence[str | Path | None] = ()) -> None:
+        """Whether everything can be written, and nothing else is lost by it; said before anything is scored.
+
+        Args:
+            inputs: Files and folders that the gate reads.
 
         Raises:
             UsageError: For the first that cannot.
         """
+        self._guard(inputs)
         if self.report is not None:
             check_folder(self.report)
         if self.summary is not None:
@@ -52,6 +81,21 @@ class Outputs:
             check_file(self.baseline, "--save-baseline")
         if self.history is not None:
             check_file(self.history, "--history")
+
+    def _guard(self, inputs: Sequence[str | Path | None]) -> None:
+        """Refuse to write over inputs, files of other origin, and an approved baseline."""
+        read = [("a file that the gate reads", one) for one in inputs]
+        targets: list[tuple[Path, str, Recogniser]] = []
+        if self.report is not None:
+            targets += [(self.report / name, "--report", is_ours) for name, is_ours in OURS.items()]
+        if self.history is not None:
+            targets.append((self.history, "--history", is_history))
+        if self.baseline is not None:
+            targets.append((self.baseline, "--save-baseline", json_with(kind=KIND)))
+        for path, option, is_ours in targets:
+            guard_output(path, option, is_ours, inputs=read, overwrite=self.overwrite)
+        if self.baseline is not None and self.baseline.is_file() and not self.overwrite:
+            refuse_approved(self.baseline)
 
     def write(self, report: GateReport) -> None:
         """Write what is wanted of a report.
@@ -78,8 +122,51 @@ class Outputs:
         assert self.baseline is not None
         if any(file.path is None for file in side.renderings):
             raise UsageError(f"--save-baseline {self.baseline}: the baseline is a saved one already; copy the file")
+        if not self.overwrite:
+            refuse_other_baseline(self.baseline, side, max_seconds)
         saved = save_baseline(self.baseline, side, max_seconds=max_seconds)
         return saved_sentence(saved, self.baseline)
+
+
+def refuse_approved(path: Path) -> None:
+    """Refuse to replace a baseline that was approved: its approvals would be lost.
+
+    Raises:
+        UsageError: Naming `mosharness gate approve`.
+    """
+    if path.stat().st_size and (approved := len(read_baseline(path).history)):
+        count = "1 approval" if approved == 1 else f"{approved} approvals"
+        raise UsageError(
+            f"--save-baseline {path}: holds a baseline with {count}, which would be lost. `mosharness gate approve "
+            f"--baseline {path} --candidate FOLDER --reason WHY` replaces it and keeps them; or name another file, or "
+            "pass --overwrite"
+        )
+
+
+def refuse_other_baseline(path: Path, side: ScoredSide, max_seconds: float) -> None:
+    """Refuse to replace a saved baseline by the scores of other audio, predictors or limits; the same replaces it.
+
+    Raises:
+        UsageError: Naming what differs.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    old = read_baseline(path)
+    found = []
+    gone, new = sorted({*old.predictors} - {*side.predictors}), sorted({*side.predictors} - {*old.predictors})
+    found += [f"no scores of {name}" for name in gone] + [f"scores of {name} besides" for name in new]
+    for name in sorted({*old.predictors} & {*side.predictors}):
+        if differs := score_differences(old.predictors[name], side.predictors[name]):
+            found.append(f"scores of {name} by something else: {differs}")
+    if old.front_end != FrontEnd(max_seconds=max_seconds, sample_rate=side.rate or "native"):
+        found.append("another front end (--max-seconds, or one sampling rate)")
+    before = {(file.key, file.voice, file.seed): file.audio_sha256 for file in old.files}
+    now = {(one.key.text, one.key.voice, one.seed): one.content for one in side.renderings}
+    if before != now:
+        changed = sum(before.get(key) != now.get(key) for key in {*before, *now})
+        found.append(f"other audio of {changed} of {len({*before, *now})} files")
+    ways = f"another file, approve the new one (mosharness gate approve --baseline {path} ...)"
+    refuse_replacing(path, "baseline", found, ways)
 
 
 def saved_sentence(saved: SavedBaseline, path: Path) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.clip import Clip
 from ..core.errors import AudioError, UsageError
-from .store import file_names, save_arrays
+from ..core.guard import guard_folder, guard_output
+from .store import file_names, load_arrays, save_arrays
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
@@ -46,7 +47,7 @@ def can_inspect(predictor: type[Predictor]) -> bool:
 
 
 def inspect_entries(
-    predictor: Predictor, entries: Sequence[Clip], output: Path, *, figures: bool = True
+    predictor: Predictor, entries: Sequence[Clip], output: Path, *, figures: bool = True, overwrite: bool = False
 ) -> list[Inspected]:
     """Inspect clips one after the other.
 
@@ -55,6 +56,7 @@ def inspect_entries(
         entries: Files with ids.
         output: Folder for the files; made if absent.
         figures: Whether to draw; needs matplotlib.
+        overwrite: Replace files of other origin that are in the way.
 
     Returns:
         One row per entry, in their order. A clip that cannot be used is a row with a reason.
@@ -64,12 +66,21 @@ def inspect_entries(
     """
     if not can_inspect(type(predictor)):
         raise UsageError(f"predictor {predictor.card.name} has nothing to show: it does not implement inspect")
+    guard_folder(output, "-o")
+    names = file_names(entry.utterance_id for entry in entries)
+    for name in names:
+        for suffix in (".npz", ".png"):
+            guard_output(output / f"{name}{suffix}", "-o", _is_ours, overwrite=overwrite)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"-o {output}: cannot be made ({error.strerror})") from error
-    names = file_names(entry.utterance_id for entry in entries)
     return [_inspect(predictor, entry, output / name, figures) for entry, name in zip(entries, names, strict=True)]
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is of an earlier inspection; a figure is one beside the arrays that it shows."""
+    return load_arrays(path.with_suffix(".npz"))[1].get("schema") == SCHEMA
 
 
 def _inspect(predictor: Predictor, entry: Clip, stem: Path, figures: bool) -> Inspected:

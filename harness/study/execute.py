@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..core.errors import ClipsFailed, MosharnessError
+from ..core.errors import ClipsFailed, MosharnessError, UsageError
 from ..core.provenance import own_version
 from ..core.typed import changed
+from ..results.kept import clips_digest
 from ..results.make import RunOptions, result_options, system_truth_name, too_many_failed
 from ..results.schema import Result
 from ..results.store import read_result, result_folder
-from ..run import run_split
+from ..run import refuse_stored, run_split
 from ..training import seed_label
 from .plan import PlannedRow
 from .schema import TrainingFacts
@@ -79,16 +80,37 @@ class Execution:
     changed: Callable[[list[RowRun]], None]
 
     def run(self, planned: Sequence[PlannedRow], seeds: int) -> list[RowRun]:
-        """Every row with every seed, in the order of the plan; a failure stops only the rows that depend on it."""
+        """Every row with every seed, in the order of the plan; a failure stops only the rows that depend on it.
+
+        Raises:
+            UsageError: If a row was trained, or scored, of other data or otherwise, and must not be replaced.
+        """
         runs = [
             RowRun(one, one.first_seed + at, label_of(one.label, one.first_seed + at, seeds))
             for one in planned
             for at in range(seeds)
         ]
+        self._refuse_others(runs)
         for one in runs:
             self._row(one, {other.planned.row.name: other for other in self._same_place(one, runs, seeds)})
             self.changed(runs)
         return runs
+
+    def _refuse_others(self, runs: Sequence[RowRun]) -> None:
+        """Say before anything is trained which stored rows are of another study: all of them at once."""
+        if self.trainer.overwrite:
+            return
+        found = []
+        for one in runs:
+            try:
+                self.trainer.check(one.planned, one.label, one.seed)
+                for split in self.splits if one.planned.shown else ():
+                    precision = self.trainer.precision
+                    refuse_stored(self.task, split, one.label, self.output, self.options, precision, overwrite=False)
+            except UsageError as error:
+                found.append(str(error))
+        if found:
+            raise UsageError("\n".join(found))
 
     @staticmethod
     def _same_place(run: RowRun, runs: Sequence[RowRun], seeds: int) -> list[RowRun]:
@@ -141,6 +163,7 @@ class Execution:
                     name=run.label,
                     output=self.output,
                     options=self.options,
+                    overwrite=self.trainer.overwrite,
                     show=self.trainer.show,
                 )
             run.results[split] = result
@@ -193,9 +216,17 @@ def stored_result(folder: Path, predictor: Predictor, task: MosTask, split: str,
         and result.task.version == task.card.version
         and result.provenance.mosharness == own_version()
         and result.options == wanted
-        and result.task.digest == task.open(split).digest
+        and stored.files == fingerprint.get("files")
+        and _same_clips(result, task, split)
     )
     return result if same and any(folder.glob("predictions.*")) else None
+
+
+def _same_clips(result: Result, task: MosTask, split: str) -> bool:
+    """Whether labels and audio are those that a result was made of."""
+    loaded = task.open(split)
+    clips = [clip for clip in loaded.clips()[: result.options.limit] if clip.source is not None]
+    return result.task.digest == loaded.digest and result.task.audio == clips_digest(clips)
 
 
 def exit_code(runs: Sequence[RowRun]) -> int:

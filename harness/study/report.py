@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.files import atomic_write, write_csv, write_json
+from ..core.files import atomic_write, read_json, write_csv, write_json
+from ..core.guard import first_line, guard_folder, guard_output, json_with, text_with
+from ..core.kept import difference, refuse_replacing
 from ..core.markdown import markdown_text, readable, table
 from ..core.numbers import DEGENERATE, with_interval
 from ..core.provenance import provenance
@@ -322,6 +324,30 @@ def _figure(cell: Cell) -> StudyFigure:
 def as_json(report: Report) -> dict[str, Any]:
     """The whole report in JSON types, schema ``mosharness.study/1`` (:class:`~.schema.StudyReport`)."""
     return typed_report(report).as_plain()
+
+
+def guard_tables(folder: Path, rows: Sequence[str], *, overwrite: bool = False) -> None:
+    """Refuse to write over files that are none of ours, or the tables of another study of the same name.
+
+    Args:
+        folder: Of the tables; it need not exist.
+        rows: Names of all rows of the study at hand.
+        overwrite: The user wants them replaced.
+
+    Raises:
+        UsageError: Naming the file, or the rows.
+    """
+    guard_folder(folder, "--output")
+    ours = json_with(schema=lambda name: str(name).startswith("mosharness.study/"))
+    guard_output(folder / "study.json", "--output", ours, overwrite=overwrite)
+    header = ",".join(COLUMNS)
+    guard_output(folder / "study.csv", "--output", lambda path: first_line(path) == header, overwrite=overwrite)
+    guard_output(folder / "study.md", "--output", text_with("# ", "## What was trained"), overwrite=overwrite)
+    if (folder / "study.json").is_file() and (folder / "study.json").stat().st_size and not overwrite:
+        stored = [str(row["row"]) for row in read_json(folder / "study.json")["rows"]]
+        if stored and not {*stored} & {*rows}:
+            found = [difference("its rows", ", ".join(stored), ", ".join(rows))]
+            refuse_replacing(folder, "study of the same name", found, "--output FOLDER", overwrite=overwrite)
 
 
 def write(report: Report, folder: Path) -> None:

@@ -16,7 +16,7 @@ from .execute import Execution, RowRun, exit_code
 from .figures import published_folder, read_figures
 from .model import Study, read_study
 from .plan import Choices, plan_rows
-from .report import Report, write
+from .report import Report, guard_tables, write
 from .training import Trainer
 
 
@@ -36,6 +36,7 @@ class StudyRequest:
         output: Folder of results; tables go to ``<output>/<task>/studies/<study>``.
         device, precision: Where and how the networks calculate.
         options: Of scoring and measuring.
+        overwrite: Train and score rows anew that were made of other data or settings; old trainings are kept aside.
         show: Progress on stderr.
     """
 
@@ -51,6 +52,7 @@ class StudyRequest:
     device: str = "auto"
     precision: Precision = "float32"
     options: RunOptions = field(default_factory=RunOptions)
+    overwrite: bool = False
     show: bool = False
 
 
@@ -122,8 +124,15 @@ def run_study(
         return Report.make(study, about, runs, figures, changed=request.changed, limit=request.options.limit)
 
     trainer = Trainer(
-        task, request.output, request.device, request.precision, request.options.workers, show=request.show
+        task,
+        request.output,
+        request.device,
+        request.precision,
+        request.options.workers,
+        show=request.show,
+        overwrite=request.overwrite,
     )
+    guard_tables(folder, [row.name for row in study.rows], overwrite=request.overwrite)
     execution = Execution(
         task, splits, request.output, trainer, request.options, say, lambda runs: write(report(runs), folder)
     )

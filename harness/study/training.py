@@ -12,8 +12,10 @@ from ..core.choices import Precision
 from ..core.config import build_config, config_dict
 from ..core.errors import CheckpointError, DataError
 from ..core.files import as_stored, digest, file_sha256, read_json, write_json
+from ..core.kept import refuse_replacing
 from ..core.provenance import own_version
 from ..core.typed import plain, read_typed
+from ..training.kept import differences
 from .plan import PlannedRow
 from .schema import RowRecord, TrainedStage, TrainingFacts
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from ..recipes.recipe import Recipe
 
 FACTS = "study.json"
-STAGE_FACTS = ("predictor", "predictor version", "dimensions", "seed", "folds", "recipe", "data")
+STAGE_FACTS = ("predictor", "predictor version", "dimensions", "seed", "folds", "recipe", "data", "audio")
 """What a reused stage must agree on; the predictor's settings may differ, that is what most ablations are."""
 
 
@@ -56,6 +58,7 @@ class Trainer:
         output: Folder of results.
         device, precision, workers: As for ``run``.
         show: Progress on stderr.
+        overwrite: Train rows anew that were trained on other data or otherwise; what was there is kept aside.
     """
 
     task: MosTask
@@ -64,6 +67,7 @@ class Trainer:
     precision: Precision = "float32"
     workers: int | None = None
     show: bool = False
+    overwrite: bool = False
     _surveys: dict[tuple[str, int], dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def folder(self, label: str) -> Path:
@@ -108,6 +112,7 @@ class Trainer:
         identity, trimmed, reused = self._prepare(planned, recipe, seed, parents, notes)
         stored = _read_record(folder)
         before = stored.identity if stored else None
+        self._refuse(folder, stored, identity)
         if folder.is_dir() and before != identity:
             kept = _move_aside(folder)
             changed = _changed(before, identity)
@@ -137,6 +142,31 @@ class Trainer:
             write_json(folder / FACTS, plain(RowRecord(identity=identity, finished=True)))
         facts = _training_facts(folder, planned, reused)
         return Trained(predictor, how, seed, notes, facts)
+
+    def check(self, planned: PlannedRow, label: str, seed: int) -> None:
+        """Refuse a row whose stored training was of other data or settings, before anything is trained.
+
+        Raises:
+            UsageError: Naming what differs.
+        """
+        from ...predictors import PREDICTORS
+
+        folder = self.folder(label)
+        stored = _read_record(folder)
+        needs = PREDICTORS[planned.row.predictor].card.needs_weights
+        if stored is None or not stored.finished or planned.row.weights or not needs:
+            return
+        recipe = planned.with_seed(seed)
+        if recipe is None:
+            identity = self._fitted_identity(planned, seed)
+        else:  # the weights that it starts from may still have to be trained: they are compared when it is its turn
+            identity = {**stored.identity, "mosharness": own_version(), "stages": self.survey(planned, seed)}
+        self._refuse(folder, stored, as_stored(identity))
+
+    def _refuse(self, folder: Path, stored: RowRecord | None, identity: Mapping[str, Any]) -> None:
+        if stored is not None and stored.finished and stored.identity != identity:
+            found = differences(stored.identity, identity)
+            refuse_replacing(folder, "trained row", found, "--output FOLDER", overwrite=self.overwrite)
 
     # -- the parts ------------------------------------------------------------------------------------------------
 
@@ -202,12 +232,14 @@ class Trainer:
         card = self.task.card
         splits = [one for one in ("train", *card.dev_splits) if one in card.splits]
         cls = PREDICTORS[planned.row.predictor]
+        opened = {split: self.task.open(split) for split in splits}
         return {
             "mosharness": own_version(),
             "predictor": [cls.card.name, cls.card.version],
             "config": digest(config_dict(build_config(cls.config_class, planned.config, f"row {planned.row.name}"))),
             "seed": seed,
-            "data": {split: self.task.open(split).digest for split in splits},
+            "data": {split: loaded.digest for split, loaded in opened.items()},
+            "audio": {split: loaded.audio_digest for split, loaded in opened.items()},
         }
 
     def _name_data(self, predictor: Predictor, folder: Path, planned: PlannedRow, seed: int) -> None:

@@ -187,3 +187,122 @@ def test_a_file_where_a_folder_belongs_is_a_sentence(here: Path, cli: Cli) -> No
     ):
         refused = cli(*command, "--output", "toy.txt")
         assert refused.code == 2 and "toy.txt is a file where a folder is needed" in refused.err
+
+
+@pytest.fixture
+def gated(here: Path) -> Callable[..., tuple[object, ...]]:
+    """Arguments of a gate on six texts."""
+    for root in ("old", "new"):
+        (here / root).mkdir()
+        for path in (here / "a").glob("*-3.wav"):
+            shutil.copy(path, here / root)
+    base = ("--predictor", "toy=toy.txt", "--min-n", 2, "--margin", 5)
+    return lambda *more: ("gate", "--baseline", "old", *base, *more)
+
+
+def test_a_gate_writes_over_nothing_but_its_own(here: Path, cli: Cli, gated: Callable[..., Any]) -> None:
+    (here / "notes.txt").write_text("mine")
+    (here / "report").mkdir()
+    (here / "report" / "summary.md").write_text("# mine")
+    both = gated("--candidate", "new", "--allow-inconclusive")
+    for more, file in (
+        (("--save-baseline", "notes.txt"), "notes.txt"),
+        (("--save-baseline", "a/s0-3.wav"), "a/s0-3.wav"),
+        (("--history", "a/s0-3.wav"), "a/s0-3.wav"),
+        (("--history", "toy.txt"), "toy.txt"),
+        (("--report", "report"), "report/summary.md"),
+    ):
+        before = snapshot(here)
+        refused = cli(*both, *more)
+        assert refused.code == 2 and file in refused.err and "--overwrite" in refused.err, refused.err
+        assert snapshot(here) == before
+    outputs = ("--save-baseline", "base.json", "--history", "runs.jsonl", "--report", "made")
+    for _ in range(2):
+        assert cli(*both, *outputs).code in {0, 3}
+    assert len((here / "runs.jsonl").read_text().splitlines()) == 2
+    assert cli(*both, "--report", "report", "--overwrite").code in {0, 3}
+
+
+def test_approvals_are_never_lost_to_saving(here: Path, cli: Cli, gated: Callable[..., Any]) -> None:
+    save = gated("--save-baseline", "base.json")
+    assert cli(*save).code == 0
+    saved = json.loads((here / "base.json").read_text())
+    assert cli(*save).code == 0  # the same again
+    shutil.copy(here / "b" / "s0-3.wav", here / "old" / "s0-3.wav")
+    refused = cli(*save)
+    assert refused.code == 2 and "other audio of 1 of 6 files" in refused.err
+    assert {**json.loads((here / "base.json").read_text()), "created": ""} == {**saved, "created": ""}
+    approve = ("gate", "approve", "--baseline", "base.json", "--candidate", "old", "--predictor", "toy=toy.txt")
+    assert cli(*approve, "--reason", "better").code == 0
+    before = (here / "base.json").read_bytes()
+    refused = cli(*save)
+    assert refused.code == 2 and "1 approval, which would be lost" in refused.err and "gate approve" in refused.err
+    assert (here / "base.json").read_bytes() == before
+    assert cli(*save, "--overwrite").code == 0
+
+
+def test_boards_replace_generated_pages_only(here: Path, cli: Cli) -> None:
+    run = ("run", "--task", "folder", "--data-root", "a", "--predictor", "toy", "--checkpoint", "toy.txt")
+    assert cli(*run).code == 0
+    (here / "README.md").write_text("# my project")
+    before = snapshot(here)
+    refused = cli("leaderboard", "--output", ".")
+    assert refused.code == 2 and "README.md" in refused.err and snapshot(here) == before
+    for _ in range(2):
+        assert cli("leaderboard", "--output", "pages").code == 0
+    page = here / "pages" / "README.md"
+    page.write_text(page.read_text() + "edited\n")  # its first line says that edits are overwritten
+    assert cli("leaderboard", "--output", "pages").code == 0
+    assert cli("leaderboard", "--output", ".", "--overwrite").code == 0
+    assert "my project" not in (here / "README.md").read_text()
+
+
+def test_an_interrupted_table_is_not_resumed_over_replaced_audio(
+    here: Path, cli: Cli, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(KeyboardInterrupt):
+        pass
+
+    score, left = toy.Toy.score, [4]
+
+    def some(self: Any, batch: Any) -> Any:
+        left[0] -= 1
+        if not left[0]:
+            raise Stopped
+        return score(self, batch)
+
+    predict = ("predict", "a", "--predictor", "toy", "--checkpoint", "toy.txt", "--no-cache", "-o", "out.csv")
+    monkeypatch.setattr(toy.Toy, "score", some)
+    assert cli(*predict).code == 130
+    monkeypatch.setattr(toy.Toy, "score", score)
+    assert list(here.glob(".out.csv.progress.jsonl"))
+    for clip in (here / "a").glob("*.wav"):
+        times = clip.stat()
+        clip.write_bytes((here / "b" / clip.name).read_bytes())
+        os.utime(clip, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert cli(*predict).code == 0
+    assert cli("predict", "b", *predict[2:-1], "fresh.csv").code == 0
+    resumed, fresh = ((here / name).read_text().replace("b/", "a/") for name in ("out.csv", "fresh.csv"))
+    assert resumed == fresh
+
+
+def test_a_study_of_other_data_or_audio_is_another_study(here: Path, cli: Cli) -> None:
+    (here / "plan.yaml").write_text("predictor: dsp\nrows:\n  - {name: plain}\n")
+    study = ("study", "plan.yaml", "--task", "folder", "--device", "cpu", "--data-root")
+    assert cli(*study, "a").code == 0
+    assert cli(*study, "a", "--json").json["rows"][0]["runs"][0]["weights"] == "kept"
+    before = snapshot(here / "results")
+    refused = cli(*study, "b")
+    assert refused.code == 2 and "other labels of dev, train" in refused.err and "--overwrite" in refused.err
+    clips = sorted((here / "a").glob("*.wav"))
+    for clip in clips:
+        times = clip.stat()
+        clip.write_bytes((here / "b" / clip.name).read_bytes())
+        os.utime(clip, ns=(times.st_atime_ns, times.st_mtime_ns))
+    refused = cli(*study, "a")
+    assert refused.code == 2 and "other audio of dev, train" in refused.err and "labels" not in refused.err
+    assert snapshot(here / "results") == before
+    replaced = cli(*study, "a", "--overwrite", "--json").json["rows"][0]["runs"][0]
+    assert replaced["weights"] == "trained" and "before-1" in replaced["notes"][0]
+    (here / "plan.yaml").write_text("predictor: dsp\nrows:\n  - {name: other}\n")
+    assert "its rows was plain, is other" in cli(*study, "a").err

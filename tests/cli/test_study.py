@@ -106,7 +106,11 @@ def test_variants_are_trained_scored_and_tabulated_and_finished_ones_are_kept(
 def test_a_changed_row_is_trained_anew_and_its_old_training_is_kept(run: Callable[..., Any], tmp_path: Path) -> None:
     assert run("--rows", "full").code == 0
     old = weights(tmp_path, "toy-full")
-    outcome = run("--rows", "full", "--set", "train.all.epochs=2", "--limit", "5", "--json")
+    changed = ("--rows", "full", "--set", "train.all.epochs=2", "--limit", "5", "--json")
+    refused = run(*changed)
+    assert refused.code == 2 and "other recipe of stage all" in refused.err and "--overwrite" in refused.err
+    assert weights(tmp_path, "toy-full") == old
+    outcome = run(*changed, "--overwrite")
     assert outcome.code == 0, outcome.err
     assert states(outcome) == {"full": "trained"}
     note = outcome.json["rows"][0]["runs"][0]["notes"][0]
@@ -179,7 +183,7 @@ def test_a_reused_stage_may_be_reused_again_and_later_stages_of_its_row_do_not_m
     longer = text.replace(
         "{name: full, recipe: plan.yaml,", "{name: full, recipe: plan.yaml, overrides: {all.epochs: 2},"
     )
-    second = run("--rows", "full,third", "--json", study=longer)
+    second = run("--rows", "full,third", "--json", "--overwrite", study=longer)
     assert second.code == 0, second.err
     assert states(second) == {"full": "trained", "third": "kept"}
 

@@ -235,6 +235,8 @@ class Reports:
         Path | None, typer.Option("--history", help="Append a line of JSON with the figures to this file.")
     ] = None
 
+    overwrite: common.Overwrite = False
+
     def outputs(self) -> Outputs:
         """The same, with the summary's file looked up.
 
@@ -245,4 +247,4 @@ class Reports:
         from ...gates.summary import github_target
 
         summary = github_target() if self.github else None
-        return Outputs(self.report, self.history, summary, self.save_baseline)
+        return Outputs(self.report, self.history, summary, self.save_baseline, self.overwrite)

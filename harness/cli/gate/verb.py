@@ -30,7 +30,7 @@ def gate(
         return
     options = decision.options(max_skipped=None if table.scores_csv else broken.max_skipped)
     outputs = reports.outputs()
-    outputs.check()
+    outputs.check([table.scores_csv, sides.baseline, sides.candidate])
     if table.scores_csv is not None:
         if scoring.predictor or scoring.set_ or reports.save_baseline or broken.on_error != "fail":
             raise UsageError(

@@ -28,7 +28,7 @@ def entry(value: float | None) -> Estimate:
 def result(mi: float | None, ta: float) -> Any:
     level = {"mi": {name: entry(mi) for name in METRICS}, "ta": {name: entry(ta) for name in METRICS}}
     metrics = {"system": level, "utterance": level}
-    return SimpleNamespace(metrics=metrics, predictor=ResultPredictor(name="dsp", trained_on=()))
+    return SimpleNamespace(metrics=metrics, predictor=ResultPredictor(name="dsp", trained_on=()), findings=())
 
 
 def report(
