@@ -72,7 +72,9 @@ class SslMos(Trainable):
             raise AudioError(
                 "too_short", f"{len(clip.samples)} samples at 16 kHz, one frame needs {SHORTEST}", clip.path
             )
-        return normalise(clip.samples) if self.config.normalizes else clip.samples.astype(np.float32)
+        return (
+            normalise(clip.samples, self.config.epsilon) if self.config.normalizes else clip.samples.astype(np.float32)
+        )
 
     def collate(self, items: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """``waves`` ``(n, samples)``, zeros behind each clip's end, and ``lengths`` ``(n,)``."""

@@ -28,6 +28,7 @@ class SslMosConfig:
         bounded: Whether ``frames`` scores pass ``2 tanh(x) + 3``, which keeps them in 1 to 5 (SHEET's range clipping).
         normalize: Zero mean and unit variance per clip; ``None``: as the backbone was pretrained, that is for large
             sizes only. The original feeds waves in -1 to 1 to all of them.
+        epsilon: Added to the variance then; S3PRL, and so SHEET, adds 1e-5, which only matters in quiet clips.
     """
 
     backbone: str = "wav2vec2-base"
@@ -41,6 +42,7 @@ class SslMosConfig:
     head_dropout: float = 0.3
     bounded: bool = False
     normalize: bool | None = None
+    epsilon: float = 1e-7
 
     def __post_init__(self) -> None:
         kind, _, size = self.backbone.partition("-")

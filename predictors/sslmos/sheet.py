@@ -58,7 +58,8 @@ def settings_of(state: Mapping[str, Any], size: str, path: Path) -> dict[str, An
         "head_width": int(state["mean_net_dnn.net.0.weight"].shape[0]) if "mean_net_dnn.net.0.weight" in state else 64,
         "bounded": told.get("mean_net_range_clipping", True),
         "layer": _layer(told.get("ssl_model_layer_idx", -1), state, path),
-        "normalize": size.endswith("large"),  # as S3PRL feeds them
+        "normalize": size.endswith("large"),  # as S3PRL feeds them, by torch's layer norm
+        "epsilon": 1e-5,
     }
 
 

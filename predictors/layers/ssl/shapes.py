@@ -127,13 +127,14 @@ def needed_frames(kernels: Iterable[int] = KERNELS[1:], strides: Iterable[int] =
     return frames
 
 
-def normalise(samples: np.ndarray) -> np.ndarray:
-    """A clip with zero mean and unit variance, as ``(x - mean) / sqrt(variance + 1e-7)``.
+def normalise(samples: np.ndarray, epsilon: float = 1e-7) -> np.ndarray:
+    """A clip with zero mean and unit variance, as ``(x - mean) / sqrt(variance + epsilon)``.
 
     To be applied to each clip before padding; the statistics are float64.
 
     Args:
         samples: Shape ``(n,)``.
+        epsilon: 1e-7 as in transformers and fairseq.
     """
     wave = samples.astype(np.float64)
-    return np.asarray((wave - wave.mean()) / np.sqrt(wave.var() + 1e-7), np.float32)
+    return np.asarray((wave - wave.mean()) / np.sqrt(wave.var() + epsilon), np.float32)
