@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...harness.core.errors import CheckpointError
-from ..checkpoints import load_torch
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import find_state, held
 from .network import LAYERS, TRANSFORMER_LAYERS
 
 HEAD = "transformer_pool_attn"
@@ -19,11 +20,12 @@ def read_official(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If it is no such file, or tensors are missing or not known.
     """
-    content = load_torch(path)
-    state = content.get("model") if isinstance(content, dict) else None
-    if not isinstance(state, dict) or "cnn.cnn.0.weight" not in state:
+    content = read_weights(path)
+    state = find_state(content, lambda name: name == "cnn.cnn.0.weight", path)
+    if state is None:
         raise CheckpointError(
-            f"{path}: no Distill-MOS checkpoint; one is a dict whose key model holds cnn.cnn.0.weight"
+            f"{path}: no Distill-MOS checkpoint; one is a dict whose key model holds cnn.cnn.0.weight (it holds "
+            f"{held(content)})"
         )
     names = dict(_keys())
     missing = sorted(set(names) - set(state))

@@ -7,7 +7,8 @@ from typing import Any
 
 from ...harness.core.errors import CheckpointError
 from ...harness.hub.hub import Download
-from ..checkpoints import load_torch
+from ..layers.pickles.files import read_weights
+from ..layers.pickles.states import find_state, held
 from ..layers.ssl.official import from_fairseq
 from .network import UtmosNetwork
 
@@ -38,12 +39,14 @@ def read_official(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If it is none.
     """
-    state = load_torch(path)
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
+    content = read_weights(path)
     wanted = (PREFIX + "post_extract_proj.weight", "blstm.weight_ih_l0", *PLAIN, *PROJECTION)
-    if not isinstance(state, dict) or not all(name in state for name in wanted):
-        raise CheckpointError(f"{path}: no UTMOS22 strong checkpoint; one is a state dict with {', '.join(wanted[:4])}")
+    state = find_state(content, lambda name: name in wanted, path)
+    if state is None or not all(name in state for name in wanted):
+        raise CheckpointError(
+            f"{path}: no UTMOS22 strong checkpoint; one is a state dict with {', '.join(wanted[:4])} (it holds "
+            f"{held(content)})"
+        )
     return state
 
 

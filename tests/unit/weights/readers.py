@@ -245,7 +245,31 @@ def imagenet() -> Reader:
     return Reader("imagenet", state, load)
 
 
-MAKERS = (nisqa, sslmos, sheet, sfissl, apgmos, utmosv2, audiobox, drasp, fairseq, laion, ecapa, gptsovits, imagenet)
+def utmos() -> Reader:
+    from mosharness.predictors.layers.ssl.official import key_map
+
+    small = {"size": "tiny", "embedding": 8, "units": 8, "hidden": 8}
+    predictor = fresh("utmos", **small)
+    state = {}
+    for name, one in predictor.network.state_dict().items():
+        theirs = {"domain": "domain_emb", "judge": "judge_emb"}.get(name, name.replace("recurrent.", "blstm."))
+        if not name.startswith("backbone."):
+            state[theirs] = one.clone()
+    names = {f"wav2vec2.{one}": f"backbone.model.{ours}" for one, ours in key_map(predictor.network.backbone).items()}
+    return Reader("utmos", state | renamed(predictor, names), of_predictor("utmos", **small))
+
+
+def distillmos() -> Reader:
+    from mosharness.predictors.distillmos.convert import _keys
+
+    state = renamed(fresh("distillmos"), dict(_keys()))
+    return Reader("distillmos", state, of_predictor("distillmos"), lambda state: {"model": state})
+
+
+MAKERS = (
+    *(nisqa, sslmos, sheet, sfissl, apgmos, utmosv2, audiobox, drasp, fairseq, laion, ecapa, gptsovits, imagenet),
+    *(utmos, distillmos),
+)
 NAMES = tuple(make.__name__ for make in MAKERS)
 
 

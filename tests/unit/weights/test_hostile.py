@@ -137,7 +137,8 @@ def test_nothing_in_a_file_is_run_by_any_reader(
     for attack, planted in attacks(mark).items():
         every = nests(planted) if attack == "os" else {"list": [planted]}
         for kind, nest in every.items():
-            hidden = {"extra": nest, **one.pack({**one.state, first: nest} if tried % 2 else one.state)}
+            whole = one.state if attack in ("numpy", "torch") else dict(list(one.state.items())[:3])
+            hidden = {"extra": nest, **one.pack({**whole, first: nest} if tried % 2 else whole)}
             path.write_bytes(saved(hidden, 2 if tried % 3 else 4))
             try:
                 one.load(path)
