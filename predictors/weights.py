@@ -48,7 +48,7 @@ def load_tensors(path: Path) -> Weights:
 
     try:
         content = path.read_bytes()
-        tensors = {name: _array(part, f"{path}: {name}") for name, part in deserialize(content)}
+        tensors = {name: _array(part, f"{path}: {name}") for name, part in deserialize(content)}  # type: ignore[no-untyped-call]
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
     for name, array in tensors.items():

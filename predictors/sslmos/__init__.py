@@ -92,8 +92,9 @@ class SslMos(Trainable):
         Raises:
             CheckpointError: If the file is no such checkpoint, or does not fit the settings.
         """
+        from ..layers.ssl.official import ANCHOR
         from . import sheet
-        from .convert import ANCHOR, read_official, size_of, to_network
+        from .convert import read_official, size_of, to_network
 
         state = read_official(path)
         if sheet.BACKBONE + ANCHOR in state:

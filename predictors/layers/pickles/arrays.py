@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....harness.core.lazy import LazyModule
 from .machine import Unfinished
-from .standin import Named, StandIn
+from .standin import Maker, Named, StandIn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,14 +99,10 @@ def reconstruct(*_: Any) -> Array:
     return Array()
 
 
-CORE = ("numpy.core.multiarray", "numpy._core.multiarray")
-
-
 def names() -> dict[str, Named]:
     """The names that numpy's values are written with."""
-    found = {
-        f"{core}.{name}": make for core in CORE for name, make in (("scalar", scalar), ("_reconstruct", reconstruct))
-    }
-    found |= {f"{core}.numeric._frombuffer": frombuffer for core in ("numpy.core", "numpy._core")}
-    found["numpy.dtype"] = Dtype
+    found: dict[str, Maker] = {"numpy.dtype": Dtype}
+    for core in ("numpy.core", "numpy._core"):
+        found |= {f"{core}.multiarray.scalar": scalar, f"{core}.multiarray._reconstruct": reconstruct}
+        found[f"{core}.numeric._frombuffer"] = frombuffer
     return {path: Named(path, make) for path, make in found.items()}

@@ -60,7 +60,7 @@ class Machine:
             BadPickle: If it is damaged or has instructions that are not read.
         """
         try:
-            for code, argument, _ in pickletools.genops(source):  # type: ignore[arg-type]  # files are taken too
+            for code, argument, _ in pickletools.genops(source):
                 if code.name == "STOP":
                     return self._stack.pop()
                 self._step(code.name, argument)

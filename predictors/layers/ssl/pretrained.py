@@ -119,12 +119,17 @@ def _fetch(source: str, setting: str) -> tuple[Path, str]:
     from ....harness.hub.hub import fetch_snapshot
 
     wanted, _ = hub_files(source, setting)
-    name, files = f"pretrained weights {wanted.repo_id}", dict(wanted.files)
-    options = {"revision": wanted.revision, "what": name, "instead": in_place_of(setting)}
-    folder = Path(fetch_snapshot(wanted.repo_id, files=files, **options))
+    files = dict(wanted.files)
+
+    def fetched() -> Path:
+        what = f"pretrained weights {wanted.repo_id}"
+        instead = in_place_of(setting)
+        return Path(fetch_snapshot(wanted.repo_id, revision=wanted.revision, files=files, what=what, instead=instead))
+
+    folder = fetched()
     for index in [one for one in files if one.endswith(INDEX)]:
         files |= dict.fromkeys(parts_of(folder / index))
-        folder = Path(fetch_snapshot(wanted.repo_id, files=files, **options))
+        folder = fetched()
     return folder, f"{wanted.repo_id}@{wanted.revision}"
 
 
