@@ -139,7 +139,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 @pytest.fixture
 def mos_gate(request: pytest.FixtureRequest) -> MosGate:
-    """Gate a candidate: ``mos_gate(candidate="new", baseline="old", predictors=["nisqa", "nisqa_tts"])``."""
+    """Gate a candidate: ``mos_gate(candidate="new", baseline="old")``."""
     item = request.node
     assert isinstance(item, pytest.Item)
     return MosGate(item)

@@ -53,8 +53,12 @@ Imported when a verb is run. Third parties register theirs under the entry point
 FORMER_VERBS = {"codebook": ("apgmos", "codebook"), "pairs": ("jsqa", "pairs")}
 """Former names of verbs to predictor and verb; they still work, with a note."""
 
-GATE_PREDICTORS = ("nisqa", "nisqa_tts")
-"""What a gate judges by when nothing is named: open weights for transmitted and for synthetic speech."""
+GATE_PREDICTORS = ("distillmos", "dnsmos:sig", "dnsmos:bak")
+"""What a gate judges by when nothing is named: overall quality, signal and background, by weights that may be passed on
+and used for anything (extra ``open``)."""
+
+OPEN_PREDICTORS = ("distillmos", "dnsmos")
+"""What scores when nothing is named: predictors that need no download and no licence."""
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w.-]+)?", re.ASCII)
 
@@ -145,6 +149,7 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
 __all__ = [
     "FORMER_VERBS",
     "GATE_PREDICTORS",
+    "OPEN_PREDICTORS",
     "PREDICTORS",
     "VERBS",
     "Predictor",

@@ -88,7 +88,8 @@ def gate(
     Args:
         candidate: Folder or manifest (``.csv``).
         baseline: Folder, manifest or saved baseline (``.json``).
-        predictors: Names, each ``P`` or ``P=CHECKPOINT``, or loaded predictors by name. All have to pass; take two.
+        predictors: Names, each ``P`` or ``P:DIMENSION``, either with ``=CHECKPOINT``, or loaded predictors by name. All
+            have to pass; take two. The default ones need no download.
         margin: Loss still accepted, one for every score or one by name; 0.2 by default.
         alpha: One-sided level; 0.05 by default.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for predictors given by name.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UsageError
 
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ...predictors import Predictor
+    from ...predictors.selection import Chosen
 
 
 def predict(
     paths: str | Path | Sequence[str | Path],
-    predictor: str | Predictor,
+    predictor: str | Predictor | None = None,
     *,
     checkpoint: str | Path | None = None,
     device: str = "auto",
@@ -32,7 +33,8 @@ def predict(
 
     Args:
         paths: A file, folder or manifest (``.csv`` with a ``path`` column), or a list of these.
-        predictor: A name (:func:`list_predictors`), or a predictor from :func:`load_predictor`.
+        predictor: A name (:func:`list_predictors`), names with commas between, or a predictor from
+            :func:`load_predictor`. By default those with open weights, which need no download.
         checkpoint: Weights for a predictor given by name; its published ones by default.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for a predictor given by name.
         output: Also write the table here (``.csv``, ``.jsonl`` or ``.parquet``); an interrupted call then goes on.
@@ -42,8 +44,9 @@ def predict(
         show: Progress on stderr.
 
     Returns:
-        A pandas table with the columns ``path``, ``utterance_id``, one per dimension, ``duration_s``, ``sample_rate``,
-        ``status`` (``ok``, ``warning``, ``failed``) and ``reason`` (empty where ``ok``).
+        A pandas table with the columns ``path``, ``utterance_id``, one per dimension (``NAME.DIMENSION`` for several
+        predictors), ``duration_s``, ``sample_rate``, ``status`` (``ok``, ``warning``, ``failed``) and ``reason`` (empty
+        where ``ok``).
 
     Raises:
         UsageError: For a path that does not exist, or no audio.
@@ -51,20 +54,50 @@ def predict(
     """
     import pandas as pd
 
-    from ...predictors import load_predictor
     from ..engine import predict as work
+    from ..engine.several import predict_several
 
     target = None if output is None else Path(output)
     if target is not None:
         work.check_format(target)
     several = [paths] if isinstance(paths, (str, Path)) else list(paths)
     entries = work.collect([str(path) for path in several]).entries
-    if target is not None:
-        read = [*several, *(entry.path for entry in entries), *([] if checkpoint is None else [checkpoint])]
-        work.check_output(target, read, overwrite=overwrite)
-    if isinstance(predictor, str):
-        predictor = load_predictor(predictor, checkpoint, device)
+    loaded, chosen = [], []
+    if predictor is None or isinstance(predictor, str):
+        chosen = chosen_predictors(predictor, checkpoint=None if checkpoint is None else str(checkpoint))
     elif checkpoint is not None:
         raise UsageError("checkpoint= goes with the name of a predictor; this one is loaded already")
-    rows = work.predict_entries(predictor, entries, output=target, use_cache=use_cache, workers=workers, show=show)
-    return pd.DataFrame(work.table(entries, rows), columns=work.header(predictor.dimensions))
+    else:
+        loaded = [(predictor.name, predictor)]
+    if target is not None:
+        weights = [one.checkpoint for one in chosen if one.checkpoint]
+        work.check_output(target, [*several, *(entry.path for entry in entries), *weights], overwrite=overwrite)
+    loaded = loaded or load_several(chosen, device=device)
+    scored = predict_several(loaded, entries, output=target, use_cache=use_cache, workers=workers, show=show)
+    return pd.DataFrame(work.table(entries, scored.rows), columns=work.header(scored.columns))
+
+
+def chosen_predictors(
+    names: str | None, settings: Mapping[str, Any] | None = None, checkpoint: str | None = None
+) -> list[Chosen]:
+    """The predictors that ``--predictor`` names, else those with open weights.
+
+    Args:
+        names: ``NAME`` or ``NAME=CHECKPOINT``, several with commas between.
+        settings: Of all, or of one by ``NAME.KEY``.
+        checkpoint: Weights, where one name is given.
+
+    Raises:
+        UsageError: See :func:`~mosharness.predictors.selection.choose_predictors`.
+    """
+    from ...predictors import OPEN_PREDICTORS
+    from ...predictors.selection import choose_predictors
+
+    return choose_predictors(OPEN_PREDICTORS if names is None else [names], settings, checkpoint)
+
+
+def load_several(chosen: Sequence[Chosen], **options: Any) -> list[tuple[str, Predictor]]:
+    """Predictors by label, loaded in their order; ``options`` go to ``load_predictor``."""
+    from ...predictors import load_predictor
+
+    return [(one.label, load_predictor(one.name, one.checkpoint, **options, **one.config)) for one in chosen]

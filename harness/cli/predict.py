@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..api.predict import chosen_predictors, load_several
 from ..core.errors import ClipsFailed, UsageError
 from . import common
 from .show import print_json, say
@@ -23,7 +24,10 @@ def predict(
         list[str],
         typer.Argument(help="Audio files, folders, manifests (.csv with a path column), or - for a list on stdin."),
     ],
-    predictor: common.PredictorName,
+    predictor: Annotated[
+        str | None,
+        typer.Option("--predictor", help="P or P=CHECKPOINT, several with commas. Default: those with open weights."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet; stdout without.")
     ] = None,
@@ -38,9 +42,10 @@ def predict(
     as_json: common.AsJson = False,
 ) -> None:
     """Score audio without labels; one row per clip with status and reason."""
-    from ...predictors import load_predictor
     from ..engine import predict as work
+    from ..engine.several import predict_several
 
+    chosen = chosen_predictors(predictor, common.predictor_settings(set_), checkpoint)
     if output is not None:
         work.check_format(output)
     listed = [line.rstrip("\r\n") for line in sys.stdin] if "-" in paths else []
@@ -49,16 +54,19 @@ def predict(
     collected = work.collect([path for path in paths if path != "-"], listed)
     if output is not None:
         read = [path for path in paths if path != "-"] + [entry.path for entry in collected.entries]
-        work.check_output(output, [*read, *([checkpoint] if checkpoint else [])], overwrite=overwrite)
+        weights = [one.checkpoint for one in chosen if one.checkpoint]
+        work.check_output(output, [*read, *weights], overwrite=overwrite)
     if collected.passed_over:
         say(f"note: passed over {collected.passed_over}")
-    settings = common.predictor_settings(set_)
-    loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
-    if loaded.stated_settings():
-        say(f"{loaded.card.name}: scored with {loaded.stated_settings()}")
+    several = load_several(chosen, device=device, precision=precision)
+    if predictor is None:
+        say(f"no --predictor given: scored by {' and '.join(label for label, _ in several)}, with open weights")
+    for _, loaded in several:
+        if loaded.stated_settings():
+            say(f"{loaded.card.name}: scored with {loaded.stated_settings()}")
     entries = collected.entries
-    rows = work.predict_entries(loaded, entries, output=output, use_cache=not no_cache, workers=workers, show=True)
-    names = work.header(loaded.dimensions)
+    scored = predict_several(several, entries, output=output, use_cache=not no_cache, workers=workers, show=True)
+    rows, names = scored.rows, work.header(scored.columns)
     if as_json:
         print_json([dict(zip(names, row, strict=True)) for row in work.table(entries, rows)])
     elif output is None:

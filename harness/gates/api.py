@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...predictors.base import Predictor
+from ...predictors import GATE_PREDICTORS, Predictor
 from ..core.errors import UnknownName, UsageError
 from .options import AudioOptions, GateOptions, PerScore
 from .outputs import Outputs
@@ -56,7 +56,8 @@ def gate(
     Args:
         baseline: Folder, manifest or saved baseline; with ``table`` the name of a system.
         candidate: Folder or manifest; with ``table`` the name of a system.
-        predictors: ``"NAME"`` or ``"NAME=CHECKPOINT"`` each, or loaded predictors by name.
+        predictors: ``"NAME"``, ``"NAME:DIMENSION"``, either with ``"=CHECKPOINT"``, or loaded predictors by name. By
+            default :data:`~mosharness.predictors.GATE_PREDICTORS`, which need no download.
         table: Outside scores.
         device: Where predictors run.
         settings: Settings of the predictors, as ``--set`` gives them.
@@ -87,7 +88,7 @@ def gate(
     else:
 
         def load() -> Mapping[str, Predictor]:
-            return _load(predictors, device, settings or {}, {} if loaded is None else loaded)
+            return _load(predictors or GATE_PREDICTORS, device, settings or {}, {} if loaded is None else loaded)
 
         found = gate_audio(baseline, candidate, load, decision, audio).report
     outputs.write(found)

@@ -14,6 +14,7 @@ from ..core.files import read_json, write_json
 from ..core.provenance import own_version, package_versions, utc_now
 from ..core.typed import as_typed, plain
 from .saved import SCHEMA_VERSION, FrontEnd, SavedBaseline, SavedFile, SavedPredictor
+from .scoring import dimension_of
 from .sides import Rendering
 from .units import TextKey
 
@@ -55,7 +56,7 @@ def save_baseline(path: Path, side: ScoredSide, *, max_seconds: float, history: 
         predictors={
             name: SavedPredictor(
                 fingerprint=predictor.fingerprint(),
-                dimension=predictor.dimensions[0],
+                dimension=predictor.dimensions[dimension_of(name, predictor)],
                 checkpoint=predictor.checkpoint.name,
                 weights_sha256=predictor.checkpoint.sha256,
                 stated=predictor.stated_settings(),

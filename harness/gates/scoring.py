@@ -11,7 +11,7 @@ from ...predictors.base import Predictor
 from ..audio.read import Waveform
 from ..audio.resample import resample
 from ..core.clip import Clip, Finding
-from ..core.errors import PredictionError, UsageError
+from ..core.errors import PredictionError, UnknownName, UsageError
 from ..engine.scorer import Scorer
 from ..engine.waveforms import WaveformStore
 from .options import AudioOptions
@@ -87,41 +87,64 @@ class AtRate(Scorer):
 
 
 def parse_predictors(specs: Sequence[str]) -> list[tuple[str, str, str | None]]:
-    """``P`` and ``P=CHECKPOINT`` as (name in the report, predictor, checkpoint).
+    """``P``, ``P:DIMENSION`` and either with ``=CHECKPOINT``, as (name in the report, predictor, checkpoint).
 
-    A predictor that is given once keeps its name; given with several checkpoints, each adds its file's name.
+    A predictor that is given once keeps its name; given with several checkpoints, each adds its file's name. A
+    dimension stays at the end of the name: :func:`dimension_of` finds it there.
 
     Raises:
         UsageError: For an empty name, or the same twice.
 
     Example:
-        >>> parse_predictors(["nisqa", "dsp=a/b.tar"])
-        [('nisqa', 'nisqa', None), ('dsp', 'dsp', 'a/b.tar')]
+        >>> parse_predictors(["nisqa", "nisqa:noi", "dsp=a/b.tar"])
+        [('nisqa', 'nisqa', None), ('nisqa:noi', 'nisqa', None), ('dsp', 'dsp', 'a/b.tar')]
     """
-    parts = [(name.strip(), checkpoint or None) for name, _, checkpoint in (spec.partition("=") for spec in specs)]
+    parts = []
+    for spec in specs:
+        whole, _, checkpoint = spec.partition("=")
+        name, mark, dimension = (text.strip() for text in whole.partition(":"))
+        if not name or (mark and not dimension):
+            raise UsageError("--predictor: write NAME, NAME:DIMENSION, NAME=CHECKPOINT or NAME:DIMENSION=CHECKPOINT")
+        parts.append((name, dimension, checkpoint or None))
     found: list[tuple[str, str, str | None]] = []
-    for name, checkpoint in parts:
-        if not name:
-            raise UsageError("--predictor: write NAME or NAME=CHECKPOINT")
+    for name, dimension, checkpoint in parts:
         shown = name
-        if sum(other == name for other, _ in parts) > 1 and checkpoint:
+        if checkpoint and len({other for known, _, other in parts if known == name}) > 1:
             shown = f"{name}:{Path(checkpoint).name}"
+        shown += f":{dimension}" if dimension else ""
         if shown in [entry[0] for entry in found]:
             raise UsageError(f"--predictor {shown} is given twice")
         found.append((shown, name, checkpoint))
     return found
 
 
+def dimension_of(name: str, predictor: Scorer) -> int:
+    """Which column a score of a gate is: the dimension at the end of its name, else the primary one."""
+    last = name.rpartition(":")[2] if ":" in name else ""
+    return predictor.dimensions.index(last) if last in predictor.dimensions else 0
+
+
 def load_predictors(
     specs: Sequence[str], *, device: str = "auto", precision: str = "float32", **settings: Any
 ) -> dict[str, Predictor]:
-    """The predictors of a gate, by the name that the report shows."""
+    """The predictors of a gate, by the name that the report shows; one whose dimensions are named is loaded once.
+
+    Raises:
+        UnknownName: For a dimension that a predictor does not have.
+    """
     from ...predictors import load_predictor
 
-    return {
-        shown: load_predictor(name, checkpoint, device, precision=precision, **settings)
-        for shown, name, checkpoint in parse_predictors(specs)
-    }
+    loaded: dict[tuple[str, str | None], Predictor] = {}
+    found = {}
+    for spec, (shown, name, checkpoint) in zip(specs, parse_predictors(specs), strict=True):
+        if (name, checkpoint) not in loaded:
+            loaded[name, checkpoint] = load_predictor(name, checkpoint, device, precision=precision, **settings)
+        predictor = loaded[name, checkpoint]
+        dimension = spec.partition("=")[0].partition(":")[2].strip()
+        if dimension and dimension not in predictor.dimensions:
+            raise UnknownName(f"dimension of {name}", dimension, predictor.dimensions)
+        found[shown] = predictor
+    return found
 
 
 def score_renderings(
@@ -132,7 +155,7 @@ def score_renderings(
     rate: int | None = None,
     audio: AudioOptions,
 ) -> tuple[list[Rendering], list[str]]:
-    """Score files by every predictor's primary dimension.
+    """Score files by every predictor, each name by its dimension (:func:`dimension_of`).
 
     Args:
         predictors: By name.
@@ -155,20 +178,27 @@ def score_renderings(
             files.setdefault(rendering.content, rendering.path)
     failures: dict[str, tuple[str, str]] = {}
     notes: list[str] = []
+    names_of: dict[int, list[str]] = {}
     for name, predictor in predictors.items():
+        names_of.setdefault(id(predictor), []).append(name)
+    for names in names_of.values():  # each predictor scores once, whatever of it counts
+        name, predictor = names[0], predictors[names[0]]
         scorer: Scorer = predictor if rate is None else AtRate(predictor, rate)
         items = [
-            Clip(content, store.clip(path)) for content, path in sorted(files.items()) if name not in known[content]
+            Clip(content, store.clip(path))
+            for content, path in sorted(files.items())
+            if any(one not in known[content] for one in names)
         ]
         scores = score_items(
-            scorer, items, use_cache=audio.use_cache, workers=audio.workers, show=audio.show, title=name
+            scorer, items, use_cache=audio.use_cache, workers=audio.workers, show=audio.show, title=predictor.name
         )
         notes += scores.notes
         for row in scores.rows:
             if row.status == "failed":
-                failures.setdefault(row.utterance_id, (row.code, f"{row.message} (predictor {name})"))
+                failures.setdefault(row.utterance_id, (row.code, f"{row.message} (predictor {predictor.name})"))
             else:
-                known[row.utterance_id][name] = row.scores[0]
+                for one in names:
+                    known[row.utterance_id][one] = row.scores[dimension_of(one, predictor)]
     done = []
     for rendering in renderings:
         if rendering.content in failures:
@@ -199,7 +229,7 @@ def describe(predictors: Mapping[str, Predictor]) -> dict[str, PredictorDetails]
         name: PredictorDetails(
             predictor=predictor.card.name,
             title=predictor.describe().title,
-            dimension=predictor.dimensions[0],
+            dimension=predictor.dimensions[dimension_of(name, predictor)],
             checkpoint=CheckpointDetails(
                 kind=predictor.checkpoint.kind,
                 name=predictor.checkpoint.name,

@@ -280,7 +280,6 @@ def test_paths_and_options_that_make_no_sense_are_refused_before_scoring(
         outcome = run(cli, *arguments)
         assert outcome.code == 2 and words in outcome.err and outcome.out == "", (words, outcome.err)
     assert cli("gate").code == 2
-    assert cli("gate", "--baseline", old, "--candidate", new).code == 2
     late = cli("gate", "--margin", "0.1", "plan")
     assert late.code == 2 and "gate plan --margin" in late.err
 
@@ -599,3 +598,20 @@ def test_unpaired_sides_need_no_common_texts(cli: Cli, sides: tuple[Path, Path])
         path.rename(new / f"x{path.name}")
     outcome = run(cli, old, new, "--unpaired", "--json")
     assert outcome.code == 0 and outcome.json["pairs"] == [] and outcome.json["predictors"][0]["n"] == 22
+
+
+def test_without_a_predictor_the_default_ones_decide(
+    cli: Cli, sides: Any, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mosharness.predictors
+
+    monkeypatch.setattr(mosharness.predictors, "GATE_PREDICTORS", ("toy", "toy:mos"))
+    old, new = sides
+    outcome = cli("gate", "--baseline", old, "--candidate", new, "--no-cache", "--json")
+    assert outcome.code == 0 and "no --predictor given: toy, toy:mos decide" in outcome.err
+    first, second = outcome.json["predictors"]
+    assert (first["name"], second["name"]) == ("toy", "toy:mos")
+    assert {**first, "name": ""} == {**second, "name": ""}
+    wrong = cli("gate", "--baseline", old, "--candidate", new, "--predictor", "toy:mps")
+    assert wrong.code == 2 and '"mos"' in wrong.err
+    assert cli("gate", "--baseline", old, "--candidate", new, "--predictor", "toy:").code == 2

@@ -35,7 +35,7 @@ def approve(
     record = approval(baseline, reason)
     check_file(baseline, "--baseline")
     audio, load = scoring.audio(), scoring.loader()
-    names = [shown for shown, _, _ in parse_predictors(scoring.predictor or [])]
+    names = [shown for shown, _, _ in parse_predictors(scoring.names())]
     saved, printed = approve_baseline(
         baseline, candidate, names, load, record, audio=audio, allow_other=allow_other_predictors
     )

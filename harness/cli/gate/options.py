@@ -12,6 +12,7 @@ import typer
 from ...core.choices import Method, OnError
 from ...core.errors import UsageError
 from .. import common
+from ..show import say
 
 if TYPE_CHECKING:
     from ...gates.options import AudioOptions, GateOptions
@@ -45,7 +46,11 @@ class Scoring:
     """Which predictors score, and how audio is read."""
 
     predictor: Annotated[
-        Names, typer.Option("--predictor", help="P or P=CHECKPOINT; may repeat. All have to pass; take at least two.")
+        Names,
+        typer.Option(
+            "--predictor",
+            help="P, P:DIMENSION, either with =CHECKPOINT; may repeat, all have to pass. Default: open weights.",
+        ),
     ] = None
     allow_mixed_rates: Annotated[
         bool, typer.Option("--allow-mixed-rates", help="Resample both sides to one rate where rates differ.")
@@ -75,21 +80,29 @@ class Scoring:
             **more,
         )
 
+    def names(self) -> list[str]:
+        """What ``--predictor`` named, or the default predictors."""
+        from ....predictors import GATE_PREDICTORS
+
+        return list(self.predictor or GATE_PREDICTORS)
+
     def loader(self) -> Callable[[], Mapping[str, Any]]:
         """Loads the predictors once the files are known to pair; names are checked at once.
 
+        Without ``--predictor`` the default ones are taken, which is said.
+
         Raises:
-            UsageError: Without a predictor, or for settings that have no effect here.
+            UsageError: For settings that have no effect here.
             UnknownName: For a predictor that is not registered.
         """
         from ....predictors import PREDICTORS
         from ...gates.scoring import load_predictors, parse_predictors
 
+        names, values = self.names(), common.predictor_settings(self.set_)
         if not self.predictor:
-            raise UsageError("give --predictor at least once, better twice: one of naturalness, one of signal quality")
-        for _, name, _ in parse_predictors(self.predictor):
+            say(f"no --predictor given: {', '.join(names)} decide; every one has to pass")
+        for _, name, _ in parse_predictors(names):
             PREDICTORS[name]
-        names, values = self.predictor, common.predictor_settings(self.set_)
         return lambda: load_predictors(names, device=self.device, **values)
 
 
