@@ -192,6 +192,10 @@ def run_combination(
     if request.train is not None:
         results, spread = _train_and_score(loaded, predictor, request, request.train, stored)
         return Combination(task, predictor.label, tuple(results), tuple(spread))
+    if predictor.training:
+        raise UsageError(
+            f"--set {predictor.label}.train.{min(predictor.training)}: nothing is trained here; it belongs to --train"
+        )
     loaded.root()  # absent data is said before anything is downloaded
     ready = resolve_predictor(
         predictor.name,
@@ -268,7 +272,7 @@ def _train_and_score(
                 seed=seed,
                 show=request.show,
                 recipe=training.recipe,
-                overrides=training.settings,
+                overrides={**training.settings, **chosen.training},
                 resume=training.resume,
                 init_from=training.init_from,
                 options=TrainOptions(

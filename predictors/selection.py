@@ -14,6 +14,10 @@ from . import PREDICTORS
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
+TRAIN = "train."
+"""Begins the name of a setting of training."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """One predictor of a command.
@@ -24,12 +28,14 @@ class Chosen:
             that of the checkpoint.
         checkpoint: A folder, a file or a hub id; ``None``: what is trained here, else the published default.
         config: Its settings.
+        training: Settings of its training alone, given as ``NAME.train.KEY``.
     """
 
     name: str
     label: str
     checkpoint: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 def choose_predictors(
@@ -39,7 +45,8 @@ def choose_predictors(
 
     Args:
         specs: Each ``NAME`` or ``NAME=CHECKPOINT``, or several of these with commas between them.
-        settings: By name: ``KEY`` of all predictors, ``NAME.KEY`` of one, by its name or its label.
+        settings: By name: ``KEY`` of all predictors, ``NAME.KEY`` of one, by its name or its label, and
+            ``NAME.train.KEY`` of the training of one.
         checkpoint: Of ``--checkpoint``: goes with one predictor.
 
     Raises:
@@ -114,6 +121,12 @@ def _with_settings(chosen: Sequence[Chosen], settings: Mapping[str, Any]) -> lis
         for at in places if dot else range(len(chosen)):
             (of_one if dot else configs)[at][rest if dot else key] = value
     return [
-        Chosen(one.name, one.label, one.checkpoint, {**common, **own})
+        Chosen(
+            one.name,
+            one.label,
+            one.checkpoint,
+            {**common, **{key: value for key, value in own.items() if not key.startswith(TRAIN)}},
+            {key.removeprefix(TRAIN): value for key, value in own.items() if key.startswith(TRAIN)},
+        )
         for one, common, own in zip(chosen, configs, of_one, strict=True)
     ]

@@ -35,6 +35,7 @@ def check(
     from ...predictors.selection import choose_predictors
 
     chosen = choose_predictors(predictor, common.predictor_settings(set_), checkpoint)
+    common.refuse_training(f"train.{key}" for one in chosen for key in one.training)
     reports, faults = [], []
     for one in chosen:
         results = _check_one(one, device, precision)

@@ -136,7 +136,7 @@ def test_the_two_commands_of_the_readme_exist_and_the_demo_runs(tmp_path: Path) 
     if not list(environment.glob(".ready-*")):
         pytest.skip("this environment was not made by `make`")
     outcome = subprocess.run(
-        ["make", "demo", f"VENV={environment}", f"DEMO={tmp_path / 'demo'}"],
+        ["make", "demo", f"VENV={environment}", f"DEMO={tmp_path / 'demo'}", "DEMO_OPTIONS=--set jsqa.train.epochs=1"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -89,3 +89,13 @@ def test_check_takes_several(cli: Callable[..., Any], weights: tuple[Path, Path]
     outcome = cli("check", f"toy={weights[0]},toy={weights[1]}", "--json")
     assert [one["predictor"] for one in outcome.json] == ["toy-toy", "toy-other"]
     assert cli("check", f"toy={weights[0]}", "--json").json["predictor"] == "toy"
+    outcome = cli("check", f"toy={weights[0]}", "--set", "toy.train.epochs=1")
+    assert outcome.code == 2 and "train.epochs: nothing is trained here" in outcome.err
+
+
+def test_settings_of_the_training_of_one(cli: Callable[..., Any], toy: Any, tmp_path: Path) -> None:
+    (jsqa, dsp) = choose_predictors(["jsqa,dsp"], {"jsqa.train.epochs": 1, "jsqa.scale": 2, "jsqa.train.batch.size": 4})
+    assert (jsqa.training, jsqa.config) == ({"epochs": 1, "batch.size": 4}, {"scale": 2})
+    assert (dsp.training, dsp.config) == ({}, {})
+    outcome = cli("run", "--task", "demo", "--predictor", "dsp", "--set", "dsp.train.epochs=1", "--output", tmp_path)
+    assert outcome.code == 2 and "--set dsp.train.epochs: nothing is trained here" in outcome.err
