@@ -5,26 +5,33 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..harness.audio.discover import Discovery, find_audio, utterance_id
-from ..harness.audio.suffixes import AUDIO_LIKE, AUDIO_SUFFIXES
 from ..harness.core.errors import DataError, UsageError
-from ..harness.core.files import csv_text, read_csv
 from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
 from .base import MosTask, Row, SplitInfo, TaskCard, TaskSplit, columns
 from .cut import cut_clips, cut_of
 from .lists import AudioFiles, parse_number
 from .manifest import is_portable, read_manifest
+from .metadata import (
+    KNOWN_DIMENSIONS,
+    METADATA,
+    Metadata,
+    audio_name,
+    by_stem,
+    clip_ids,
+    metadata_file,
+    rating_count,
+    read_metadata,
+)
 
-METADATA = "metadata.csv"
 CUT = "cut"
 """Code of the finding that records how a folder without splits was cut."""
-KNOWN_DIMENSIONS = ("mos", "mi", "ta", "pq", "pc", "ce", "cu", "noi", "dis", "col", "loud")
-_OTHER_COLUMNS = ("path", "system_id", "text", "split", "n_ratings")
+_OTHER_COLUMNS = ("path", "system_id", "listener", "text", "split", "n_ratings")
 _SPLIT = re.compile(r"(train|dev|test)(_[a-z0-9]+)*", re.ASCII)
 _DIMENSION = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
@@ -43,6 +50,8 @@ class FolderClip:
         scores: Dimension to its cell in the metadata, as text; may hold empty cells.
         n_ratings: Number of ratings behind the scores, -1 if unknown.
         row: Line of the metadata, 0 without.
+        ratings: Dimension to single ratings, where the metadata has a row a rating.
+        listeners: Who gave them, in the same order.
     """
 
     utterance_id: str
@@ -53,6 +62,8 @@ class FolderClip:
     scores: Mapping[str, str] | None = None
     n_ratings: int = -1
     row: int = 0
+    ratings: Mapping[str, list[float]] = field(default_factory=dict)
+    listeners: Sequence[str] = ()
 
 
 class Folder(MosTask):
@@ -60,7 +71,8 @@ class Folder(MosTask):
 
     ``metadata.csv`` has a header with ``path`` (relative to the folder, ``/`` between folders) and ``system_id``
     (may be empty), and may have score columns, ``text``, ``split`` (``train``, ``dev``, ``test``, ``test_<name>``;
-    absent: everything is ``test``) and ``n_ratings``. Text stays text: ``007`` and ``7`` are two systems.
+    absent: everything is ``test``) and ``n_ratings``. Text stays text: ``007`` and ``7`` are two systems. Other
+    forms and names of columns are read as ``tasks/metadata.py`` says; with a column of listeners a row is one rating.
     Without it the folders below the root are the systems, and there is nothing to evaluate against:
     :meth:`clips` lists the clips, :meth:`open` says what to do.
 
@@ -69,6 +81,7 @@ class Folder(MosTask):
     Options:
         dimensions: Score columns, separated by commas, the first is primary. Default: the columns with a known name
             (``mos mi ta pq pc ce cu noi dis col loud``) in the order of the header.
+        columns: Which column is which field where names do not tell: ``path=wav,mos=score,listener=who``.
         scale: Lowest and highest possible score, ``1-5`` by default. It is not inferred: a scale that followed the
             data would hide errors in it.
         split_by: Cut a folder without splits by ``system`` or ``clip`` (see ``tasks/cut.py``); with ``dev``, ``test``
@@ -88,6 +101,7 @@ class Folder(MosTask):
     )
     options: ClassVar[Mapping[str, Any]] = {
         "dimensions": "",
+        "columns": "",
         "scale": "1-5",
         "split_by": "",
         "dev": None,
@@ -126,7 +140,7 @@ class Folder(MosTask):
 
     def build(self, root: Path, split: str, *, audio: bool) -> list[Row]:
         """Rows of one split; see :meth:`MosTask.build`."""
-        if not (root / METADATA).is_file():
+        if not metadata_file(root).is_file():
             number = len(self._clips(root))
             raise DataError(
                 f"{root}: {number} clips, but no {METADATA} with labels to evaluate against. "
@@ -143,6 +157,10 @@ class Folder(MosTask):
             scores = {name: self._score(root, clip, name) for name in self.card.dimensions}
             row: Row = {"utterance_id": clip.utterance_id, "system_id": clip.system_id, "text": clip.text, **scores}
             row |= {"audio_path": clip.audio_path if audio else "", "n_ratings": clip.n_ratings}
+            if clip.ratings:
+                several = len(self.card.dimensions) > 1
+                row["ratings"] = dict(clip.ratings) if several else clip.ratings[self.card.dimensions[0]]
+                row["listeners"] = list(clip.listeners)
             rows.append(row)
         return rows
 
@@ -156,10 +174,10 @@ class Folder(MosTask):
         if is_portable(root):
             manifest = read_manifest(root)
             dimensions, splits, scale = manifest.dimensions, list(manifest.splits), manifest.ends
-        elif (root / METADATA).is_file():
-            table = read_metadata(root / METADATA)
-            dimensions = self._dimensions(root / METADATA, list(table[0]))
-            splits, scale = sorted(set(self._splits(table, root / METADATA))), self._scale
+        elif (path := metadata_file(root)).is_file():
+            table = self._table(path)
+            dimensions = self._dimensions(path, table.header)
+            splits, scale = sorted(set(self._splits(table, path))), self._scale
         else:
             return
         order = [name for prefix in ("train", "dev", "test") for name in splits if name.partition("_")[0] == prefix]
@@ -174,9 +192,15 @@ class Folder(MosTask):
         self.card = card  # type: ignore[misc]  # the base class declares one card per class, here it is one per folder
         self._described = True
 
-    def _splits(self, table: Sequence[Mapping[str, str]], path: Path) -> list[str]:
+    def _table(self, path: Path) -> Metadata:
+        return read_metadata(path, str(self.option["columns"]), self._chosen())
+
+    def _chosen(self) -> list[str]:
+        return [name.strip() for name in str(self.option["dimensions"]).split(",") if name.strip()]
+
+    def _splits(self, table: Metadata, path: Path) -> list[str]:
         """The split of each row: as the table says, or as the options cut it."""
-        said = [_split(row, path, at) for at, row in enumerate(table, 2)]
+        said = [_split(row, path, at) for at, row in zip(table.lines, table.records, strict=True)]
         if self._cut is None:
             return said
         if len(set(said)) > 1:
@@ -184,10 +208,10 @@ class Folder(MosTask):
                 f"{path}: the column split says {', '.join(sorted(set(said)))} already; leave --split-by out, or "
                 "take the column away"
             )
-        return cut_clips(self._cut, [(row["path"], csv_text(row["system_id"])) for row in table], str(path))
+        return cut_clips(self._cut, [(row["path"], row["system_id"]) for row in table.records], str(path))
 
     def _dimensions(self, path: Path, header: Sequence[str]) -> tuple[str, ...]:
-        chosen = [name.strip() for name in str(self.option["dimensions"]).split(",") if name.strip()]
+        chosen = self._chosen()
         for name in chosen:
             if name not in header:
                 raise DataError(f"{path}: no column {name!r} (option dimensions); the header is {', '.join(header)}")
@@ -195,7 +219,9 @@ class Folder(MosTask):
                 raise UsageError(f"option dimensions: {name!r} cannot be a dimension (lower-case letters, digits, _)")
         if len(set(chosen)) < len(chosen):
             raise UsageError("option dimensions names a column twice")
-        found = tuple(chosen) or tuple(name for name in header if name in KNOWN_DIMENSIONS)
+        said = [one.partition("=")[0].strip() for one in str(self.option["columns"]).split(",") if "=" in one]
+        named = [name for name in said if name in header and name not in _OTHER_COLUMNS]
+        found = tuple(chosen) or tuple(named) or tuple(name for name in header if name in KNOWN_DIMENSIONS)
         if not found:
             return type(self).card.dimensions  # the folder can be described; reading a score says what is missing
         return found
@@ -203,7 +229,7 @@ class Folder(MosTask):
     # -- clips -----------------------------------------------------------------------------------------------------
 
     def _clips(self, root: Path) -> list[FolderClip]:
-        path = root / METADATA
+        path = metadata_file(root)
         clips = self._listed(root, path) if path.is_file() else self._found(root)
         return sorted(clips, key=lambda clip: clip.utterance_id)
 
@@ -218,68 +244,77 @@ class Folder(MosTask):
         return clips
 
     def _listed(self, root: Path, path: Path) -> list[FolderClip]:
-        table = read_metadata(path)
+        table = self._table(path)
+        if table.understood:
+            self.note("metadata", f"read {table.understood}")
         known = (*_OTHER_COLUMNS, *KNOWN_DIMENSIONS, *self.card.dimensions)
-        other = [name for name in table[0] if name not in known]
+        other = [name for name in table.header if name not in known]
         if other:
             self.note("other_columns", f"{path.name}: columns that are not read: {', '.join(other)}")
-        names = [_audio_name(row["path"], path, at) for at, row in enumerate(table, 2)]
+        present = self._present(root)
+        stems = by_stem(present)
+        lines = list(zip(table.lines, table.records, strict=True))
+        names = [audio_name(row["path"], path, at, stems) for at, row in lines]
         doubled = [name for name, count in Counter(names).items() if count > 1]
         if doubled:
             raise DataError(f"{path}: {len(doubled)} paths are listed more than once (first: {doubled[0]!r})")
         splits = self._splits(table, path)
-        present = self._unlisted(root, set(names))
-        ids = _ids(names, present)
+        self._note_unlisted(present, set(names), path)
+        ids = clip_ids(names, present)
         files = AudioFiles(root)
         clips = []
-        for at, (row, name) in enumerate(zip(table, names, strict=True), 2):
+        for (at, row), name, split in zip(lines, names, splits, strict=True):
             clips.append(
                 FolderClip(
                     utterance_id=ids[name],
-                    system_id=csv_text(row["system_id"]),
+                    system_id=row["system_id"],
                     audio_path=files.find("", name, path),
-                    text=csv_text(row.get("text", "")),
-                    split=splits[at - 2],
+                    text=row.get("text", ""),
+                    split=split,
                     scores={key: row[key] for key in self.card.dimensions if key in row},
-                    n_ratings=_count(row, path, at),
+                    n_ratings=rating_count(row, path, at),
                     row=at,
+                    ratings=table.ratings.get(row["path"], {}),
+                    listeners=table.listeners.get(row["path"], ()),
                 )
             )
         if files.respelled:
             self.note(
                 "file_unicode",
-                f"file names that {METADATA} and the folder spell differently (Unicode NFC and NFD), taken as the "
+                f"file names that {path.name} and the folder spell differently (Unicode NFC and NFD), taken as the "
                 f"same: {len(files.respelled)} (first: {files.respelled[0]})",
             )
         return clips
 
-    def _unlisted(self, root: Path, names: set[str]) -> set[str]:
-        """Audio on disk, relative to the root; notes what the metadata does not list."""
+    def _present(self, root: Path) -> set[str]:
+        """Audio on disk, relative to the root."""
         try:
             discovery = find_audio([root])
         except DataError:  # no audio at all: every row is then counted as missing
             return set()
         self._note_ignored(discovery)
-        present = {entry.path.relative_to(root).as_posix() for entry in discovery.entries}
+        return {entry.path.relative_to(root).as_posix() for entry in discovery.entries}
+
+    def _note_unlisted(self, present: set[str], names: set[str], path: Path) -> None:
+        """Note what the metadata does not list."""
         spelled = {same_spelling(name) for name in names}
         unlisted = sorted(name for name in present - names if same_spelling(name) not in spelled)
         if unlisted:
-            self.note("unlisted_audio", f"{len(unlisted)} audio files are not in {METADATA} (first: {unlisted[0]})")
-        return present
+            self.note("unlisted_audio", f"{len(unlisted)} audio files are not in {path.name} (first: {unlisted[0]})")
 
     def _note_ignored(self, discovery: Discovery) -> None:
         kinds = {kind: group.count for kind, group in discovery.ignored.items()}
         if "other suffix" in kinds:
-            kinds["other suffix"] -= (self.root() / METADATA).is_file()
+            kinds["other suffix"] -= metadata_file(self.root()).is_file()
         examples = [Path(name).name for group in discovery.ignored.values() for name in group.examples]
-        examples = [name for name in examples if name != METADATA]
+        examples = [name for name in examples if name != metadata_file(self.root()).name]
         parts = [f"{count} {kind}" for kind, count in sorted(kinds.items()) if count]
         if parts:
             first = f" (such as {examples[0]})" if examples else ""
             self.note("other_files", f"files that are not clips: {', '.join(parts)}{first}")
 
     def _score(self, root: Path, clip: FolderClip, name: str) -> float:
-        path = root / METADATA
+        path = metadata_file(root)
         cell = (clip.scores or {}).get(name)
         if cell is None:
             raise DataError(
@@ -295,25 +330,6 @@ class Folder(MosTask):
                 f"{low:g} to {high:g}; give the scale that was rated on: --set task.scale=LOW-HIGH"
             )
         return value
-
-
-def read_metadata(path: Path) -> list[dict[str, str]]:
-    """The rows of a ``metadata.csv``, all cells text.
-
-    Raises:
-        DataError: If it is malformed, has no rows, or lacks ``path`` or ``system_id``.
-    """
-    table = read_csv(path)
-    if not table:
-        raise DataError(f"{path}: a header and no rows")
-    if "path" not in table[0]:
-        raise DataError(f"{path}: no column path (relative file names); the header is {', '.join(table[0])}")
-    if "system_id" not in table[0]:
-        raise DataError(
-            f"{path}: no column system_id; the header is {', '.join(table[0])}. Add it: what is compared are systems. "
-            "Leave its cells empty to have utterance-level numbers only"
-        )
-    return table
 
 
 def parse_scale(text: str) -> tuple[float, float]:
@@ -342,39 +358,3 @@ def _split(row: Mapping[str, str], path: Path, at: int) -> str:
     if not _SPLIT.fullmatch(name):
         raise DataError(f"{path}: row {at}: split {name!r}; it must be train, dev or test, or one of these with _NAME")
     return name
-
-
-def _audio_name(name: str, path: Path, at: int) -> str:
-    """The cell ``path``, normalised; what leads out of the folder is refused when it is looked up."""
-    name = csv_text(name).strip()
-    if "\\" in name:
-        raise DataError(f"{path}: row {at}: {name!r} holds a backslash; write / between folders")
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts:
-        raise DataError(f"{path}: row {at}: {name!r} must lie below the folder: no absolute path, no '..'")
-    if pure.suffix.lower() not in AUDIO_LIKE:
-        suffixes = " ".join(sorted(AUDIO_SUFFIXES))
-        raise DataError(
-            f"{path}: row {at}: {name!r} is not an audio file ({suffixes} and the like); convert it or mend the row"
-        )
-    return pure.as_posix()
-
-
-def _ids(names: Sequence[str], present: set[str]) -> dict[str, str]:
-    """Id by relative path; files beside them count as well, so that the ids are those ``predict`` gives."""
-    stems = Counter(utterance_id(Path(name).with_suffix("")) for name in {*names, *present})
-    return {
-        name: utterance_id(
-            Path(name) if stems[utterance_id(Path(name).with_suffix(""))] > 1 else Path(name).with_suffix("")
-        )
-        for name in names
-    }
-
-
-def _count(row: Mapping[str, str], path: Path, at: int) -> int:
-    text = row.get("n_ratings", "").strip()
-    if not text:
-        return -1
-    if not text.isdecimal() or int(text) == 0:
-        raise DataError(f"{path}: row {at}: n_ratings is {text!r}, not a count")
-    return int(text)

@@ -40,8 +40,8 @@ def inspect(
     if output.exists() and not output.is_dir():
         raise UsageError(f"-o {output}: this is a file; name a folder")
     collected = collect(paths)
-    if collected.passed_over:
-        say(f"note: passed over {collected.passed_over}")
+    for line in collected.lines:
+        say(line)
     settings = common.predictor_settings(set_)
     loaded = load_predictor(predictor, checkpoint, device, precision=precision, **settings)
     figures = not no_figures and _can_draw()

@@ -56,8 +56,8 @@ def predict(
         read = [path for path in paths if path != "-"] + [entry.path for entry in collected.entries]
         weights = [one.checkpoint for one in chosen if one.checkpoint]
         work.check_output(output, [*read, *weights], overwrite=overwrite)
-    if collected.passed_over:
-        say(f"note: passed over {collected.passed_over}")
+    for line in collected.lines:
+        say(line)
     several = load_several(chosen, device=device, precision=precision)
     if predictor is None:
         say(f"no --predictor given: scored by {' and '.join(label for label, _ in several)}, with open weights")

@@ -10,29 +10,42 @@ from pathlib import Path
 from typing import Any
 
 from ..audio.discover import find_audio, utterance_id
+from ..audio.suffixes import AUDIO_LIKE, VIDEO_SUFFIXES
 from ..core.clip import Clip, Outcome
 from ..core.errors import DataError, UsageError
-from ..core.files import atomic_write, csv_cell, dump_json, read_csv, write_csv, write_parquet
+from ..core.files import atomic_write, csv_cell, dump_json, write_csv, write_parquet
 from ..core.guard import guard_output, is_table
-from ..core.ids import existing
+from ..core.ids import existing, same_spelling
+from ..tables.fields import HEADER_WORDS, SYNONYMS, Chosen, candidates, check_doubled, the_one
+from ..tables.grid import Grid, read_grid
 from .scorer import Scorer
 
 FORMATS = (".csv", ".jsonl", ".parquet")
+RENAME = "rename one of them, or take it out"
+MANIFESTS = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".txt", ".lst", ".scp")
+"""Suffixes of what is read as a list of clips."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What to score, and a sentence on what was passed over (empty when nothing was)."""
+    """What to score, a sentence on what was passed over (empty when nothing was), and a line for each manifest."""
 
     entries: tuple[Clip, ...]
     passed_over: str
+    read: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """What is to be said before scoring: how manifests were read, what was passed over."""
+        said = [f"read {line}" for line in self.read]
+        return [*said, f"note: passed over {self.passed_over}"] if self.passed_over else said
 
 
 def collect(paths: Sequence[str], listed: Sequence[str] = ()) -> Collected:
     """Resolve command-line paths.
 
     Args:
-        paths: Audio files, folders, and manifests (``.csv`` with a ``path`` column, paths relative to the manifest).
+        paths: Audio files, folders, and manifests (see :func:`read_list`).
         listed: Further paths, one per entry (a list read from standard input).
 
     Raises:
@@ -41,9 +54,12 @@ def collect(paths: Sequence[str], listed: Sequence[str] = ()) -> Collected:
     """
     plain: list[str] = []
     entries: list[Clip] = []
+    notes: list[str] = []
     for path in paths:
-        if Path(path).suffix.lower() == ".csv" and not Path(path).is_dir():
-            entries += read_manifest(Path(path))
+        if Path(path).suffix.lower() in MANIFESTS and not Path(path).is_dir():
+            listed_clips, understood = read_list(Path(path))
+            entries += listed_clips
+            notes.append(understood)
         else:
             plain.append(path)
     plain += [path for path in listed if path]
@@ -62,33 +78,77 @@ def collect(paths: Sequence[str], listed: Sequence[str] = ()) -> Collected:
                 "in one manifest with an utterance_id column"
             )
         seen[entry.utterance_id] = entry.path
-    return Collected(tuple(entries), passed_over)
+    return Collected(tuple(entries), passed_over, tuple(notes))
 
 
 def read_manifest(path: Path) -> list[Clip]:
-    """Read a manifest: a CSV with ``path`` and optionally ``utterance_id`` and ``text``.
+    """The clips of :func:`read_list`."""
+    return read_list(path)[0]
+
+
+def read_list(path: Path) -> tuple[list[Clip], str]:
+    """Read a manifest: a table with a column of paths and optionally ``utterance_id`` and ``text``, or a path a line.
 
     Relative paths are below the manifest's folder. Absolute ones are taken as they are: the manifest is the user's
-    own list (our choice), unlike the label files of data sets.
+    own list (our choice), unlike the label files of data sets. Columns are found by synonym, and Kaldi's ``wav.scp``
+    (an id and a path a line) is read as well.
+
+    Returns:
+        The clips, and the line that says what was understood.
 
     Raises:
-        DataError: If it is no such CSV, a path is empty, or an id occurs twice.
+        DataError: If it is no such table, a path is empty, or an id occurs twice.
     """
-    records = read_csv(path, ["path"])
-    if not records:
+    grid = read_grid(path, HEADER_WORDS)
+    check_doubled(grid)
+    if not grid.rows:
         raise DataError(f"{path}: no rows below the header")
+    places = _manifest_columns(grid)
     entries = []
     seen: dict[str, int] = {}
-    for number, record in enumerate(records, start=2):
-        if not record["path"].strip():
+    respelled = 0
+    for number, row in zip(grid.lines, grid.rows, strict=True):
+        if not row[places["path"]]:
             raise DataError(f"{path}: row {number}: the path is empty")
-        file = Path(record["path"].strip())
-        name = record.get("utterance_id") or utterance_id(file.with_suffix(""))
+        file = Path(_slashes(row[places["path"]]))
+        given = same_spelling(row[places["utterance_id"]]) if "utterance_id" in places else ""
+        name = given or utterance_id(file.with_suffix(""))
         if name in seen:
             raise DataError(f"{path}: rows {seen[name]} and {number} are both called {name!r}")
         seen[name] = number
-        entries.append(Clip(name, existing(path.parent / file), record.get("text") or ""))
-    return entries
+        found = existing(path.parent / file)
+        respelled += found != path.parent / file
+        entries.append(Clip(name, found, row[places["text"]] if "text" in places else ""))
+    note = f"{respelled} files are spelled in another Unicode form there" if respelled else ""
+    return entries, Chosen(places, grid).describe(note=note)
+
+
+def _manifest_columns(grid: Grid) -> dict[str, int]:
+    if not grid.header:
+        at = next((at for at in range(grid.width) if any(_is_path(row[at]) for row in grid.rows)), None)
+        if at is None:
+            raise DataError(f"{grid.path}: no column path, and no cell that looks like an audio file")
+        return {"path": at, **({"utterance_id": 0} if at == 1 and grid.width == 2 else {})}
+    places = {}
+    for name in ("path", "utterance_id", "text"):
+        found = list(dict.fromkeys(candidates(grid, SYNONYMS[name])))
+        column = grid.header.index(name) if name in grid.header else the_one(grid, name, found, way_out=RENAME)
+        if column is not None and column not in places.values():
+            places[name] = column
+    if "path" not in places:
+        of_paths = [at for at in range(grid.width) if all(_is_path(row[at]) for row in grid.rows)]
+        if len(of_paths) != 1:
+            raise DataError(f"{grid.path}: no column path; the header is {','.join(grid.header)!r}")
+        places = {"path": of_paths[0], **{name: at for name, at in places.items() if at != of_paths[0]}}
+    return places
+
+
+def _slashes(name: str) -> str:
+    return name.replace("\\", "/") if "\\" in name and not Path(name).exists() else name
+
+
+def _is_path(cell: str) -> bool:
+    return Path(_slashes(cell)).suffix.lower() in AUDIO_LIKE | VIDEO_SUFFIXES
 
 
 FIRST, LAST = ("path", "utterance_id"), ("duration_s", "sample_rate", "status", "reason")

@@ -11,10 +11,14 @@ from pathlib import Path
 from ..audio.discover import find_audio, utterance_id
 from ..core.clip import Finding
 from ..core.errors import DataError, UsageError
-from ..core.files import read_csv
 from ..core.ids import existing
 from ..core.printable import printable
+from ..tables.fields import HEADER_WORDS, SYNONYMS, candidates, check_doubled, the_one
+from ..tables.grid import read_grid
 from .units import TextKey
+
+RENAME = "rename one of them, or take it out"
+MANIFESTS = (".csv", ".tsv", ".jsonl", ".json")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def read_side(origin: str | Path, option: str) -> Side:
     """Read a folder or a manifest.
 
     Args:
-        origin: A folder, or a CSV with ``path`` (relative to the manifest) and ``id`` or ``text``, optionally
+        origin: A folder, or a table with ``path`` (relative to the manifest) and ``id`` or ``text``, optionally
             ``voice`` and ``seed``.
         option: Named in messages.
 
@@ -82,7 +86,7 @@ def read_side(origin: str | Path, option: str) -> Side:
         raise UsageError(f"{option} {printable(path)}: {error}") from error
     if folder:
         return _read_folder(path)
-    if file and path.suffix.lower() == ".csv":
+    if file and path.suffix.lower() in MANIFESTS:
         return _read_manifest(path)
     if file:
         raise UsageError(f"{option} {printable(path)}: one file; give a folder of audio or a manifest (.csv)")
@@ -124,16 +128,14 @@ def _read_folder(folder: Path) -> Side:
 
 
 def _read_manifest(path: Path) -> Side:
-    rows = read_csv(path, ["path"])
-    if not rows:
-        raise DataError(f"{path}: no rows below the header")
+    lines, rows = _manifest_rows(path)
     column = next((name for name in ("id", "text") if name in rows[0]), None)
     if column is None:
         raise DataError(f"{path}: a manifest of a gate needs the column id or text, which pairs the files")
     seen: dict[tuple[TextKey, str], int] = {}
     files: dict[Path, int] = {}
     renderings = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in zip(lines, rows, strict=True):
         if not row["path"].strip() or not row[column].strip():
             raise DataError(f"{path}: row {number}: the path or the {column} is empty")
         text = unicodedata.normalize("NFC", row[column].strip())
@@ -149,6 +151,22 @@ def _read_manifest(path: Path) -> Side:
         seen[key, seed] = files[file] = number
         renderings.append(Rendering(key, seed, printable(file), file))
     return Side(path, _sorted(renderings))
+
+
+def _manifest_rows(path: Path) -> tuple[Sequence[int], list[dict[str, str]]]:
+    """Line numbers and cells of a manifest, under the names ``path id text voice seed``."""
+    grid = read_grid(path, HEADER_WORDS)
+    check_doubled(grid)
+    if not grid.rows:
+        raise DataError(f"{path}: no rows below the header")
+    places = {name: grid.header.index(name) for name in ("path", "id", "text", "voice", "seed") if name in grid.header}
+    for name, names in (("path", SYNONYMS["path"]), ("id", SYNONYMS["utterance_id"]), ("text", SYNONYMS["text"])):
+        found = [at for at in dict.fromkeys(candidates(grid, names)) if at not in places.values()]
+        if name not in places and (at := the_one(grid, name, found, way_out=RENAME)) is not None:
+            places[name] = at
+    if "path" not in places:
+        raise DataError(f"{path}: no column path; the header is {','.join(grid.header)!r}")
+    return grid.lines, [{name: row[at] for name, at in places.items()} for row in grid.rows]
 
 
 def _sorted(renderings: Sequence[Rendering]) -> tuple[Rendering, ...]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import DataError, UnknownName, UsageError
-from ..core.files import csv_text, read_csv
+from ..core.ids import same_spelling
+from ..tables.fields import HEADER_WORDS, SYNONYMS, candidates, check_doubled, named_column, the_one
+from ..tables.grid import Grid, plain_name, read_grid
 from .decide import decide, match_keys
 from .options import GateOptions
 from .schema import GateReport
 from .units import TextScores
+
+OPTIONS = {"system": "--system-column", "key": "--key"}
 
 
 def read_systems(
@@ -33,10 +37,13 @@ def read_systems(
         DataError: If a column is absent, a text of a system has two rows, or a score is no finite number.
         UnknownName: For a system that has no row.
     """
-    rows = read_csv(path, [system_column, key_column, *scores])
+    grid = read_grid(path, HEADER_WORDS | {"system", "key", *scores})
+    check_doubled(grid)
+    places = _places(grid, {"system": system_column, "key": key_column}, scores)
+    rows = [{name: row[at] for name, at in places.items()} for row in grid.rows]
     found: dict[str, dict[str, tuple[int, TextScores]]] = {}
-    for number, row in enumerate(rows, start=2):
-        system, key = csv_text(row[system_column]), csv_text(row[key_column])
+    for number, row in zip(grid.lines, rows, strict=True):
+        system, key = same_spelling(row["system"]), same_spelling(row["key"])
         if system not in systems:
             found.setdefault(system, {})
             continue
@@ -46,12 +53,37 @@ def read_systems(
                 f"{path}: rows {units[key][0]} and {number} are both {key!r} of {system!r}; average repeats of a text "
                 "first, or pick another --key"
             )
-        values = {name: _number(row[name], f"{path}: row {number} ({system}, {key}), column {name}") for name in scores}
+        values = {
+            name: _number(row[f"score {name}"], f"{path}: row {number} ({system}, {key}), column {name}")
+            for name in scores
+        }
         units[key] = (number, TextScores(key, system, values))
     for system in systems:
         if system not in found:
             raise UnknownName(f"system in {path}, column {system_column}", system, found)
     return [[unit for _, unit in found[system].values()] for system in systems]
+
+
+def _places(grid: Grid, keys: Mapping[str, str], scores: Sequence[str]) -> dict[str, int]:
+    """Columns of system, key and scores as named, in any case; of system and key by synonym where theirs is absent."""
+    if not grid.header:
+        raise DataError(f"{grid.path}: no header; the first line must name the columns, such as system,key,mos")
+    names = {plain_name(name) for name in grid.header}
+    absent = [name for name in (*scores, *keys.values()) if plain_name(name) not in names]
+    synonyms = {"system": SYNONYMS["system_id"], "key": (*SYNONYMS["utterance_id"], *SYNONYMS["path"])}
+    places = {}
+    for name, column in keys.items():
+        found = list(dict.fromkeys(candidates(grid, synonyms[name]))) if column == name and column in absent else []
+        at = the_one(grid, name, found, f"the {name}", f"say which with {OPTIONS[name]}")
+        if at is not None:
+            places[name] = at
+            absent.remove(column)
+    if absent:
+        raise DataError(f"{grid.path}: no column {', '.join(absent)}; the header is {','.join(grid.header)!r}")
+    for name, column in keys.items():
+        if name not in places:
+            places[name] = named_column(grid, name, column)
+    return places | {f"score {name}": named_column(grid, name, name) for name in scores}
 
 
 def _number(text: str, where: str) -> float:

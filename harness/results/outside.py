@@ -315,7 +315,8 @@ def read_truth(path: object, columns: Columns | None = None) -> Truth:
         places = {"utterance_id": 0, **{name: at for at, name in enumerate(names, 1)}}
         return _truth(grid, places, tuple(names), None, None)
     places = {"utterance_id": _id_column(grid, columns)}
-    system, listener = (_optional(grid, name, columns, set(places.values())) for name in ("system_id", "listener"))
+    system = _optional(grid, "system_id", columns, set(places.values()))
+    listener = _optional(grid, "listener", columns, set(places.values()))
     ours = grid.header[places["utterance_id"]] == "utterance_id"
     if system is not None and not ours and grid.column(system) == grid.column(places["utterance_id"]):
         system = None  # SHEET repeats the clip where it knows no system
@@ -345,7 +346,8 @@ def _dimensions(grid: Grid, columns: Columns, places: Mapping[str, int], may_lac
     if given:
         return given
     ours = grid.header[places["utterance_id"]] == "utterance_id"
-    free = [at for at, name in enumerate(grid.header) if at not in taken and name not in NOT_DIMENSIONS]
+    other = {*NOT_DIMENSIONS, *SYNONYMS["n_ratings"]}
+    free = [at for at, name in enumerate(grid.header) if at not in taken and name not in other]
     if ours:
         numeric = [at for at in free if _is_numeric(grid, at)]
         return _named_dimensions(grid, numeric, may_lack)
@@ -355,9 +357,9 @@ def _dimensions(grid: Grid, columns: Columns, places: Mapping[str, int], may_lac
             _is_numeric(grid, at)
         return {plain_name(grid.header[at]): at for at in known}
     named = [at for at in candidates(grid, LABEL_NAMES) if at in free]
-    at = the_one(grid, "mos", list(dict.fromkeys(named)), "the label")
-    if at is not None:
-        return {"mos": at}
+    label = the_one(grid, "mos", list(dict.fromkeys(named)), "the label")
+    if label is not None:
+        return {"mos": label}
     return _named_dimensions(grid, [], may_lack)
 
 

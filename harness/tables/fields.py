@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from ..core.errors import DataError, UnknownName, UsageError
 from .grid import Grid, plain_name
-from .numbers import COMMA
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "utterance_id": (
@@ -77,10 +76,8 @@ class Chosen:
     def describe(self, rows: str = "rows", note: str = "") -> str:
         """The one line that says what was understood: form, columns, number of rows."""
         fields = ", ".join(f"{field} = {self.name(field)}" for field in self.columns)
-        commas = any(COMMA.fullmatch(row[at]) for row in self.grid.rows[:100] for at in self.columns.values())
-        form = self.grid.form + (", decimal commas" if commas else "")
         more = f"; {note}" if note else ""
-        return f"{self.grid.path}: {form}; {fields}; {len(self.grid.rows)} {rows}{more}"
+        return f"{self.grid.path}: {self.grid.form}; {fields}; {len(self.grid.rows)} {rows}{more}"
 
 
 def parse_columns(options: Sequence[str]) -> dict[str, str]:
@@ -134,8 +131,17 @@ def candidates(grid: Grid, names: Sequence[str]) -> list[int]:
     return [at for name in names for at, one in enumerate(plain) if one == name]
 
 
-def the_one(grid: Grid, field: str, found: Sequence[int], default: str = "") -> int | None:
+def the_one(
+    grid: Grid, field: str, found: Sequence[int], what: str = "", way_out: str = "say which with --column {}"
+) -> int | None:
     """The only candidate of a field, or ``None`` without one.
+
+    Args:
+        grid: The table.
+        field: What is looked for.
+        found: Columns that could be it.
+        what: How the message calls it, by default as the field.
+        way_out: How the user decides, ``{}`` for field and heading.
 
     Raises:
         DataError: If there are several; it names them and the option that decides.
@@ -144,7 +150,7 @@ def the_one(grid: Grid, field: str, found: Sequence[int], default: str = "") -> 
         listed = " or ".join(repr(grid.header[at]) for at in dict.fromkeys(found))
         first = grid.header[found[0]]
         raise DataError(
-            f"{grid.path}: {default or field} could be the column {listed}; say which with --column {field}={first}"
+            f"{grid.path}: {what or field} could be the column {listed}; {way_out.format(f'{field}={first}')}"
         )
     return found[0] if found else None
 

@@ -14,9 +14,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from ..audio.suffixes import AUDIO_LIKE
 from ..core.errors import DataError
 from ..core.files import csv_text
 
@@ -35,6 +36,8 @@ FOREIGN = {
 """First bytes of what is no table."""
 
 LARGEST_LINE = 1_000_000
+COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,23 @@ def _from_lines(text: str, path: str | Path, words: frozenset[str]) -> Grid:
     }
     header, rows = tuple(cell.strip() for cell in header), [tuple(cell.strip() for cell in row) for row in rows]
     rows = _even(rows, len(header) or Counter(map(len, rows)).most_common(1)[0][0], numbers, path)
+    commas = [at for at in range(len(rows[0]) if rows else 0) if _decimal_commas([row[at] for row in rows], delimiter)]
+    if commas:
+        rows = [tuple(one.replace(",", ".") if at in commas else one for at, one in enumerate(row)) for row in rows]
+        form += ", decimal commas"
     return Grid(str(path), header, tuple(rows), tuple(numbers), form, untidy)
+
+
+def _decimal_commas(cells: Sequence[str], delimiter: str) -> bool:
+    """Whether a column's numbers have commas: all of them where commas part the fields as well, else some and no point.
+
+    Ratings have no thousands, so ``1,031`` is a little over one.
+    """
+    given = [cell for cell in cells if cell]
+    commas = [cell for cell in given if COMMA.fullmatch(cell)]
+    if not commas or (delimiter == "," and len(commas) < len(given)):
+        return False
+    return all(COMMA.fullmatch(cell) or WHOLE.fullmatch(cell) for cell in given)
 
 
 def _is_comment(line: str) -> bool:
@@ -211,6 +230,8 @@ def _is_header(row: Sequence[str], words: frozenset[str]) -> bool:
     """Whether a first row names columns: it has a name that we know, or no number behind its first cell."""
     if any(plain_name(cell) in words for cell in row):
         return True
+    if any(PurePath(cell).suffix.lower() in AUDIO_LIKE for cell in row):
+        return False
     return not any(_looks_numeric(cell) for cell in row[1:])
 
 

@@ -44,6 +44,7 @@ FORMS: dict[str, str | bytes] = {
     "decimal comma": csv("utterance_id;mos", lambda n, v: f"{n};{swapped(v)}"),
     "decimal comma, no header": csv("", lambda n, v: f"{n};{swapped(v)}"),
     "quoted decimal comma": csv("utterance_id,mos", lambda n, v: f'{n},"{swapped(v)}"'),
+    "decimal comma and whole numbers": csv("utterance_id;mos", lambda n, v: f"{n};{swapped(v).removesuffix(',0')}"),
     "sep line": "sep=;\r\n" + csv("utterance_id;mos", lambda n, v: f"{n};{v}", end="\r\n"),
     "tab": csv("utterance_id\tmos", lambda n, v: f"{n}\t{v}"),
     "bar": csv("utterance_id|mos", lambda n, v: f"{n}|{v}"),
