@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..harness.core.errors import CheckpointError
-from ..harness.core.files import file_sha256, read_json
+from ..harness.core.files import read_json
 from ..harness.core.registry import Registry
 from .base import CheckpointInfo, Predictor, PredictorCard, resolve_device
 from .checkpoints import check_own_file
@@ -95,7 +95,7 @@ def load_predictor(
         return _identified(cls.from_folder(path, config, **options), path, CheckpointInfo("folder", path.name))
     if path.is_file():
         check_own_file(path, cls.card.name)
-        origin = _official(path)
+        origin = _official(cls, path)
         return _identified(cls.from_official(path, config, checkpoint=origin, **options), path, origin)
     if HUB_ID.fullmatch(str(checkpoint)):
         return _load_hub(cls, str(checkpoint), config, options)
@@ -112,7 +112,7 @@ def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[st
             f"--predictor {cls.card.name} --train) or pass --checkpoint"
         )
     path = fetch_file(download)
-    seen, origin = cls.published_training(config), _official(path)
+    seen, origin = cls.published_training(config), _official(cls, path)
     return _identified(cls.from_official(path, config, checkpoint=origin, trained_on=seen, **options), path, origin)
 
 
@@ -120,12 +120,14 @@ def _identified(predictor: Predictor, path: Path, origin: CheckpointInfo) -> Pre
     """With the digests of what it was loaded from, also where its own loading dropped them."""
     if predictor.checkpoint.kind == "fresh":
         predictor._checkpoint = origin
+    if origin.kind == "official":
+        predictor._read = {path: origin.sha256, **(predictor._read or {})}
     predictor.identify(path)
     return predictor
 
 
-def _official(path: Path) -> CheckpointInfo:
-    return CheckpointInfo("official", path.name, file_sha256(path))
+def _official(cls: type[Predictor], path: Path) -> CheckpointInfo:
+    return CheckpointInfo("official", path.name, cls.digest_of(path))
 
 
 def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: dict[str, Any]) -> Predictor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..harness.core.config import config_dict
-from ..harness.core.files import digest
+from ..harness.core.files import digest, file_sha256
 from .identity import UNIDENTIFIED, checkpoint_files, file_digests, files_of_settings, package_of, source_of
 from .weights import file_of_tensors, tensors_digest
 
@@ -41,6 +41,11 @@ class Identified:
     def tensors(self) -> dict[str, Any]:
         """All weights and buffers by name, as torch tensors or numpy arrays."""
         return {}
+
+    @classmethod
+    def digest_of(cls, path: Path) -> str:
+        """``sha256:...`` of an official file that is about to be loaded."""
+        return file_sha256(path)
 
     def identity_files(self, checkpoint: Path | None) -> Iterable[Path]:
         """Files that a score depends on; each is hashed into the fingerprint.

@@ -320,6 +320,13 @@ class Utmosv2(Trainable):
         return path
 
     @classmethod
+    def digest_of(cls, path: Path) -> str:
+        """Computed once, as it also tells which fold a file is."""
+        from .convert import sha256_of
+
+        return sha256_of(path)
+
+    @classmethod
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
         """Load an official file; where several folds are asked for, also those beside it or in the cache.
 

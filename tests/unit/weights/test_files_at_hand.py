@@ -174,3 +174,26 @@ def test_the_advice_for_transformers_files_is_their_folder(tmp_path: Path) -> No
     with pytest.raises(CheckpointError, match="Files of the transformers library go in as their folder"):
         load_pretrained(target, str(tmp_path / "model.safetensors"))
     load_pretrained(target, str(tmp_path))  # as the message advises
+
+
+@pytest.mark.parametrize("name", ["sslmos", "utmosv2", "nisqa"])
+def test_an_official_file_is_hashed_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mosharness.harness.core import files
+    from mosharness.predictors import identified, identity
+    from mosharness.predictors.nisqa import Nisqa
+    from mosharness.predictors.utmosv2 import convert
+
+    one, hashed = reader(name), list[str]()
+    path = one.write(tmp_path, one.pack(one.state))
+
+    def counted(of: str | Path) -> str:
+        hashed.append(Path(of).name)
+        return files.file_sha256(of)
+
+    for module in (identified, identity, convert, sys.modules[Nisqa.__module__]):
+        monkeypatch.setattr(module, "file_sha256", counted)
+    settings = {"utmosv2": {"size": "tiny"}}.get(name, {})
+    loaded = load_predictor(name, path, "cpu", **settings)
+    digest = loaded.fingerprint()["files"]["checkpoint"]
+    assert digest == loaded.checkpoint.sha256 == files.file_sha256(path)
+    assert hashed == [path.name]
