@@ -255,11 +255,8 @@ def _train_and_score(
     several = training.seeds > 1
     results: list[Result] = []
     for seed in _seeds(training, name, request.seed):
-        row = seed_label(request.name or name, seed or 0) if several else request.name or name
-        for split in task.resolve_split(request.split):
-            refuse_stored(
-                task, split, row, request.output, request.options, request.precision, overwrite=request.overwrite
-            )
+        base = request.name or name
+        _refuse_stored(task, seed_label(base, seed or 0) if several else base, request)
     for seed in _seeds(training, name, request.seed):
         label = seed_label(name, seed or 0) if several else name
         try:
@@ -293,6 +290,12 @@ def _train_and_score(
     folder = checkpoint_folder(request.output, task.card.name, name).parent
     write_json(folder / "seeds.json", [plain(figure) for figure in spread])
     return results, spread
+
+
+def _refuse_stored(task: MosTask, row: str, request: RunRequest) -> None:
+    """Say before a training what scoring would refuse after it."""
+    for split in task.resolve_split(request.split):
+        refuse_stored(task, split, row, request.output, request.options, request.precision, overwrite=request.overwrite)
 
 
 def _seeds(training: TrainFirst, name: str, given: int | None) -> list[int | None]:

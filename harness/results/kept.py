@@ -114,7 +114,7 @@ def _predictor(then: ResultPredictor, now: ResultPredictor) -> list[str]:
     if then.training and then.training == now.training:
         return found  # trained again by the same recipe on the same data: the last bits may differ
     if then.weights != now.weights:
-        found.append(difference("weights", then.weights, now.weights))
+        found.append(f"other weights, {shown(then.weights)} then and {shown(now.weights)} now")
     elif now.weights == UNIDENTIFIED:
         found.append("nothing says which weights these are and were (`mosharness check` says what is missing)")
     elif then.files is not UNSET and now.files is not UNSET and then.files != now.files:

@@ -61,7 +61,7 @@ def test_a_result_is_replaced_by_the_same_run_only(here: Path, cli: Cli) -> None
         assert all(way in refused.err for way in ("--name", "--output", "--overwrite"))
         assert snapshot(here / "results") == before
     (here / "toy.txt").write_text("1.0 0.5 0.5")
-    assert "weights was" in cli(*run).err
+    assert "other weights" in cli(*run).err
     truth = here / "truth.csv"
     truth.write_text("system_id,mos\n" + "".join(f"s{at},{1 + at / 2}\n" for at in range(6)))
     assert "--system-truth was split-mean" in cli(*run, "--system-truth", truth).err
