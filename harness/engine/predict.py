@@ -129,7 +129,7 @@ def _manifest_columns(grid: Grid) -> dict[str, int]:
         if at is None:
             raise DataError(f"{grid.path}: no column path, and no cell that looks like an audio file")
         return {"path": at, **({"utterance_id": 0} if at == 1 and grid.width == 2 else {})}
-    places = {}
+    places: dict[str, int] = {}
     for name in ("path", "utterance_id", "text"):
         found = list(dict.fromkeys(candidates(grid, SYNONYMS[name])))
         column = grid.header.index(name) if name in grid.header else the_one(grid, name, found, way_out=RENAME)

@@ -159,7 +159,8 @@ def _manifest_rows(path: Path) -> tuple[Sequence[int], list[dict[str, str]]]:
     check_doubled(grid)
     if not grid.rows:
         raise DataError(f"{path}: no rows below the header")
-    places = {name: grid.header.index(name) for name in ("path", "id", "text", "voice", "seed") if name in grid.header}
+    own = ("path", "id", "text", "voice", "seed")
+    places: dict[str, int] = {name: grid.header.index(name) for name in own if name in grid.header}
     for name, names in (("path", SYNONYMS["path"]), ("id", SYNONYMS["utterance_id"]), ("text", SYNONYMS["text"])):
         found = [at for at in dict.fromkeys(candidates(grid, names)) if at not in places.values()]
         if name not in places and (at := the_one(grid, name, found, way_out=RENAME)) is not None:

@@ -164,7 +164,7 @@ def _id_column(grid: Grid, columns: Columns, wanted: Collection[str] = ()) -> in
         found = [at for at in candidates(grid, SYNONYMS["system_id"]) if len(set(grid.column(at))) == len(grid.rows)]
     if not found:
         raise DataError(
-            f"{grid.path}: no column utterance_id, nor another name of it; the header is {','.join(grid.header)!r}, "
+            f"{grid.path}: no column utterance_id, nor another name of it; the header is {_short(grid.header)!r}, "
             "neither a header with utterance_id nor an answer line 'id,value'. Say which column holds the ids: "
             "--column utterance_id=HEADER"
         )
@@ -174,6 +174,11 @@ def _id_column(grid: Grid, columns: Columns, wanted: Collection[str] = ()) -> in
         return (_named(wanted, ids) if wanted else 0), len(set(ids))
 
     return max(found, key=quality)  # the first of equals, so the surest name
+
+
+def _short(header: Sequence[str]) -> str:
+    """A header for messages: at most a dozen names."""
+    return ",".join(header[:12]) + (f",... ({len(header)} columns)" if len(header) > 12 else "")
 
 
 def _named(wanted: Collection[str], ids: Sequence[str]) -> int:
@@ -211,7 +216,7 @@ def _value_columns(grid: Grid, dimensions: Sequence[str], columns: Columns, key:
     if not found:
         raise PredictionError(
             f"{grid.path}: none of the columns {', '.join(dimensions)} is there; the header is "
-            f"{','.join(grid.header)!r}. Pass --column NAME to take one as the primary dimension, or "
+            f"{_short(grid.header)!r}. Pass --column NAME to take one as the primary dimension, or "
             f"--column {dimensions[0]}=NAME."
         )
     return found

@@ -204,6 +204,8 @@ def _delimiter(body: str, suffix: str) -> str:
 def _split(body: str, delimiter: str, path: str | Path, skipped: int) -> tuple[list[tuple[str, ...]], list[int]]:
     if delimiter == " ":
         pairs = [(tuple(line.split()), at) for at, line in enumerate(body.split("\n"), 1) if line.strip()]
+        if all(row[0].endswith(":") for row, _ in pairs):  # "clip.wav: 3.2"
+            pairs = [((row[0][:-1], *row[1:]), at) for row, at in pairs]
     else:
         csv.field_size_limit(LARGEST_LINE)
         spaced = f"{delimiter} " in body.partition("\n")[0]  # a blank behind every delimiter is style, no part of ids
@@ -227,12 +229,12 @@ def _even(rows: list[tuple[str, ...]], width: int, numbers: Sequence[int], path:
 
 
 def _is_header(row: Sequence[str], words: frozenset[str]) -> bool:
-    """Whether a first row names columns: it has a name that we know, or no number behind its first cell."""
+    """Whether a first row names columns: it has a name that we know, or holds neither numbers nor files."""
     if any(plain_name(cell) in words for cell in row):
         return True
     if any(PurePath(cell).suffix.lower() in AUDIO_LIKE for cell in row):
         return False
-    return not any(_looks_numeric(cell) for cell in row[1:])
+    return not any(_looks_numeric(cell) for cell in row)
 
 
 def _looks_numeric(cell: str) -> bool:
@@ -275,6 +277,10 @@ def _objects(text: str, path: str | Path) -> tuple[list[Any], str, list[int]]:
         if isinstance(whole, Mapping) and whole and all(isinstance(one, (int, float)) for one in whole.values()):
             pairs = [{"utterance_id": key, "score": value} for key, value in whole.items()]
             return pairs, "JSON, ids with numbers", list(range(1, len(pairs) + 1))
+        if isinstance(whole, Mapping) and len(whole) == 1 and isinstance(next(iter(whole.values())), list):
+            whole = next(iter(whole.values()))  # {"results": [...]}
+        if isinstance(whole, Mapping) and whole and all(isinstance(one, Mapping) for one in whole.values()):
+            whole = [{"utterance_id": key, **value} for key, value in whole.items()]
         found = list(whole) if isinstance(whole, list) else [whole]
         return found, "JSON", list(range(1, len(found) + 1))
     found, lines, form = [], [], "JSON lines"
