@@ -13,7 +13,7 @@ import numpy as np
 from ..core.errors import ClipsFailed, UsageError
 from ..recipes.recipe import Stage, Stop
 from .example import DevSet
-from .feed import DEV, Feed
+from .loader import DEV, BatchLoader
 from .losses import LOSSES, named_loss
 from .plan import generator, plan_epoch, windows
 from .randomness import seed_everything
@@ -186,11 +186,11 @@ def loss_on_dev(
 
     stage, total, count = training.stage, 0.0, 0
     for group in dev:
-        feed = Feed(training, group.examples, seed=seed, workers=workers)
-        feed.failed = failed
+        loader = BatchLoader(training, group.examples, seed=seed, workers=workers)
+        loader.failed = failed
         durations, rates = [one.duration_s for one in group.examples], [one.sample_rate for one in group.examples]
         batches = plan_epoch(durations, rates, stage.batch, seed=seed, stage=stage.name, epoch=-1)
-        for (own,) in feed.windows(DEV, windows(batches, 1)):
+        for (own,) in loader.windows(DEV, windows(batches, 1)):
             if not own.places:
                 continue
             targets = torch.tensor([group.examples[own.batch[place]].targets for place in own.places])

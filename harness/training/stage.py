@@ -17,7 +17,7 @@ from ..recipes.recipe import Stage
 from ..stats.metrics import LEVELS, shown_metrics
 from .data import StageData
 from .example import Example
-from .feed import Feed, Share
+from .loader import BatchLoader, LocalBatch
 from .log import TrainingLog, shown
 from .monitor import Figures, Judgement, check_monitor, evaluate, judge, loss_on_dev
 from .optimisers import make_optimizer, rate_at
@@ -149,7 +149,7 @@ class StageRun:
         stage, position = self.stage, self.position
         self.total = self._total_steps()
         self.log.start(f"{self.predictor.card.name} {stage.name}", self.total, position.step)
-        self.feed = Feed(
+        self.loader = BatchLoader(
             self.training,
             self.data.train,
             seed=self.seed,
@@ -178,7 +178,7 @@ class StageRun:
         """Train to the end of the epoch of ``position``, or of the stage, evaluating where it is due."""
         position, stage = self.position, self.stage
         plan = self._plan(position.epoch)
-        ahead = self.feed.windows(position.epoch, plan[position.window :])
+        ahead = self.loader.windows(position.epoch, plan[position.window :])
         try:
             for shares in ahead:
                 clock = time.perf_counter()
@@ -207,7 +207,7 @@ class StageRun:
 
     def _end_epoch(self) -> None:
         position = self.position
-        parts = share_object(dict(self.feed.failed))
+        parts = share_object(dict(self.loader.failed))
         position.failed = {name: why for part in parts for name, why in part.items()}
         if len(position.failed) > self.stage.allow_failed:
             name, why = next(iter(position.failed.items()))
@@ -231,7 +231,7 @@ class StageRun:
 
     # -- one optimiser step ---------------------------------------------------------------------------------------
 
-    def _step(self, shares: Sequence[Share]) -> None:
+    def _step(self, shares: Sequence[LocalBatch]) -> None:
         """Forward and backward over one window of batches, then one optimiser step.
 
         The gradient is that of the mean over all usable clips of the window, however they are spread over batches.
@@ -276,7 +276,7 @@ class StageRun:
         self.scaler.update()
         return norm
 
-    def _backward(self, own: Share, places: Sequence[Sequence[int]], weight: float, at: int) -> dict[str, float]:
+    def _backward(self, own: LocalBatch, places: Sequence[Sequence[int]], weight: float, at: int) -> dict[str, float]:
         """One batch; returns its losses. ``weight`` is its part of the window's clips."""
         import torch
 
@@ -308,11 +308,11 @@ class StageRun:
         self.accelerator.backward(self.scaler.scale(total * weight))
         return {**{name: float(one.detach()) for name, one in terms.items()}, "total": float(total.detach())}
 
-    def _examples(self, own: Share) -> list[Example]:
+    def _examples(self, own: LocalBatch) -> list[Example]:
         chosen = own.places or [0]  # a stand-in's label is not looked at
         return [self.data.train[own.batch[place]] for place in chosen]
 
-    def _names(self, own: Share) -> list[str]:
+    def _names(self, own: LocalBatch) -> list[str]:
         return [self.data.train[at].name for at in own.batch]
 
     def _not_finite(self, what: str, value: float, names: Sequence[str]) -> str:
@@ -341,7 +341,7 @@ class StageRun:
                 self.data.dev,
                 seed=self.seed,
                 device=self.accelerator.device,
-                failed=self.feed.failed,
+                failed=self.loader.failed,
                 workers=self.workers,
             )
         done = position.clips or None
@@ -391,7 +391,7 @@ class StageRun:
         dropped = position.best[self.stage.keep :]
         del position.best[self.stage.keep :]
         position.finished = self._over()
-        position.failed.update(dict(self.feed.failed))  # copied first: threads may be adding to it
+        position.failed.update(dict(self.loader.failed))  # copied first: threads may be adding to it
         if self.rank == 0:
             _optimizer_mode(self.optimizer, "train")
             path = self.folder / STATE

@@ -17,7 +17,7 @@ from mosharness.harness.recipes.recipe import Loss, Stage, read_recipe, recipe_n
 from mosharness.harness.training import stage as stage_module
 from mosharness.harness.training import train_predictor
 from mosharness.harness.training.example import DevSet, Example
-from mosharness.harness.training.feed import Feed
+from mosharness.harness.training.loader import BatchLoader
 from mosharness.harness.training.monitor import loss_on_dev
 from mosharness.harness.training.options import TrainOptions
 from mosharness.harness.training.stage import StageRun
@@ -345,18 +345,18 @@ def test_clips_beyond_a_minute_are_distilled_though_they_would_not_be_scored(mak
     training = SfiSslTraining(predictor)
     long = example("long", rate=16_000, seconds=61.0)
 
-    def first(stage: Stage) -> tuple[Feed, list[Any]]:
+    def first(stage: Stage) -> tuple[BatchLoader, list[Any]]:
         training.begin_stage(stage)
-        feed = Feed(training, [long], seed=0, workers=1)
-        ((share,),) = feed.windows(0, [((0,),)])
-        return feed, share.items
+        loader = BatchLoader(training, [long], seed=0, workers=1)
+        ((share,),) = loader.windows(0, [((0,),)])
+        return loader, share.items
 
-    feed, items = first(DISTILL)
-    assert not feed.failed
+    loader, items = first(DISTILL)
+    assert not loader.failed
     assert items[0].wave.shape == (20 * 16_000,)
     assert predictor.limits().max_seconds == 60.0
-    feed, items = first(replace(FINETUNE, allow_failed=1))
-    assert list(feed.failed) == [long.name]
+    loader, items = first(replace(FINETUNE, allow_failed=1))
+    assert list(loader.failed) == [long.name]
     assert not items
 
 

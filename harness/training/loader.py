@@ -1,4 +1,4 @@
-"""Batches for one process: clips are decoded and prepared ahead in threads, unusable ones are listed."""
+"""Loads batches for one process: clips are decoded and prepared ahead in threads, unusable ones are listed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEV = "dev"
 
 
 @dataclass
-class Share:
+class LocalBatch:
     """What one process has of one batch.
 
     Attributes:
@@ -37,7 +37,7 @@ class Share:
     items: list[Any]
 
 
-class Feed:
+class BatchLoader:
     """Prepared shares of batches in the order of the plan.
 
     Args:
@@ -65,7 +65,7 @@ class Feed:
         self.workers = workers or default_workers()
         self.failed: dict[str, str] = failed if failed is not None else {}
 
-    def windows(self, epoch: object, plan: Sequence[Sequence[tuple[int, ...]]]) -> Iterator[list[Share]]:
+    def windows(self, epoch: object, plan: Sequence[Sequence[tuple[int, ...]]]) -> Iterator[list[LocalBatch]]:
         """Yield one list of shares per window of ``plan`` (see ``plan.windows``).
 
         Args:
@@ -98,23 +98,25 @@ class Feed:
                 submit()
             while pending:
                 entries = pending.popleft()
-                shares = [self._share(*entry, epoch) for entry in entries]
+                shares = [self._local(*entry, epoch) for entry in entries]
                 submit()
                 yield shares
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             torch.set_num_threads(threads)
 
-    def _share(self, batch: tuple[int, ...], places: list[int], futures: list[Future[Any]], epoch: object) -> Share:
+    def _share(
+        self, batch: tuple[int, ...], places: list[int], futures: list[Future[Any]], epoch: object
+    ) -> LocalBatch:
         done = [(place, future.result()) for place, future in zip(places, futures, strict=True)]
         usable = [(place, item[0]) for place, item in done if item is not None]
         if usable:
-            return Share(batch, [place for place, _ in usable], [item for _, item in usable])
+            return LocalBatch(batch, [place for place, _ in usable], [item for _, item in usable])
         for place in range(len(batch)):
             stand_in = self._prepare(batch[place], epoch) if place not in places else None
             if stand_in is not None:
-                return Share(batch, [], [stand_in[0]])
-        return Share(batch, [], [])
+                return LocalBatch(batch, [], [stand_in[0]])
+        return LocalBatch(batch, [], [])
 
     def _prepare(self, at: int, epoch: object) -> tuple[Any] | None:
         """A one-tuple of the prepared clip, or ``None`` for one that cannot be used."""
