@@ -66,7 +66,7 @@ def choose_predictors(
             raise UsageError("--checkpoint and --predictor NAME=CHECKPOINT name two checkpoints: give one")
         parts = [(name, checkpoint) for name, _ in parts]
     names = [name for name, _ in parts]
-    chosen = []
+    chosen: list[Chosen] = []
     for name, given in parts:
         label = f"{name}-{_stem(given)}" if names.count(name) > 1 and given is not None else name
         if label in [one.label for one in chosen]:

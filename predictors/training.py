@@ -183,7 +183,7 @@ class Training:
         """Numbers that a stage trains, found without loading a weight; ``None`` where only its beginning tells."""
         self.enter(stage)
         self.mark_trained()
-        return sum(one.numel() for one in self.network.parameters() if one.requires_grad)
+        return sum(int(one.numel()) for one in self.network.parameters() if one.requires_grad)
 
     def freeze(self) -> None:
         """Set ``requires_grad`` by the patterns of ``stage.frozen``.

@@ -116,6 +116,12 @@ def all_settings(pairs: Sequence[str] | None) -> AllSettings:
     return AllSettings({name: value for name, value in rest.items() if not name.startswith("train.")}, task, training)
 
 
+def apart(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of predictors: those of all (``KEY``), and those of one (``NAME.KEY``)."""
+    of_one = {name: value for name, value in settings.items() if "." in name}
+    return {name: value for name, value in settings.items() if name not in of_one}, of_one
+
+
 def predictor_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
     """``--set`` values of a verb that has neither task nor training.
 

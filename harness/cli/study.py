@@ -25,6 +25,10 @@ def study(
     rows: Annotated[
         list[str] | None, typer.Option("--rows", help="Only these rows, by name or slug, separated by commas.")
     ] = None,
+    predictor: Annotated[
+        list[str] | None,
+        typer.Option("--predictor", help="Rows more, scored as they are: NAME or NAME=CHECKPOINT, or with commas."),
+    ] = None,
     split: common.Split = "test",
     seeds: common.Seeds = 1,
     seed: common.FirstSeed = None,
@@ -53,20 +57,23 @@ def study(
 ) -> None:
     """Train, score and tabulate the variants of a study; finished rows are kept, unfinished ones go on.
 
-    --set key=value and --set train.key=value apply to all rows. Tables: <output>/<task>/studies/<name>/study.md, .csv
-    and .json.
+    --set key=value and --set train.key=value apply to all rows, --set NAME.key=value to one of --predictor. Tables:
+    <output>/<task>/studies/<name>/study.md, .csv and .json.
     """
+    from ...predictors.selection import choose_predictors
     from ..results.make import RunOptions
     from ..results.measure import MeasureOptions
     from ..study.plan import Choices
     from ..study.run import StudyRequest, run_study
 
     settings = common.all_settings(set_)
+    of_rows, of_one = common.apart(settings.predictor)
     request = StudyRequest(
         task=task,
         rows=rows or (),
+        predictors=choose_predictors(predictor or (), of_one),
         split=split,
-        changes=Choices(settings.predictor, settings.training, recipe, seed, seeds),
+        changes=Choices(of_rows, settings.training, recipe, seed, seeds),
         changed=[f"--set {setting}" for setting in set_ or []] + ([f"--recipe {recipe}"] if recipe else []),
         published=published,
         data_root=data_root,

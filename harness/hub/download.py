@@ -261,8 +261,8 @@ def _ask_sizes(request: dict[str, Any]) -> dict[str, Any]:
         except TransferFailed as failure:
             return {"reason": failure.reason, "remedy": failure.remedy}
         except Exception as error:
-            failure = _hub_failure(error, repo["repo_id"], repo["revision"], request["kind"])
-            return {"reason": failure.reason, "remedy": failure.remedy}
+            told = _hub_failure(error, repo["repo_id"], repo["revision"], request["kind"])
+            return {"reason": told.reason, "remedy": told.remedy}
         return {"sizes": {name: sizes[name] for name in repo["files"]}}
 
     with ThreadPoolExecutor(max(1, len(request["repos"]))) as pool:

@@ -130,8 +130,7 @@ def hub_need(
     """
     looked = look_snapshot(hub.repo_id, revision=hub.revision, files=hub.files)
     where = f"{hub.repo_id}@{hub.revision[:12]}"
-    facts = {"setting": setting, "where": where, "license": license, "instead": instead}
-    need = Need("weights", name, bytes=bytes, hub=hub, **facts)
+    need = Need("weights", name, setting=setting, where=where, license=license, bytes=bytes, instead=instead, hub=hub)
     return need if looked.here else _to_fetch(need, looked.reason)
 
 

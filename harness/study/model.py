@@ -47,6 +47,8 @@ class StudyRow:
         overrides: Settings of the recipe by dotted name.
         published: Values of the columns of :data:`FILTERS` that pick its published figures; empty: none.
         weights: Name of a row whose checkpoint is scored with ``config``, without training of its own.
+        checkpoint: Weights that are scored as they are, without training: a folder, a file, a hub id, or ``default``
+            for the published ones.
         reuse: See :class:`Reuse`.
         note: Shown below the tables.
     """
@@ -59,6 +61,7 @@ class StudyRow:
     overrides: dict[str, Any] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     weights: str = ""
+    checkpoint: str = ""
     reuse: Reuse | None = None
     note: str = ""
 
@@ -67,6 +70,8 @@ class StudyRow:
             raise ValueError("every row needs a name")
         if self.weights and (self.recipe or self.overrides or self.reuse):
             raise ValueError("weights: the row trains nothing, so recipe, overrides and reuse do not apply to it")
+        if self.checkpoint and (self.weights or self.recipe or self.overrides or self.reuse):
+            raise ValueError("checkpoint: the row trains nothing: weights, recipe, overrides, reuse do not apply to it")
         for key in self.published:
             if key not in FILTERS:
                 raise UnknownName("column to pick published figures by", key, FILTERS)

@@ -99,7 +99,7 @@ def _plan(
 
     config = {**row.config, **choices.config}
     plain = PlannedRow(row, study.label(row), config, None, choices.seed or 0, shown)
-    if row.weights:
+    if row.weights or row.checkpoint:
         return plain
     given = choices.recipe or row.recipe or None
     if is_fitted(row.predictor):
@@ -185,7 +185,7 @@ def _stage_names(row: StudyRow, task: str, choices: Choices) -> list[str]:
     from ..training import is_fitted
 
     try:
-        if row.weights or is_fitted(row.predictor):
+        if row.weights or row.checkpoint or is_fitted(row.predictor):
             return []
         config = {**row.config, **choices.config}
         names = PREDICTORS[row.predictor].recipe_names(task, config)

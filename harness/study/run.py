@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.choices import Precision
 from ..core.errors import UsageError
@@ -14,10 +14,13 @@ from ..results.make import RunOptions
 from ..run import DEFAULT_OUTPUT
 from .execute import Execution, RowRun, exit_code
 from .figures import published_folder, read_figures
-from .model import Study, read_study
+from .model import Study, StudyRow, read_study
 from .plan import Choices, plan_rows
 from .report import Report, guard_tables, write
 from .training import Trainer
+
+if TYPE_CHECKING:
+    from ...predictors.selection import Chosen
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class StudyRequest:
     Attributes:
         task: Registry name of the task to train on and to score.
         rows: Names or slugs of rows, several separated by commas; all where it is empty.
+        predictors: Rows more, behind those of the study: scored as they are, without training.
         split: Split to score; a name that stands for several scores each.
         changes: Settings, recipe and seeds for all rows.
         changed: What of these the tables name, as the user gave it.
@@ -42,6 +46,7 @@ class StudyRequest:
 
     task: str
     rows: Sequence[str] = ()
+    predictors: Sequence[Chosen] = ()
     split: str = "test"
     changes: Choices = field(default_factory=Choices)
     changed: Sequence[str] = ()
@@ -103,6 +108,8 @@ def run_study(
     study = read_study(name)
     TASKS[request.task]  # its name is checked before anything that depends on it
     names = [row for given in request.rows for row in row_names(given, study)]
+    study = with_predictors(study, request.predictors)
+    names += [one.label for one in request.predictors] if names else []
     planned = plan_rows(study, request.task, names, request.changes)
     task = load_task(request.task, request.data_root, **request.task_options)
     task.command = f"mosharness study {name} --task {request.task} --data-root FOLDER"
@@ -142,6 +149,29 @@ def run_study(
         interrupt.add_note(f"the same command goes on; tables of what is finished: {folder}")
         raise
     return StudyOutcome(report(runs), runs, folder)
+
+
+def with_predictors(study: Study, chosen: Sequence[Chosen]) -> Study:
+    """The study with a row behind its own for each predictor that is scored as it is.
+
+    Raises:
+        UsageError: If one is called as a row is.
+    """
+    taken = {name for row in study.rows for name in (row.name, row.slug)}
+    for one in chosen:
+        if one.label in taken:
+            raise UsageError(f"--predictor {one.label}: study {study.name} has a row of that name")
+    rows = [
+        StudyRow(
+            name=one.label,
+            slug=one.label,
+            predictor=one.name,
+            checkpoint=one.checkpoint or "default",
+            config=one.config,
+        )
+        for one in chosen
+    ]
+    return replace(study, rows=(*study.rows, *rows))
 
 
 def row_names(given: str, study: Study) -> list[str]:

@@ -35,8 +35,8 @@ class Trained:
 
     Attributes:
         predictor: Loaded from its checkpoint.
-        how: ``trained``, ``resumed``, ``kept`` (finished before and unchanged), ``weights of ROW`` or ``needs no
-            weights``.
+        how: ``trained``, ``resumed``, ``kept`` (finished before and unchanged), ``weights of ROW``, ``given
+            weights`` or ``needs no weights``.
         seed: Of its training.
         notes: Sentences for the user.
         facts: For the tables: recipe, stages with clips and steps, reused stages.
@@ -102,6 +102,12 @@ class Trainer:
         from ...predictors import PREDICTORS, load_predictor
         from ..training import TrainOptions, train_predictor
 
+        if planned.row.checkpoint:
+            given = None if planned.row.checkpoint == "default" else planned.row.checkpoint
+            predictor = load_predictor(
+                planned.row.predictor, given, self.device, precision=self.precision, **planned.config
+            )
+            return Trained(predictor, "given weights", seed, facts=TrainingFacts(recipe="", stages=(), reused={}))
         if not PREDICTORS[planned.row.predictor].card.needs_weights:
             predictor = load_predictor(
                 planned.row.predictor, None, self.device, precision=self.precision, **planned.config

@@ -147,7 +147,8 @@ def data_needs(recipe: Recipe, stage: Stage, tasks: Tasks) -> list[Need]:
         sources = [*(stage.data or (default_source(tasks, stage),)), *stage.dev]
     except MosharnessError as error:
         return [refused("setting", f"stage {stage.name}", error)]
-    found, rated = [], {}
+    found: list[Need] = []
+    rated: dict[tuple[str, str], list[Source]] = {}
     for source in [*sources, *_dev_of(stage, sources, tasks)]:
         if source.audio:
             found.append(_audio(recipe, stage, source, tasks))

@@ -124,6 +124,7 @@ def test_what_is_not_trained_has_no_plan(cli: Callable[..., Any], predictor: str
     assert outcome.code == 2 and message in outcome.err
 
 
+@pytest.mark.slow
 def test_a_bounded_network_learns_labels_on_their_own_scale(
     cli: Callable[..., Any], warmth: Path, tmp_path: Path
 ) -> None:

@@ -99,3 +99,18 @@ def test_settings_of_the_training_of_one(cli: Callable[..., Any], toy: Any, tmp_
     assert (dsp.training, dsp.config) == ({}, {})
     outcome = cli("run", "--task", "demo", "--predictor", "dsp", "--set", "dsp.train.epochs=1", "--output", tmp_path)
     assert outcome.code == 2 and "--set dsp.train.epochs: nothing is trained here" in outcome.err
+
+
+
+def test_a_study_takes_predictors_as_rows_that_are_not_trained(
+    cli: Callable[..., Any], rated: Path, weights: tuple[Path, Path], tmp_path: Path
+) -> None:
+    plan = tmp_path / "own.yaml"
+    plan.write_text("title: own\npredictor: dsp\nrows:\n  - {name: ridge}\n")
+    given = ["study", plan, "--task", "folder", "--data-root", rated, "--output", tmp_path / "out"]
+    outcome = cli(*given, "--predictor", f"toy={weights[0]},toy={weights[1]}", "--json")
+    assert outcome.code == 0, outcome.err
+    for name in ("ridge", "toy-toy", "toy-other"):
+        assert (tmp_path / f"out/folder/test/own-{name}/result.json").is_file()
+    assert "toy-other (seed 0): given weights" in outcome.err
+    assert cli(*given, "--rows", "ridge", "--predictor", "ridge").code == 2
