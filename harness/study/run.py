@@ -161,6 +161,9 @@ def with_predictors(study: Study, chosen: Sequence[Chosen]) -> Study:
     for one in chosen:
         if one.label in taken:
             raise UsageError(f"--predictor {one.label}: study {study.name} has a row of that name")
+        if one.training:
+            key = next(iter(one.training))
+            raise UsageError(f"--set {one.label}.train.{key}: a row of --predictor is scored as it is, not trained")
     rows = [
         StudyRow(
             name=one.label,

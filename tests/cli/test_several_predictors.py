@@ -101,7 +101,6 @@ def test_settings_of_the_training_of_one(cli: Callable[..., Any], toy: Any, tmp_
     assert outcome.code == 2 and "--set dsp.train.epochs: nothing is trained here" in outcome.err
 
 
-
 def test_a_study_takes_predictors_as_rows_that_are_not_trained(
     cli: Callable[..., Any], rated: Path, weights: tuple[Path, Path], tmp_path: Path
 ) -> None:
