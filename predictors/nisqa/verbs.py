@@ -9,7 +9,7 @@ import typer
 
 from ...harness.cli import common
 from ...harness.cli.show import print_json, say
-from ...harness.core.errors import UsageError
+from ...harness.core.guard import guard_output
 
 app = typer.Typer(help="Verbs of the predictor nisqa.", no_args_is_help=True)
 
@@ -24,15 +24,15 @@ def export(
     checkpoint: Annotated[str, typer.Argument(help="A folder of ours, or a file of NISQA.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write, NAME.tar.")],
     name: Annotated[str, typer.Option("--name", help="Of the model; the file's name by default.")] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Write a checkpoint as the original NISQA stores its models, for its run_predict.py and its trainer."""
     from .. import load_predictor
     from .export import export as write
 
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output} is there already; name another file, or --overwrite")
+    inputs = [("the checkpoint", checkpoint)]  # weights of another time are no output to be renewed unasked
+    guard_output(output, "--output", lambda _: False, inputs=inputs, overwrite=overwrite)
     predictor = load_predictor("nisqa", checkpoint, "cpu")
     write(predictor, output, name)
     variant = predictor.config.variant

@@ -237,8 +237,9 @@ def imagenet() -> Reader:
     body = predictor.network.spec_long.backbones[0]
     state = {name: one.clone() for name, one in body.state_dict().items() if one.is_floating_point()}
 
+    network: Any = predictor.network
+
     def load(path: Path) -> dict[str, Any]:
-        network: Any = fresh("utmosv2", size="tiny").network
         starts.load_imagenet(network, str(path))
         return dict(network.spec_long.backbones[1].state_dict())
 

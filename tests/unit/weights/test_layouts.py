@@ -86,7 +86,7 @@ def with_prefix(state: State, prefix: str) -> State:
     return {f"{prefix}{name}": one for name, one in state.items()}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n == "distillmos" else ()) for n in NAMES])
 def test_what_stands_around_the_tensors_changes_nothing(
     name: str, expected: Any, absent_class: type[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

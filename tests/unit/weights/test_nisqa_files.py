@@ -85,7 +85,7 @@ def test_the_verb_exports_and_replaces_nothing_unasked(cli: Callable[..., Any], 
     assert done.code == 0 and "as the original stores it" in done.out + done.err, done.err
     assert load_torch(target)["args"]["model"] == "NISQA_DIM"
     again = cli("nisqa", "export", folder, "-o", target)
-    assert again.code == 2 and "is there already; name another file, or --overwrite" in again.err
+    assert again.code == 2 and "pass --overwrite" in again.err
     assert cli("nisqa", "export", folder, "-o", target, "--overwrite", "--json").json["variant"] == "nisqa"
     other: Any = fresh("nisqa_tts")
     assert args_of(other.config, "x")["td"] == "lstm"
