@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, max_pool2d
+from torch.nn.functional import max_pool2d
 
 from .windows import STEP, WINDOW, runs, windows
 
@@ -46,7 +46,9 @@ class Head(nn.Module):
 def convolutions(channels: Sequence[int]) -> nn.ModuleList:
     """3x3 convolutions with a frame of zeros around, in the layout that is fastest on the CPU."""
     pairs = itertools.pairwise(channels)
-    return nn.ModuleList(nn.Conv2d(*pair, 3, padding=1) for pair in pairs).to(memory_format=torch.channels_last)
+    layers = nn.ModuleList(nn.Conv2d(*pair, 3, padding=1) for pair in pairs)
+    layers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return layers
 
 
 class SignalNetwork(nn.Module):
@@ -95,7 +97,8 @@ class SignalNetwork(nn.Module):
         """``(samples,)`` to ``(frames, 161)``: the common logarithm of the power, floored at 1e-12; no window."""
         frames = wave.unfold(0, SIZE, HOP)
         power = (self.real(frames).square() + self.imaginary(frames).square()).sqrt().square()
-        return power.clip(1e-12).log() / 2.3025851
+        picture: Tensor = power.clip(1e-12).log() / 2.3025851
+        return picture
 
     def wide(self, picture: Tensor) -> Tensor:
         """The first four convolutions and a pooling: ``(n, 1, frames, 161)`` to ``(n, 32, frames / 2, 80)``."""
@@ -106,7 +109,7 @@ class SignalNetwork(nn.Module):
             begin = max(0, start - halo)
             values = picture[:, :, begin : end + halo].contiguous(memory_format=torch.channels_last)
             for layer in first:
-                values = conv2d(values, layer.weight, layer.bias, padding=1).relu_()
+                values = layer(values).relu_()
             parts.append(max_pool2d(values[:, :, start - begin : end - begin], 2))
         return torch.cat(parts, dim=2)
 

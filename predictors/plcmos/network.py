@@ -74,17 +74,17 @@ def read_official(path: Path) -> dict[str, Any]:
                 theirs = [f"{stem}1", *(f"{stem}2.{at}" for at in range(4)), f"{stem}3"]
                 for at, layer in enumerate(theirs):
                     tensors[f"{ours}.{at}.{name}"] = arrays[f"{layer}.{name}"]
-        for layer, number in enumerate((411, 454)):  # the exporter's numbers: biases, then the two matrices
-            for at, side in enumerate(("", "_reverse")):
-                biases = arrays[f"onnx::GRU_{number}"][at]
+        for depth, number in enumerate((411, 454)):  # the exporter's numbers: biases, then the two matrices
+            for direction, side in enumerate(("", "_reverse")):
+                biases = arrays[f"onnx::GRU_{number}"][direction]
                 half = len(biases) // 2
                 for kind, value in (
-                    ("weight_ih", arrays[f"onnx::GRU_{number + 1}"][at]),
-                    ("weight_hh", arrays[f"onnx::GRU_{number + 2}"][at]),
+                    ("weight_ih", arrays[f"onnx::GRU_{number + 1}"][direction]),
+                    ("weight_hh", arrays[f"onnx::GRU_{number + 2}"][direction]),
                     ("bias_ih", biases[:half]),
                     ("bias_hh", biases[half:]),
                 ):
-                    tensors[f"recurrent.{kind}_l{layer}{side}"] = _gates(value)
+                    tensors[f"recurrent.{kind}_l{depth}{side}"] = _gates(value)
     except (KeyError, IndexError) as error:
         raise CheckpointError(f"{path}: not the network of PLCMOS v2: no array {error}") from error
     return tensors
