@@ -174,7 +174,7 @@ def _decimal_commas(cells: Sequence[str], delimiter: str) -> bool:
     Ratings have no thousands, so ``1,031`` is a little over one.
     """
     given = [cell for cell in cells if cell]
-    commas = [cell for cell in given if COMMA.fullmatch(cell)]
+    commas = [cell for cell in given if "," in cell and COMMA.fullmatch(cell)]
     if not commas or (delimiter == "," and len(commas) < len(given)):
         return False
     return all(COMMA.fullmatch(cell) or WHOLE.fullmatch(cell) for cell in given)

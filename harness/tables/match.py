@@ -75,8 +75,9 @@ def match_clips(wanted: Iterable[str], names: Sequence[str]) -> Matched:
     """
     exact = set(wanted)
     ends: dict[str, set[str]] = defaultdict(set)  # last part of the path, in lower case, to the clips that have it
-    for clip in exact:
-        ends[_last(clip)].add(clip)
+    if any(bare_path(name) not in exact for name in names):
+        for clip in exact:
+            ends[_last(clip)].add(clip)
     found = Matched()
     taken: dict[str, str] = {}
     for name in names:
