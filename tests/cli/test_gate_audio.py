@@ -543,7 +543,7 @@ def test_a_saved_baseline_sets_the_rate_that_a_candidate_is_brought_to(
     assert "8000 Hz" in run(cli, saved, new).err
     outcome = run(cli, saved, new, "--allow-mixed-rates", "--json")
     assert outcome.json["sample_rate"] == 16_000  # the lowest rate is not to be had: the baseline's audio is gone
-    direct = run(cli, old, new, "--allow-mixed-rates", "--json", "--save-baseline", saved)
+    direct = run(cli, old, new, "--allow-mixed-rates", "--json", "--overwrite", "--save-baseline", saved)
     assert direct.json["sample_rate"] == 8_000
     again = run(cli, saved, new, "--json", "--allow-mixed-rates")
     assert again.json["sample_rate"] == 8_000
