@@ -101,11 +101,11 @@ def parse_predictors(specs: Sequence[str]) -> list[tuple[str, str, str | None]]:
     """
     parts = []
     for spec in specs:
-        whole, _, checkpoint = spec.partition("=")
+        whole, _, given = spec.partition("=")
         name, mark, dimension = (text.strip() for text in whole.partition(":"))
         if not name or (mark and not dimension):
             raise UsageError("--predictor: write NAME, NAME:DIMENSION, NAME=CHECKPOINT or NAME:DIMENSION=CHECKPOINT")
-        parts.append((name, dimension, checkpoint or None))
+        parts.append((name, dimension, given or None))
     found: list[tuple[str, str, str | None]] = []
     for name, dimension, checkpoint in parts:
         shown = name
