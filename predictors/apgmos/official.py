@@ -28,9 +28,10 @@ def from_official(cls: type[P], path: Path, config: Mapping[str, Any], options: 
     Raises:
         CheckpointError: If the file is none of these, or any name or shape differs; the message lists what.
     """
+    content = read_weights(path)
     predictor = cls.empty(config, **options)
     own = predictor.network.state_dict()
-    state = renamed(read_state(path, own), predictor, str(path))
+    state = renamed(read_state(content, own, path), predictor, str(path))
     problems = differences(own, state)
     if problems:
         listed = "\n  ".join(problems[:SHOWN])
@@ -43,17 +44,17 @@ def from_official(cls: type[P], path: Path, config: Mapping[str, Any], options: 
     return predictor
 
 
-def read_state(path: Path, own: Mapping[str, Any]) -> dict[str, Any]:
+def read_state(content: Any, own: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The state dict of a file, under ``model`` or bare, whatever stands before its names.
 
     Args:
-        path: The file.
+        content: What the file holds.
         own: Tensors of our network; a file has at least one of their names.
+        path: For messages.
 
     Raises:
         CheckpointError: If there is none.
     """
-    content = read_weights(path)
     state = find_state(content, lambda name: name in own or name.startswith("w2v."), path)
     if state is None:
         raise CheckpointError(
