@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from .trainable import Trainable
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..harness.audio.read import Waveform
 
 
@@ -34,8 +32,8 @@ class Clipwise(Trainable):
             clip = replace(clip, samples=new, sample_rate=rates[0])
         return super().prepare_clip(clip)
 
-    def collate(self, items: Sequence[np.ndarray]) -> list[Any]:
-        """One tensor per clip."""
+    def collate(self, items: Sequence[Any]) -> list[Any]:
+        """One tensor per clip, of arrays."""
         import torch
 
         return [torch.from_numpy(item) for item in items]

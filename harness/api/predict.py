@@ -62,7 +62,8 @@ def predict(
         work.check_format(target)
     several = [paths] if isinstance(paths, (str, Path)) else list(paths)
     entries = work.collect([str(path) for path in several]).entries
-    loaded, chosen = [], []
+    loaded: list[tuple[str, Predictor]] = []
+    chosen: list[Chosen] = []
     if predictor is None or isinstance(predictor, str):
         chosen = chosen_predictors(predictor, checkpoint=None if checkpoint is None else str(checkpoint))
     elif checkpoint is not None:

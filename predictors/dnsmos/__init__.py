@@ -23,7 +23,7 @@ else:
 
 MADE_FOR = "Made for noise suppressors; trained on crowd ratings of their output, of which the package says no more. "
 
-CURVES = {  # highest power first
+CURVES: dict[bool, dict[str, tuple[float, ...]]] = {  # highest power first
     False: {
         "mos": (-0.06766283, 1.11546468, 0.04602535),
         "sig": (-0.08397278, 1.22083953, 0.0052439),
