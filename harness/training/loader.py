@@ -105,7 +105,7 @@ class BatchLoader:
             pool.shutdown(wait=True, cancel_futures=True)
             torch.set_num_threads(threads)
 
-    def _share(
+    def _local(
         self, batch: tuple[int, ...], places: list[int], futures: list[Future[Any]], epoch: object
     ) -> LocalBatch:
         done = [(place, future.result()) for place, future in zip(places, futures, strict=True)]
