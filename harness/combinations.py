@@ -179,14 +179,15 @@ def run_combination(
         MosharnessError: If data, weights or the request are not as they must be.
     """
     from ..predictors.selection import choose_predictors
-    from ..predictors.trained import resolve_predictor
+    from ..predictors.trained import must_be_trained, resolve_predictor
     from ..tasks import load_task
 
     if isinstance(predictor, str):
         (predictor,) = choose_predictors([predictor], request.config, request.checkpoint)
     loaded = load_task(task, request.data_root, **request.task_options)
-    train = " --train" if request.train is not None else ""
     given = f"={predictor.checkpoint}" if predictor.checkpoint else ""
+    untrained = must_be_trained(predictor.name, task, predictor.checkpoint, request.output, predictor.config)
+    train = " --train" if request.train is not None or untrained else ""
     loaded.command = f"mosharness run --task {task} --data-root FOLDER --predictor {predictor.name}{given}{train}"
     loaded.resolve_split(request.split)  # a wrong name is said before anything is trained
     if request.train is not None:

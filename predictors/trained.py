@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..harness.core.errors import CheckpointError
+from ..harness.core.errors import CheckpointError, MosharnessError
 from ..harness.core.files import check_name
 
 if TYPE_CHECKING:
@@ -57,11 +57,32 @@ def resolve_predictor(
         config = {**cls.task_config(task), **config}
     else:
         config = {**cls.scoring_config(task, trained_on(Path(checkpoint))), **config}
-    absent = checkpoint is None and cls.default_weights(config) is None and cls.local_weights(config) is None
-    if absent and cls.card.needs_weights:
+    if checkpoint is None and _has_none(cls, config):
         command = f"mosharness run --task {task} --predictor {name} --train"
         raise CheckpointError(
             f"predictor {name} has no weights for task {task}: none were trained here ({local} does not exist) and "
             f"none are published. Train it ({command}) or pass --checkpoint."
         )
     return load_predictor(name, checkpoint, device, precision=precision, **config)
+
+
+def must_be_trained(
+    name: str, task: str, checkpoint: str | None, output: str | Path, config: Mapping[str, Any]
+) -> bool:
+    """Whether a run can only be had by training first: no checkpoint given, none trained here, none published.
+
+    Settings that do not fit together count as none published; loading says what is wrong with them.
+    """
+    from . import PREDICTORS
+
+    cls = PREDICTORS[name]
+    if checkpoint is not None or (checkpoint_folder(output, task, name) / "config.json").is_file():
+        return False
+    try:
+        return _has_none(cls, {**cls.task_config(task), **config})
+    except MosharnessError:
+        return True
+
+
+def _has_none(cls: type[Predictor], config: Mapping[str, Any]) -> bool:
+    return cls.card.needs_weights and cls.default_weights(config) is None and cls.local_weights(config) is None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.errors import UsageError
 from .run import as_task, one_split
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ def evaluate(
     from ..results.evaluate import evaluate_predictions
     from ..results.kept import store_evaluation
 
+    for what, given in (("predictions", predictions), ("truth", truth)):
+        if given is not None and not isinstance(given, (str, Path)):
+            raise UsageError(
+                f"{what}: a path of a table is needed, not {type(given).__name__}; write it first, a data frame with "
+                "to_csv(FILE, index=False)"
+            )
     loaded = as_task(task) if task is not None else None
     result = evaluate_predictions(
         predictions,

@@ -52,6 +52,7 @@ def predict(
         UsageError: For a path that does not exist, or no audio.
         CheckpointError: If there are no weights.
     """
+    refuse_waves(paths)
     import pandas as pd
 
     from ..engine import predict as work
@@ -78,13 +79,28 @@ def predict(
     return pd.DataFrame(work.table(entries, scored.rows), columns=work.header(scored.columns))
 
 
+def refuse_waves(paths: object) -> None:
+    """Refuse what is no path.
+
+    Raises:
+        UsageError: Saying what takes waves in memory.
+    """
+    given = paths if isinstance(paths, (list, tuple)) else [paths]
+    strange = next((one for one in given if not isinstance(one, (str, Path))), None)
+    if strange is not None:
+        raise UsageError(
+            f"predict takes paths of audio, folders or manifests, not {type(strange).__name__}; waves in memory: "
+            "load_predictor(NAME).predict(WAVES)"
+        )
+
+
 def chosen_predictors(
-    names: str | None, settings: Mapping[str, Any] | None = None, checkpoint: str | None = None
+    names: str | Sequence[str] | None, settings: Mapping[str, Any] | None = None, checkpoint: str | None = None
 ) -> list[Chosen]:
     """The predictors that ``--predictor`` names, else those with open weights.
 
     Args:
-        names: ``NAME`` or ``NAME=CHECKPOINT``, several with commas between.
+        names: ``NAME`` or ``NAME=CHECKPOINT``, several with commas between or as a list.
         settings: Of all, or of one by ``NAME.KEY``.
         checkpoint: Weights, where one name is given.
 
@@ -94,7 +110,8 @@ def chosen_predictors(
     from ...predictors import OPEN_PREDICTORS
     from ...predictors.selection import choose_predictors
 
-    return choose_predictors(OPEN_PREDICTORS if names is None else [names], settings, checkpoint)
+    given = [names] if isinstance(names, str) else names
+    return choose_predictors(OPEN_PREDICTORS if given is None else given, settings, checkpoint)
 
 
 def load_several(chosen: Sequence[Chosen], **options: Any) -> list[tuple[str, Predictor]]:

@@ -25,8 +25,11 @@ def predict(
         typer.Argument(help="Audio files, folders, manifests (.csv with a path column), or - for a list on stdin."),
     ],
     predictor: Annotated[
-        str | None,
-        typer.Option("--predictor", help="P or P=CHECKPOINT, several with commas. Default: those with open weights."),
+        list[str] | None,
+        typer.Option(
+            "--predictor",
+            help="P or P=CHECKPOINT; repeat it or use commas for several. Default: those with open weights.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Table to write: .csv, .jsonl or .parquet; stdout without.")

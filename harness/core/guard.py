@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
 
+DIMENSION = re.compile(r"[^\W\d][\w.-]*")
+"""A column of scores: ``mos``, or with the name of its predictor ``distillmos.mos``."""
 Recogniser = Callable[[Path], bool]
 """Whether a file is one that the verb at hand wrote before."""
 
@@ -131,4 +134,4 @@ def is_table(path: Path, first: tuple[str, ...], last: tuple[str, ...]) -> bool:
         names = first_line(path).split(",")
     between = names[len(first) : len(names) - len(last)]
     ends = tuple(names[: len(first)]) == first and tuple(names[len(names) - len(last) :]) == last
-    return ends and bool(between) and all(name.isidentifier() for name in between)
+    return ends and bool(between) and all(DIMENSION.fullmatch(name) for name in between)

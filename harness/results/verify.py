@@ -59,6 +59,8 @@ def verify_result(path: str | Path) -> Verified:
         DataError: If the result cannot be read at all.
     """
     path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such result; give a result.json or its folder, OUTPUT/TASK/SPLIT/NAME")
     folder = path if path.is_dir() else path.parent
     result = read_result(folder)
     differences = _structure(result, folder)
