@@ -7,6 +7,7 @@ times, among them the one of its last change, which no program can set; it is ne
 from __future__ import annotations
 
 import hashlib
+import stat
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,8 @@ def content_of(source: Any) -> str:
 def _of_file(path: str) -> str:
     try:
         status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            return ""
         state = (status.st_size, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
         known = _known.get(path)
         if known is not None and known[0] == state:
