@@ -96,7 +96,7 @@ def test_wrong_usage_exits_2_with_one_sentence(
 
     odd.sound(odd.GOOD)(tmp_path / "good.wav")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "list.csv").write_text("label\ngood.wav\n")
+    (tmp_path / "list.csv").write_text("label,note\n3,good\n")
     names = {"nowhere.wav", "empty", "good.wav", "list.csv", "nowhere.pt"}
     made = [str(tmp_path / one) if one in names else one for one in arguments]
     checkpoint = [] if "--checkpoint" in made else ["--checkpoint", str(tmp_path / "toy.txt")]
