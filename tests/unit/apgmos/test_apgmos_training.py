@@ -287,7 +287,7 @@ def test_all_stages_train_and_score_on_the_official_layouts(name: str, tmp_path:
     untrained = cli("run", *options[:10])
     assert untrained.code == 2
     assert f"mosharness run --task {name} --predictor apgmos --train" in untrained.err
-    outcome = cli("run", *options, "--train", "--json")
+    outcome = cli("run", *options, "--train", "--recipe", "apgmos-default", "--json")
     assert outcome.code == 0, outcome.err
     (result,) = outcome.json if isinstance(outcome.json, list) else [outcome.json]
     assert result["counts"]["scored"] == 4
