@@ -57,7 +57,9 @@ def parity_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's data roots, caches or settings."""
+    """No test reads or writes the user's data roots, caches or settings, or stays offline as the one before it."""
+    if "mosharness.harness.hub.hub" in sys.modules:
+        sys.modules["mosharness.harness.hub.hub"].set_offline(False)
     for name in [name for name in os.environ if name.startswith("MOSHARNESS_") and name != "MOSHARNESS_PARITY"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MOSHARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))

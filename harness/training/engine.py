@@ -196,11 +196,13 @@ class RecipeRun:
 
     def _start(self) -> Trainable:
         """A predictor with fresh weights drawn by the seed, or that of ``--init-from``."""
-        from ...predictors import load_predictor
+        from ...predictors import PREDICTORS, load_predictor
 
         device = str(self.accelerator.device) if self.accelerator.device.type != "cpu" else "cpu"
+        cls: Any = PREDICTORS[self.recipe.predictor]
+        config = {**_suited(cls, self.recipe, self.tasks), **self.recipe.config}
         if self.init_from is not None:
-            loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **self.recipe.config)
+            loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **config)
             return loaded  # type: ignore[no-any-return]
         return fresh_predictor(self.recipe, self.tasks, device)
 
@@ -360,10 +362,19 @@ def fresh_predictor(recipe: Recipe, tasks: Tasks, device: str, *, empty: bool = 
             one = len(cls.card.dimensions) == 1  # a network with one score gives the task's primary dimension
             dimensions = card.dimensions if cls.takes_dimensions else card.dimensions[:1] if one else None
             config = {**cls.training_config(card.dimensions, card.scale), **config}
+        config = {**_suited(cls, recipe, tasks), **config}
         torch.manual_seed(torch_seed(recipe.seed, "init"))
         make = cls.empty if empty else cls
         predictor: Trainable = make(config, dimensions=dimensions, device=device)
     return predictor
+
+
+def _suited(cls: Any, recipe: Recipe, tasks: Tasks) -> dict[str, Any]:
+    """Settings that follow from the data of the last stage, as far as the predictor has such."""
+    given = tasks.given.card.name if tasks.given is not None else ""
+    domains = [source.domain or source.task for source in recipe.stages[-1].data] or [given]
+    found: dict[str, Any] = cls.trained_config(given, [name for name in domains if name])
+    return found
 
 
 def check_plan(recipe: Recipe, stage: Stage, data: StageData, training: Training, device: str | None) -> None:

@@ -42,6 +42,7 @@ def state_of(kind: str = "wav2vec2", size: str = "tiny", width: int = 64) -> dic
     shapes |= {"mean_net_dnn.net.0.weight": (width, channels), "mean_net_dnn.net.0.bias": (width,)}
     shapes |= {"mean_net_dnn.net.3.weight": (1, width), "mean_net_dnn.net.3.bias": (1,)}
     state = {name: 0.2 * torch.randn(shape) for name, shape in shapes.items()}
+    state["mean_net_dnn.net.3.weight"] /= max(1.0, channels / 64)  # wide networks must not leave the bounds
     for name, value in state.items():
         if "norm.weight" in name or name.endswith((".2.weight", ".2.1.weight")):
             value.add_(1.0)
