@@ -60,7 +60,9 @@ def verify_result(path: str | Path) -> Verified:
     """
     path = Path(path)
     if not path.exists():
-        raise DataError(f"{path}: no such result; give a result.json or its folder, OUTPUT/TASK/SPLIT/NAME")
+        raise DataError(
+            f"{path}: not a readable JSON file: no such result; give one, or its folder OUTPUT/TASK/SPLIT/NAME"
+        )
     folder = path if path.is_dir() else path.parent
     result = read_result(folder)
     differences = _structure(result, folder)

@@ -51,7 +51,7 @@ def test_absent_data_says_to_train_what_has_no_weights(cli: Cli) -> None:
 
 def test_verify_names_what_is_not_there(cli: Cli) -> None:
     outcome = cli("verify", "nope")
-    assert outcome.code == 2 and "nope: no such result" in outcome.err
+    assert outcome.code == 2 and "nope: not a readable JSON file: no such result" in outcome.err
 
 
 def test_python_says_what_takes_waves_and_frames() -> None:
