@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..harness.core.errors import CheckpointError
-from ..harness.core.files import read_json
 from ..harness.core.registry import Registry
-from .base import CheckpointInfo, Predictor, PredictorCard, resolve_device
-from .checkpoints import check_own_file
-from .weightless import GROUP, without_weights
+
+if TYPE_CHECKING:
+    from .base import Predictor, PredictorCard, resolve_device
 
 PREDICTORS: Registry[type[Predictor]] = Registry(
     "predictor",
@@ -32,7 +30,7 @@ PREDICTORS: Registry[type[Predictor]] = Registry(
         "utmos": "mosharness.predictors.utmos:Utmos",
         "utmosv2": "mosharness.predictors.utmosv2:Utmosv2",
     },
-    group=GROUP,
+    group="mosharness.predictors",
     hint="`mosharness ls predictors` shows them all.",
 )
 
@@ -60,8 +58,6 @@ and used for anything (extra ``open``)."""
 OPEN_PREDICTORS = ("distillmos", "dnsmos")
 """What scores when nothing is named: predictors that need no download and no licence."""
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w.-]+)?", re.ASCII)
-
 
 def load_predictor(
     name: str, checkpoint: str | Path | None = None, device: str = "auto", *, precision: Any = "float32", **config: Any
@@ -82,70 +78,9 @@ def load_predictor(
         CheckpointError: If the weights are absent or do not fit.
         HubError: If a download does not work.
     """
-    cls = PREDICTORS[name]
-    options: dict[str, Any] = {"device": device, "precision": precision}
-    if checkpoint is None:
-        checkpoint = cls.local_weights(config)
-    if checkpoint is None and not cls.card.needs_weights:
-        return cls(config, checkpoint=without_weights(cls.__module__), **options)
-    if checkpoint is None:
-        return _load_default(cls, config, options)
-    path = Path(checkpoint).expanduser()
-    if path.is_dir():
-        return _identified(cls.from_folder(path, config, **options), path, CheckpointInfo("folder", path.name))
-    if path.is_file():
-        check_own_file(path, cls.card.name)
-        origin = _official(cls, path)
-        return _identified(cls.from_official(path, config, checkpoint=origin, **options), path, origin)
-    if HUB_ID.fullmatch(str(checkpoint)):
-        return _load_hub(cls, str(checkpoint), config, options)
-    raise CheckpointError(f"{checkpoint}: no such file or folder, and not a hub id (owner/name)")
+    from .load import load
 
-
-def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[str, Any]) -> Predictor:
-    from ..harness.hub.hub import fetch_file
-
-    download = cls.default_weights(config)
-    if download is None:
-        raise CheckpointError(
-            f"predictor {cls.card.name} has no published default weights: train it (mosharness run --task TASK "
-            f"--predictor {cls.card.name} --train) or pass --checkpoint"
-        )
-    path = fetch_file(download)
-    seen, origin = cls.published_training(config), _official(cls, path)
-    return _identified(cls.from_official(path, config, checkpoint=origin, trained_on=seen, **options), path, origin)
-
-
-def _identified(predictor: Predictor, path: Path, origin: CheckpointInfo) -> Predictor:
-    """With the digests of what it was loaded from, also where its own loading dropped them."""
-    if predictor.checkpoint.kind == "fresh":
-        predictor._checkpoint = origin
-    if origin.kind == "official":
-        predictor._read = {path: origin.sha256, **(predictor._read or {})}
-    predictor.identify(path)
-    return predictor
-
-
-def _official(cls: type[Predictor], path: Path) -> CheckpointInfo:
-    return CheckpointInfo("official", path.name, cls.digest_of(path))
-
-
-def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: dict[str, Any]) -> Predictor:
-    from ..harness.hub.hub import fetch_snapshot
-    from .saved import read_folder
-
-    repository, _, revision = name.partition("@")
-    files = dict.fromkeys(("config.json", "card.json", "model.safetensors", *cls.extra_files))
-    what = f"weights of {cls.card.name}"
-    folder = Path(fetch_snapshot(repository, revision=revision or "main", files=files, what=what))
-    content = read_json(folder / "config.json")
-    ours = isinstance(content, dict) and content.get("predictor") == cls.card.name  # else an official repository
-    settings = read_folder(folder, cls.card.name)[0] if ours else None
-    further = {} if settings is None else dict.fromkeys(cls.further_files(folder, {**settings, **config}))
-    if further:  # of the commit that was taken, though the branch may have moved on
-        folder = Path(fetch_snapshot(repository, revision=folder.name, files={**files, **further}, what=what))
-    origin = CheckpointInfo("hub", name)
-    return _identified(cls.from_folder(folder, config, checkpoint=origin, **options), folder, origin)
+    return load(PREDICTORS[name], checkpoint, device, precision, config)
 
 
 __all__ = [
@@ -159,3 +94,10 @@ __all__ = [
     "load_predictor",
     "resolve_device",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Those of ``base``, imported on first use: listing the names needs none of it."""
+    if name in ("Predictor", "PredictorCard", "resolve_device"):
+        return getattr(import_module(f"{__name__}.base"), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")

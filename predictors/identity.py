@@ -130,6 +130,13 @@ def _distribution(module: str) -> Distribution | None:
         if point.dist is not None and point.module.partition(".")[0] == top:
             return point.dist
     try:
+        same = distribution(top)  # most packages are called what they install; reading all of them takes half a second
+        named = (same.read_text("top_level.txt") or "").split()
+        if top in named or any(path.parts[0].removesuffix(".py") == top for path in same.files or ()):
+            return same
+    except PackageNotFoundError:
+        pass
+    try:
         return distribution(packages_distributions()[top][0])
     except (KeyError, IndexError, PackageNotFoundError):
         return None

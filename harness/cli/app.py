@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ...predictors import VERBS
-from ..core.errors import MosharnessError, UnknownName, UsageError
-from . import (
-    check,
-    compare,
-    doctor,
-    evaluate,
-    gate,
-    inspect,
-    leaderboard,
-    ls,
-    plan,
-    predict,
-    prepare,
-    run,
-    study,
-    train,
-    verify,
-)
+from ..core.errors import UnknownName, UsageError
+from .boundary import EXIT_CODES, INTERRUPTED, exit_code_of
 from .show import error_line, say
 from .verbs import VerbGroup
 
-EXIT_CODES = {
-    0: "done",
-    1: "gate failed, check or verify found a fault, or a leaderboard is stale",
-    2: "wrong usage or input; data or weights absent; a download that did not work",
-    3: "gate inconclusive",
-    4: "finished, but more clips failed than --allow-failed",
-    70: "internal error",
-    130: "interrupted; what was finished is kept: the same command goes on, training with --resume",
-}
-INTERRUPTED = 130
 SETTINGS = Path("mosharness.yaml")
 SETTING = re.compile(r"[A-Za-z_][\w.]*=")
 
@@ -57,24 +29,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (
-    run,
-    train,
-    plan,
-    study,
-    predict,
-    inspect,
-    evaluate,
-    compare,
-    gate,
-    leaderboard,
-    prepare,
-    ls,
-    check,
-    verify,
-    doctor,
-):
-    _verb.register(app)
 
 
 def _version(asked: bool) -> None:
@@ -122,7 +76,7 @@ def read_settings(path: Path, context: typer.Context) -> dict[str, Any]:
     for verb, values in settings.items():
         command = verbs.find(verb)
         if command is None:
-            raise UnknownName(f"verb in {path}", verb, [*verbs.commands, *VERBS])
+            raise UnknownName(f"verb in {path}", verb, [*verbs.list_commands(context), *VERBS])
         settings[verb] = _verb_settings(command, values, path, verb)
     return settings
 
@@ -171,12 +125,6 @@ def spread_settings(arguments: list[str]) -> list[str]:
     return spread
 
 
-def _is_plain_listing(arguments: list[str]) -> bool:
-    """``ls tasks`` and ``ls predictors`` need no parser, which takes as long to load as the rest of the listing."""
-    plain = arguments[:2] in (["ls", "tasks"], ["ls", "predictors"]) and set(arguments[2:]) <= {"--json"}
-    return plain and not SETTINGS.is_file()
-
-
 def _sentence(error: Any) -> str:
     """What a usage error of the command-line library says, and whether the value is that of the settings file."""
     text = str(error.format_message()).replace("Value error, ", "")
@@ -187,35 +135,22 @@ def _sentence(error: Any) -> str:
 
 def run_app(arguments: list[str]) -> int:
     """Run the application and return its exit code. Nothing but an internal error shows a traceback."""
+    return exit_code_of(lambda: _run(arguments))
+
+
+def _run(arguments: list[str]) -> int:
     try:
-        if _is_plain_listing(arguments):
-            ls.ls("tasks" if arguments[1] == "tasks" else "predictors", as_json="--json" in arguments)
-            return 0
         outcome = app(spread_settings(arguments), prog_name="mosharness", standalone_mode=False)
-        sys.stdout.flush()
-        if outcome == INTERRUPTED:  # the command-line library turns Ctrl-C into a return value
-            raise KeyboardInterrupt
-        return outcome if isinstance(outcome, int) else 0
-    except MosharnessError as error:
-        error_line(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        say("interrupted; what was finished is kept: the same command goes on from there (training: add --resume)")
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except typer.Abort:
         return INTERRUPTED
     except Exception as error:
-        if hasattr(error, "format_message"):  # usage errors of the command-line library
-            usage = getattr(error, "ctx", None)
-            if usage is not None:
-                say(usage.get_usage())
-            error_line(_sentence(error))
-            return 2
-        traceback.print_exc()
-        error_line(
-            f"internal error: {type(error).__name__}: {error}. This is a defect of mosharness; please report it."
-        )
-        return 70
+        if not hasattr(error, "format_message"):
+            raise
+        usage = getattr(error, "ctx", None)  # usage errors of the command-line library
+        if usage is not None:
+            say(usage.get_usage())
+        error_line(_sentence(error))
+        return 2
+    if outcome == INTERRUPTED:  # the command-line library turns Ctrl-C into a return value
+        raise KeyboardInterrupt
+    return outcome if isinstance(outcome, int) else 0

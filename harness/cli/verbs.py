@@ -1,13 +1,42 @@
-"""Verbs that predictors bring: found by name, imported when they are run, never to show the help."""
+"""The verbs by name: ours in groups, those of predictors behind them; a verb is imported when it is run."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from typer.core import TyperGroup
 
 from ...predictors import FORMER_VERBS, VERBS
+from ..core.errors import UnknownName
 from .show import say
+
+GROUPS: dict[str, dict[str, str]] = {
+    "Score and measure": {
+        "run": "Score a task with predictors, measure, store, show the figures.",
+        "predict": "Score audio without labels: one row per clip.",
+        "evaluate": "Measure a table of predictions against labels.",
+        "compare": "Compare results: difference, interval, p-value.",
+        "leaderboard": "Make boards from stored results; ties share a rank.",
+        "gate": "Gate a candidate against a baseline: pass, fail, inconclusive.",
+    },
+    "Train": {
+        "train": "Train a predictor on a task.",
+        "plan": "List what a training needs, without training.",
+        "study": "Train, score and tabulate the variants of a study.",
+    },
+    "Look and check": {
+        "ls": "List tasks, predictors, studies or stored results.",
+        "prepare": "Check an official download and lay it out for its task.",
+        "inspect": "Show what a predictor sees and does with a clip.",
+        "check": "Check that scores depend on nothing but the clip.",
+        "verify": "Recompute stored results from their predictions.",
+        "doctor": "Show versions, and what is ready to use here.",
+    },
+}
+"""Heading of ``mosharness --help`` to its verbs, each the module of that name beside this file, and what it does."""
+
+OWN_VERBS = {name: text for verbs in GROUPS.values() for name, text in verbs.items()}
 
 
 class VerbGroup(TyperGroup):
@@ -17,21 +46,46 @@ class VerbGroup(TyperGroup):
     that was moved there answers to its former name with a note.
     """
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Our verbs, in the order of the help."""
+        return list(OWN_VERBS)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a name; a predictor's verbs are imported here."""
+        """The command of a name; its module is imported here."""
         if cmd_name in FORMER_VERBS and not ctx.resilient_parsing:
             owner, verb = FORMER_VERBS[cmd_name]
             say(f"note: `mosharness {cmd_name}` is now `mosharness {owner} {verb}`; the former name still works")
         return self.find(cmd_name)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of the first word.
+
+        Raises:
+            UnknownName: If there is none, with the nearest names.
+        """
+        if args and not args[0].startswith("-") and self.find(args[0]) is None:
+            raise UnknownName("verb", args[0], [*OWN_VERBS, *VERBS], "`mosharness --help` lists them.")
+        return super().resolve_command(ctx, args)
+
     def find(self, name: str) -> Any:
         """The command of a name, without a note; ``None`` if there is none."""
-        if name in self.commands:
-            return self.commands[name]
+        if name in OWN_VERBS:
+            return self._own(name)
         if name in FORMER_VERBS:
             owner, verb = FORMER_VERBS[name]
             return self.of_predictor(owner).commands[verb]
         return self.of_predictor(name) if name in VERBS else None
+
+    def _own(self, name: str) -> Any:
+        if name not in self.commands:
+            from typer import Typer
+            from typer.main import get_group
+
+            one = Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+            one.callback()(lambda: None)  # a group also where it holds one verb
+            import_module(f"{__package__}.{name}").register(one)
+            self.commands[name] = get_group(one).commands[name]
+        return self.commands[name]
 
     @staticmethod
     def of_predictor(name: str) -> Any:
@@ -45,7 +99,9 @@ class VerbGroup(TyperGroup):
         return group
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Own verbs with their help; of predictors the names only, which imports nothing."""
-        super().format_commands(ctx, formatter)
+        """Every verb with what it does; of predictors the names only: nothing is imported."""
+        for heading, verbs in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(verbs.items()))
         with formatter.section("Verbs of predictors"):
             formatter.write_dl([(name, f"See `mosharness {name} --help`.") for name in VERBS])

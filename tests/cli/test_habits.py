@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ from typing import Any
 import mosharness
 import numpy as np
 import pytest
+from mosharness.harness.cli.verbs import OWN_VERBS
 from mosharness.harness.core.errors import UsageError
 
 Cli = Callable[..., Any]
@@ -59,3 +61,16 @@ def test_python_says_what_takes_waves_and_frames() -> None:
         mosharness.predict(np.zeros(10), "dsp")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"predictions: a path of a table is needed, not dict"):
         mosharness.evaluate({"a": 1.0}, truth="truth.csv")  # type: ignore[arg-type]
+
+
+def test_the_help_shows_every_verb_in_one_line(cli: Cli) -> None:
+    outcome = cli("--help")
+    assert outcome.code == 0
+    for verb, text in OWN_VERBS.items():
+        assert re.search(rf"^  {verb} +{re.escape(text)}$", outcome.out, re.MULTILINE), verb
+        assert cli(verb, "--help").code == 0
+
+
+def test_a_verb_that_does_not_exist_names_the_nearest(cli: Cli) -> None:
+    outcome = cli("rnu", "--task", "demo")
+    assert outcome.code == 2 and 'no verb called "rnu". Did you mean "run"' in outcome.err

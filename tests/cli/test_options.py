@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from mosharness.harness.cli.app import app
+from mosharness.harness.cli.verbs import OWN_VERBS
 from mosharness.predictors import VERBS
 from typer.main import get_command
 from typer.models import ArgumentInfo, OptionInfo
@@ -64,8 +65,7 @@ def verbs() -> Iterator[tuple[str, Any]]:
             yield from walk(f"{name} {inner}".strip(), below)
 
     root: Any = get_command(app)
-    yield from walk("", root)
-    for name in VERBS:
+    for name in [*OWN_VERBS, *VERBS]:
         yield from walk(name, root.find(name))
 
 

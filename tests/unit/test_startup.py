@@ -40,7 +40,7 @@ def test_start_up_imports_nothing_heavy(command: str) -> None:
 def test_a_package_that_cannot_be_imported_is_an_internal_error() -> None:
     script = (
         "import sys\nsys.modules['mosharness.harness.cli.run'] = None\n"
-        "from mosharness.harness.cli import main\nmain(['ls', 'tasks'])\n"
+        "from mosharness.harness.cli import main\nmain(['run', '--help'])\n"
     )
     outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert outcome.returncode == 70 and "mosharness: error: internal error: " in outcome.stderr
