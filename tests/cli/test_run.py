@@ -171,7 +171,7 @@ def test_several_predictors_get_a_summary_and_one_failure_does_not_stop_the_othe
         (["run", "--task", "demo", "--predictor", "dsp", "--set", "task.x=1"], 'no option of task demo called "x"'),
         (["run", "--task", "demo", "--predictor", "dsp", "--recipe", "none.yaml"], "none.yaml: No such file"),
         (["run", "--task", "demo"], "Missing option"),
-        (["rn"], "No such command"),
+        (["rn"], 'no verb called "rn". Did you mean "run"'),
         (["ls", "models"], "'models' is not one of 'tasks', 'predictors', 'studies', 'results'"),
         (["ls", "results", "--output", "nowhere"], "no such folder"),
         (["verify", "nowhere"], "not a readable JSON file"),
