@@ -71,7 +71,7 @@ def run_split(
         DataError, UsageError: If labels, audio or options are not as they must be, or the place holds a result that
             was made otherwise; nothing is stored then.
     """
-    from ..predictors.trained_data import seen_data
+    from ..predictors.trained_data import heard_clips, seen_data
     from ..tasks.base import TaskFinding
 
     options = options or RunOptions()
@@ -87,6 +87,7 @@ def run_split(
     present = [clip for clip in clips if clip.source is not None]
     seen, other = seen_data(predictor, task)
     loaded.findings += [TaskFinding("other_training_data", sentence) for sentence in other]
+    loaded.findings += [TaskFinding("heard_clips", one) for one in heard_clips(seen, task, split, present)]
     audio, part = clips_digest(present, show=show), predictor_part(predictor, seen)
     settings = result_options(options, convention, predictor.precision)
     refuse_other_result(folder, before, task_part(loaded, dimensions, convention, audio), part, settings)

@@ -6,13 +6,15 @@ trained on, and they are compared with the data at hand before anything is calle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..harness.core.contents import shared_content
 from ..harness.core.errors import CheckpointError, MosharnessError
 
 if TYPE_CHECKING:
+    from ..harness.core.clip import Clip
     from ..tasks.base import MosTask, TaskSplit
     from .base import Predictor
 
@@ -85,6 +87,32 @@ def seen_data(predictor: Predictor, task: MosTask) -> tuple[tuple[str, ...], lis
         elif found == "other audio":
             sentences.append(f"the weights were trained on other audio of {name} than is there now")
     return tuple(names), sentences
+
+
+def heard_clips(seen: Sequence[str], task: MosTask, split: str, clips: Sequence[Clip]) -> list[str]:
+    """Sentences on clips whose audio lies in a split that weights were trained on, whatever the files are called.
+
+    Args:
+        seen: What the weights have seen, as :func:`seen_data` gives it.
+        task: The task at hand.
+        split: What is about to be scored.
+        clips: Its clips.
+    """
+    sentences = []
+    for name in seen:
+        base, _, other = name.partition("/")
+        if base != task.card.name or other == split or other not in task.card.splits:
+            continue
+        try:
+            heard = task.open(other)
+        except MosharnessError:
+            continue
+        both = shared_content([row["audio_path"] for row in heard.rows], [clip.source for clip in clips])
+        if both:
+            count = f"{len(both)} of {len(clips)} clips have the audio of clips of {name}"
+            first = clips[both[0]].utterance_id
+            sentences.append(f"{count}, by content (first: {first}): the weights have heard them in training")
+    return sentences
 
 
 def refuse_other_data(folder: Path, known: TrainedData, task: MosTask, predictor: str) -> None:

@@ -85,7 +85,7 @@ def contents_of(sources: Sequence[Any], *, show: bool = False, title: str = "rea
 
 
 def audio_digest(named: Sequence[tuple[str, Any]], *, show: bool = False) -> str:
-    """One digest of the audio of many clips: what results and trainings are compared by.
+    """One digest of the audio of many clips, or of other files: what results and trainings are compared by.
 
     Args:
         named: Utterance id and source of each clip; their order does not matter.
@@ -94,3 +94,33 @@ def audio_digest(named: Sequence[tuple[str, Any]], *, show: bool = False) -> str
     names = [name for name, _ in named]
     contents = contents_of([source for _, source in named], show=show)
     return digest(sorted(zip(names, contents, strict=True)))
+
+
+def shared_content(first: Sequence[Any], second: Sequence[Any]) -> list[int]:
+    """Which of ``second`` have the content of one of ``first``, whatever they are called.
+
+    Args:
+        first, second: Paths or bytes; other sources are passed over. Only files whose size occurs on both sides are read.
+
+    Returns:
+        Positions in ``second``, in order.
+    """
+    sizes = [[_size(one) for one in side] for side in (first, second)]
+    both = ({*sizes[0]} & {*sizes[1]}) - {0}
+    sides = [
+        [(at, one) for at, (one, size) in enumerate(zip(side, known, strict=True)) if size in both]
+        for side, known in zip((first, second), sizes, strict=True)
+    ]
+    known, other = (contents_of([one for _, one in side], show=True) for side in sides)
+    found = {*known} - {""}
+    return [at for (at, _), content in zip(sides[1], other, strict=True) if content in found]
+
+
+def _size(source: Any) -> int:
+    """Bytes of a file or of bytes; 0 for anything else."""
+    if isinstance(source, bytes):
+        return len(source)
+    try:
+        return Path(source).stat().st_size if isinstance(source, (str, Path)) and str(source) else 0
+    except (OSError, ValueError):
+        return 0

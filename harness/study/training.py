@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..recipes.recipe import Recipe
 
 FACTS = "study.json"
-STAGE_FACTS = ("predictor", "predictor version", "dimensions", "seed", "folds", "recipe", "data", "audio")
+STAGE_FACTS = ("predictor", "predictor version", "dimensions", "seed", "folds", "recipe", "data", "audio", "files")
 """What a reused stage must agree on; the predictor's settings may differ, that is what most ablations are."""
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...predictors.trained_data import data_digests
-from ..core.contents import audio_digest
+from ..core.contents import audio_digest, shared_content
 from ..core.errors import DataError, UsageError
 from ..core.files import digest
 from ..recipes.recipe import Folds, Source, Stage
@@ -238,10 +238,14 @@ def _hold_out(pools: Pools) -> tuple[Pools, list[DevSet], tuple[str, ...]]:
 
 
 def _same_audio(train: Sequence[Example], dev: Sequence[DevSet]) -> list[str]:
-    """A note where files are in train and in dev, under the names of two splits."""
-    files = {one.source for one in train if isinstance(one.source, str)}
-    both = sum(isinstance(one.source, str) and one.source in files for group in dev for one in group.examples)
-    return [f"{both} files are in train and in dev: figures on dev are not of unheard clips"] if both else []
+    """A note where the same audio is in train and in dev, by content, whatever the files are called."""
+    judged = [one for group in dev for one in group.examples]
+    both = shared_content([one.source for one in train], [one.source for one in judged])
+    if not both:
+        return []
+    count = "1 clip is" if len(both) == 1 else f"{len(both)} clips are"
+    first = judged[both[0]].name
+    return [f"{count} in train and in dev, by content (first: {first}): figures on dev are not of unheard clips"]
 
 
 def _cut(pools: Pools, folds: Folds) -> tuple[Pools, list[DevSet]]:

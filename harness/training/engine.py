@@ -18,6 +18,7 @@ from ..core.provenance import provenance
 from ..recipes.recipe import Recipe, Stage
 from .accelerator import make_accelerator
 from .data import StageData, Tasks, stage_data
+from .inputs import input_digests
 from .kept import refuse_other_training, stage_differences
 from .log import TrainingLog
 from .losses import LOSSES, check_loss
@@ -27,7 +28,7 @@ from .plan import torch_seed
 from .randomness import global_generators_kept
 from .stage import STATE, StageRun
 from .state import check_identity
-from .survey import look_up
+from .survey import begins_fresh, look_up
 
 if TYPE_CHECKING:
     from ...predictors.trainable import Trainable
@@ -118,7 +119,7 @@ class RecipeRun:
         training = training_of(predictor)
         plans = self._looked_up(training)
         identity = self._identity(predictor)
-        stages = {one.name: self._stage_identity(number, data) for number, (one, data) in enumerate(plans)}
+        stages = {one.name: self._stage_identity(number, data, training) for number, (one, data) in enumerate(plans)}
         self.identity = as_stored({**identity, "stages": stages})
         self._keep_others(identity, stages, resume)
         self._clear(stage, resume)
@@ -148,10 +149,12 @@ class RecipeRun:
         Raises:
             MosharnessError: If the data of a stage is absent or not as it must be.
         """
+        from ...predictors.training_of import training_of
+
         predictor = self._start()
-        common = self._identity(predictor)
+        common, training = self._identity(predictor), training_of(predictor)
         return {
-            one.name: {**common, **self._stage_identity(number, data), "trained_on": list(data.trained_on)}
+            one.name: {**common, **self._stage_identity(number, data, training), "trained_on": list(data.trained_on)}
             for number, (one, data) in enumerate(self._plans(predictor))
         }
 
@@ -283,13 +286,17 @@ class RecipeRun:
             "start": predictor.weights_identity(),
         }
 
-    def _stage_identity(self, number: int, data: StageData) -> dict[str, Any]:
-        """What a stage depends on: its recipe and those before it, its clips with their labels, and their audio."""
+    def _stage_identity(self, number: int, data: StageData, training: Training) -> dict[str, Any]:
+        """What a stage depends on: its recipe and those before it, its clips with their labels, their audio, and the
+        start weights and noises that settings name."""
         stages = [
             {key: value for key, value in config_dict(one).items() if key not in COSMETIC}
             for one in self.recipe.stages[: number + 1]
         ]
-        return {"recipe": digest(stages), "data": data.digest, "audio": data.audio}
+        fresh = begins_fresh(self.recipe, number, given=self.init_from is not None)
+        names = [one.name for one in self.recipe.stages]
+        files = input_digests(training, self.recipe.stages[number], names, fresh=fresh)
+        return {"recipe": digest(stages), "data": data.digest, "audio": data.audio, **({"files": files} if files else {})}
 
     def _done(self, stage: Stage, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """The report of a stage that is done."""

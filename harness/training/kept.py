@@ -13,7 +13,12 @@ from ..core.guard import guard_folder, guard_output
 from ..core.kept import refuse_replacing, shown
 
 RECORD = "training.json"
-WORDS = {"data": "labels", "config": "settings of the predictor", "start": "weights to start from"}
+WORDS = {
+    "data": "labels",
+    "config": "settings of the predictor",
+    "start": "weights to start from",
+    "files": "start weights or noises",
+}
 """Parts of an identity whose names do not say it to people."""
 
 
@@ -84,7 +89,7 @@ def stage_differences(folder: Path, done: str, state: str, identity: Mapping[str
         stored = _state_identity(folder / state)
     if not isinstance(stored, dict):
         return []
-    left_out = {"audio"} - {*stored}  # states of older versions do not say
+    left_out = {"audio", "files"} - {*stored}  # states of older versions do not say
     now = {key: value for key, value in identity.items() if key not in left_out}
     return differences(stored, json.loads(json.dumps(now)), f" of stage {folder.name}")
 

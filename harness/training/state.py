@@ -179,7 +179,7 @@ def check_identity(stored: Mapping[str, Any], identity: Mapping[str, Any], where
     Raises:
         CheckpointError: Naming what differs.
     """
-    left_out = {"audio"} - {*stored}  # states of older versions do not say which audio it was
+    left_out = {"audio", "files"} - {*stored}  # states of older versions do not say which audio it was
     changed = sorted(key for key in {*stored, *identity} - left_out if stored.get(key) != identity.get(key))
     if changed:
         raise CheckpointError(

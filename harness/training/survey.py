@@ -111,7 +111,7 @@ def look_up(
                 check(stage, data)
             except MosharnessError as error:
                 found.append(refused("setting", f"stage {stage.name}", error))
-        fresh = (not given and (number == 0 and not stage.init)) or stage.init == ("fresh",)
+        fresh = begins_fresh(recipe, number, given=given)
         try:
             found += training.needs(stage, fresh)
         except MosharnessError as error:
@@ -132,6 +132,18 @@ def look_up(
     needs = merged(needs)
     needs.append(_disk(training, outlooks, needs, output))
     return Survey(recipe, needs, outlooks)
+
+
+def begins_fresh(recipe: Recipe, number: int, *, given: bool) -> bool:
+    """Whether a stage begins with fresh weights.
+
+    Args:
+        recipe: With all stages.
+        number: Of the stage.
+        given: Whether training starts from a checkpoint.
+    """
+    stage = recipe.stages[number]
+    return (not given and number == 0 and not stage.init) or stage.init == ("fresh",)
 
 
 def _count_trained(training: Training, stage: Stage) -> int | None:
