@@ -43,3 +43,13 @@ def with_interval(
     while digits < MOST_DIGITS and f"{low:.{digits}f}" == f"{high:.{digits}f}":
         digits += 1
     return f"{value:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+
+
+def counted(number: int, thing: str, several: str = "") -> str:
+    """A count with its noun.
+
+    Example:
+        >>> counted(1, "pair"), counted(3, "pair"), counted(0, "entry", "entries")
+        ('1 pair', '3 pairs', '0 entries')
+    """
+    return f"{number} {thing if number == 1 else several or thing + 's'}"

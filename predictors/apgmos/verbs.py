@@ -59,6 +59,7 @@ def codebook(
     device: common.Device = "auto",
     workers: common.Workers = None,
     allow_failed: common.AllowFailed = 0,
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Cluster HuBERT frames of clean speech into a codebook for the predictor apgmos (vq_source: kmeans).
@@ -82,7 +83,10 @@ def codebook(
         frames,
         KMeansSettings(clusters, batch, epochs, patience, starts, seed),
     )
-    facts = make_codebook(entries, settings, output, device=resolve_device(device), workers=workers, show=not as_json)
+    place = resolve_device(device)
+    facts = make_codebook(
+        entries, settings, output, device=place, workers=workers, show=not as_json, overwrite=overwrite
+    )
     used, failed = facts["origin"]["frames"], facts["clips"]["failed"]
     if as_json:
         print_json(facts)

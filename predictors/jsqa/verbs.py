@@ -14,6 +14,7 @@ import typer
 from ...harness.cli import common
 from ...harness.cli.show import print_json, say
 from ...harness.core.errors import UnknownName, UsageError
+from ...harness.core.numbers import counted
 
 WIDTH = 40  # characters of the longest bar
 
@@ -47,6 +48,7 @@ def pairs(
         Path | None, typer.Option("--check-jnd", help="Folder of CDPAM's listening data: judge the pairs by it.")
     ] = None,
     features: Annotated[str, typer.Option("--features", help="For --check-jnd: pesq, si-sdr or both.")] = "pesq,si-sdr",
+    overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Make pairs of jsqa's pretraining: export them as wavs, show how their SNRs differ, judge them by listeners."""
@@ -54,6 +56,9 @@ def pairs(
 
     plan = work.plan_pairs(recipe, speech=speech or (), noise=noise or (), seconds=seconds, seed=seed)
     names = _features(features) if check_jnd is not None else ()
+    if output is not None:
+        sources = [*plan.settings.noise, *(one.audio for one in plan.stage.data if one.audio)]
+        work.guard_pairs(output, sources, overwrite=overwrite)
     listening, skipped = None, None
     if check_jnd is not None:
         from .jnd import lacking, read_listening
@@ -76,7 +81,7 @@ def pairs(
         return
     _show_differences(found)
     if table is not None:
-        print(f"{count} pairs written; {table} lists them")
+        print(f"{counted(count, 'pair')} written; {table} lists them")
     if report is not None:
         _show_report(report)
     if output is None and check_jnd is None:

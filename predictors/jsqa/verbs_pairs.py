@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,16 +16,20 @@ import numpy as np
 from ...harness.audio.resample import resample
 from ...harness.core.errors import DataError, UsageError
 from ...harness.core.files import atomic_write
+from ...harness.core.guard import first_line, guard_folder, guard_output
 from ...harness.recipes.recipe import Source, Stage, read_recipe
 from ...harness.training.data import Tasks, stage_data
 from ...harness.training.plan import generator
+from ...harness.training.unlabelled import EMBEDDED
 from ..base import LONGEST_S
-from .config import SAMPLE_RATE, PairSettings, pair_settings, pretrains
+from .config import GENERATED, SAMPLE_RATE, PairSettings, pair_settings, pretrains
 
 if TYPE_CHECKING:
     from .pairs import Pair
 
 TABLE = "pairs.csv"
+COLUMNS = ("path_a", "path_b", "utterance_id", "noise", "snr_a", "snr_b", "difference_db", "scale")
+PAIR = re.compile(r"pair\d{4,}-[ab]\.wav")
 FULL_SCALE = 0.999
 BIN_DB = 0.5
 
@@ -103,15 +108,49 @@ def pairs_of(plan: Plan, count: int, epoch: int = 0) -> Iterator[tuple[str, Pair
         yield example.utterance_id, make_pairs([draw], noises)[0]
 
 
+def guard_pairs(folder: Path, sources: Sequence[str], *, overwrite: bool = False) -> None:
+    """Refuse a folder whose pairs or table are not ours, or that speech or noise comes from.
+
+    Args:
+        folder: Where pairs are to be written.
+        sources: Folders of speech and noise.
+        overwrite: The user said so.
+
+    Raises:
+        UsageError: Naming the ways out.
+    """
+    guard_folder(folder, "-o")
+    place = folder.resolve()
+    for source in sources:
+        if source not in {GENERATED, EMBEDDED} and place.is_relative_to(Path(source).expanduser().resolve()):
+            raise UsageError(f"-o {folder}: lies in {source}, which speech or noise is read from; name another folder")
+    guard_output(folder / TABLE, "-o", lambda path: first_line(path) == ",".join(COLUMNS), overwrite=overwrite)
+    ours = written_before(folder)
+    for path in sorted(folder.glob("pair*")) if folder.is_dir() else ():
+        if PAIR.fullmatch(path.name) and path not in ours:
+            guard_output(path, "-o", lambda _: False, overwrite=overwrite)
+
+
+def written_before(folder: Path) -> list[Path]:
+    """Files of pairs that the table in a folder lists; nothing else is taken for ours."""
+    table = folder / TABLE
+    if not table.is_file() or first_line(table) != ",".join(COLUMNS):
+        return []
+    with table.open(encoding="utf-8", newline="") as stream:
+        names = [row.get(column) or "" for row in csv.DictReader(stream) for column in COLUMNS[:2]]
+    return [folder / name for name in names if PAIR.fullmatch(name)]
+
+
 def export_pairs(made: Iterable[tuple[str, Pair]], folder: Path) -> Iterator[tuple[str, Pair]]:
-    """Write each pair as two 16-bit wavs while passing it on, and at the end ``pairs.csv`` beside them.
+    """Write each pair as two 16-bit wavs while passing it on, and its row of ``pairs.csv`` beside them.
 
     Both signals of a pair that would leave full scale are lowered by the same factor (column ``scale``). One pair is
-    in memory at a time.
+    in memory at a time. Pairs that the folder's table lists from before are removed first, so that no file is there
+    that the table does not list, also after an interruption.
 
     Args:
         made: As :func:`pairs_of` gives them.
-        folder: Made at once.
+        folder: Made at once; as :func:`guard_pairs` lets it pass.
 
     Returns:
         What ``made`` gives; it has to be taken to its end.
@@ -121,29 +160,29 @@ def export_pairs(made: Iterable[tuple[str, Pair]], folder: Path) -> Iterator[tup
     """
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        for path in written_before(folder):
+            path.unlink(missing_ok=True)
+        (folder / TABLE).write_text(",".join(COLUMNS) + "\n", "utf-8")
     return _exported(made, folder)
 
 
 def _exported(made: Iterable[tuple[str, Pair]], folder: Path) -> Iterator[tuple[str, Pair]]:
     import soundfile
 
-    rows = []
     for number, (utterance, pair) in enumerate(made, start=1):
         loudest = max(float(np.abs(signal).max()) for signal in pair.signals)
         scale = min(1.0, FULL_SCALE / loudest)
         names = [f"pair{number:04d}-{side}.wav" for side in "ab"]
+        figures = [*pair.snrs, pair.difference, scale]
+        with _writing(folder), (folder / TABLE).open("a", encoding="utf-8", newline="") as table:
+            row = [*names, utterance, pair.noise_name, *(f"{value:.4f}" for value in figures)]
+            csv.writer(table, lineterminator="\n").writerow(row)
         for name, signal in zip(names, pair.signals, strict=True):
             stream = io.BytesIO()
             soundfile.write(stream, signal * scale, SAMPLE_RATE, format="WAV", subtype="PCM_16")
             with _writing(folder), atomic_write(folder / name, "wb") as target:
                 target.write(stream.getvalue())
-        figures = [*pair.snrs, pair.difference, scale]
-        rows.append([*names, utterance, pair.noise_name, *(f"{value:.4f}" for value in figures)])
         yield utterance, pair
-    with _writing(folder), atomic_write(folder / TABLE) as table:
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["path_a", "path_b", "utterance_id", "noise", "snr_a", "snr_b", "difference_db", "scale"])
-        writer.writerows(rows)
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def test_a_codebook_goes_on_only_with_the_audio_it_was_begun_with(
     assert tensors(tmp_path / "cut") == tensors(tmp_path / "whole")
     write_wave(clip, 0.7, seed=98)
     outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut")
-    assert outcome.code == 2 and "other audio, settings or device" in outcome.err
+    assert outcome.code == 2 and "not replaced: other audio. Keep both with another -o FOLDER" in outcome.err
 
 
 def test_a_codebook_of_another_kind_of_device_is_another(
@@ -129,7 +129,7 @@ def test_a_codebook_of_another_kind_of_device_is_another(
     assert make_codebook.make_codebook(entries, settings, tmp_path / "cb", device="cpu:0") == made
     original = make_codebook._hubert
     monkeypatch.setattr(make_codebook, "_hubert", lambda settings, device: original(settings, "cpu"))
-    with pytest.raises(UsageError, match="settings or device"):
+    with pytest.raises(UsageError, match="--device was cpu, is cuda"):
         make_codebook.make_codebook(entries, settings, tmp_path / "cb", device="cuda")
 
 
@@ -154,7 +154,14 @@ def test_a_finished_codebook_is_left_alone_and_never_mixed_with_another(cli: Any
     assert cli(*call).code == 0
     assert (tmp_path / "cb" / "vq.json").stat().st_mtime_ns == before
     outcome = cli(*call, "--seed", "3")
-    assert outcome.code == 2 and "other audio, settings or device" in outcome.err
+    assert outcome.code == 2 and "not replaced: --seed was 0, is 3" in outcome.err
+    assert cli(*call, "--seed", "3", "--overwrite").code == 0
+    assert json.loads((tmp_path / "cb" / "vq.json").read_text())["origin"]["seed"] == 3
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "vq.json").write_text('{"mine": 1}')
+    for place, says in (("mine", "mosharness did not write it"), ("mine/vq.json", "is a file where a folder")):
+        refused = cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / place)
+        assert refused.code == 2 and says in refused.err, refused.err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("keep")
     outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "full")

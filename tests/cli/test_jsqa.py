@@ -54,6 +54,31 @@ def test_the_same_command_writes_the_same_pairs(cli: Cli, tmp_path: Path, write_
     assert "generated" in table and any(f",n{at}," in table for at in range(3))
 
 
+def test_pairs_never_lie_over_other_files_and_none_are_left_behind(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_wave: Callable[..., Path]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pairs = ("jsqa", "pairs", "--seconds", 0.2, "--draws", 10, "--count")
+    assert cli(*pairs, 3, "-o", "out").code == 0
+    one = cli(*pairs, 1, "-o", "out")
+    assert one.code == 0 and "1 pair written" in one.out
+    assert sorted(path.name for path in Path("out").iterdir()) == ["pair0001-a.wav", "pair0001-b.wav", "pairs.csv"]
+    write_wave(Path("out/pair0002-a.wav"), 0.1)
+    write_wave(Path("speech/s.wav"), 0.5)
+    Path("mine").mkdir()
+    Path("mine/pairs.csv").write_text("name,friend\n")
+    for output, says in (
+        ("out", "out/pair0002-a.wav: is there already, and mosharness did not write it"),
+        ("mine", "mine/pairs.csv: is there already"),
+        ("speech", "lies in speech, which speech or noise is read from"),
+        ("mine/pairs.csv", "is a file where a folder is needed"),
+    ):
+        refused = cli(*pairs, 2, "--speech", "speech", "-o", output)
+        assert refused.code == 2 and says in refused.err, refused.err
+    assert len([*Path("mine").iterdir()]) == 1
+    assert cli(*pairs, 2, "-o", "out", "--overwrite").code == 0
+
+
 def test_without_an_output_only_the_distances_are_shown(cli: Cli) -> None:
     outcome = cli("jsqa", "pairs", "--json", "--draws", 500)
     assert outcome.code == 0

@@ -18,11 +18,13 @@ from ....harness.core.clip import Clip
 from ....harness.core.config import config_dict
 from ....harness.core.errors import CheckpointError, DataError, UsageError
 from ....harness.core.files import digest, file_sha256, read_json
+from ....harness.core.guard import guard_folder, guard_output, json_with
+from ....harness.core.kept import difference, refuse_replacing
 from ....harness.core.progress import progress_bar
 from ....harness.engine.pipeline import default_workers
 from ...layers.ssl.shapes import Size
 from ...trainable import exact
-from .codebook_file import FACTS, TENSORS, make_tensors, write_codebook
+from .codebook_file import FACTS, SCHEMA, TENSORS, make_tensors, write_codebook
 from .distortion import SemanticDistortion
 from .frames import FrameStore, extract
 from .kmeans import KMeansSettings, KMeansState, assign, fit, most_steps
@@ -31,6 +33,8 @@ from .sources import hubert_digest, load_hubert
 
 WORK = ".work"
 SAVE_SECONDS = 20.0
+OURS = (WORK, TENSORS, FACTS)
+WORDS = {"clips": "audio", "hubert": "weights of HuBERT"}
 ENOUGH = 500_000
 """Frames of 25 Hz that a good codebook takes: about six hours."""
 
@@ -62,6 +66,7 @@ def make_codebook(
     device: str = "cpu",
     workers: int | None = None,
     show: bool = False,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Extract, cluster, store. Interrupted, the same call goes on; finished, it returns what is there.
 
@@ -72,6 +77,7 @@ def make_codebook(
         device: As resolved: ``cpu`` or ``cuda``.
         workers: Decoding threads; never change the result.
         show: Show progress on stderr.
+        overwrite: Replace a codebook that was made otherwise.
 
     Returns:
         What ``vq.json`` holds.
@@ -79,8 +85,9 @@ def make_codebook(
     Raises:
         CheckpointError: If HuBERT's weights do not fit.
         DataError: If there are too few frames.
-        UsageError: If the folder holds a codebook of other settings.
+        UsageError: If the folder holds a codebook that was made otherwise (naming what differs), or other things.
     """
+    _guard(output, overwrite=overwrite)
     model, name = _hubert(settings, device)
     tied = hubert_digest(model)
     clips = _contents(entries, workers, show)
@@ -88,7 +95,8 @@ def make_codebook(
     source = {"hubert": tied, "size": settings.size, "frames": settings.frames, "clips": clips, "device": place}
     key = digest({**source, "seed": settings.kmeans.seed})
     recipe = digest({"frames": key, "kmeans": config_dict(settings.kmeans), "corpus": settings.corpus})
-    finished = _finished(output, recipe)
+    made_of = {**source, "clips": digest(clips), **config_dict(settings.kmeans), "corpus": settings.corpus}
+    finished = None if overwrite else _finished(output, recipe, made_of)
     if finished is not None:
         return finished
     order = np.random.default_rng(settings.kmeans.seed).permutation(len(entries))
@@ -116,6 +124,7 @@ def make_codebook(
     )
     facts = {
         "recipe": recipe,
+        "made_of": made_of,
         "kmeans": {**config_dict(settings.kmeans), "steps": state.step, "unused": int((sizes == 0).sum())},
         "clips": {"given": len(entries), "used": used, "failed": failed},
         "label": origin.label,
@@ -135,19 +144,42 @@ def _hubert(settings: CodebookSettings, device: str) -> tuple[SemanticDistortion
     return model.to(device), name
 
 
-def _finished(output: Path, recipe: str) -> dict[str, Any] | None:
-    if (output / FACTS).is_file():
-        facts = read_json(output / FACTS)
-        if isinstance(facts, dict) and facts.get("recipe") == recipe:
-            return facts
+def _guard(output: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds anything but an earlier codebook, or what is left of an interrupted one.
+
+    Raises:
+        UsageError: Naming the ways out.
+    """
+    guard_folder(output, "-o")
+    guard_output(output / FACTS, "-o", json_with(schema=SCHEMA), overwrite=overwrite)
+    others = [path.name for path in output.iterdir() if path.name not in OURS] if output.is_dir() else []
+    if others and not overwrite:
         raise UsageError(
-            f"{output}: holds a codebook of other audio, settings or device; name another -o, or remove it"
+            f"-o {output}: this folder holds other things ({', '.join(sorted(others)[:3])}); name an empty or new one, "
+            "or pass --overwrite, which leaves them where they are"
         )
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"{output}: this is a file; -o names a folder")
-    if output.is_dir() and any(path.name not in (WORK, TENSORS) for path in output.iterdir()):
-        raise UsageError(f"{output}: this folder holds other things; name an empty or new one")
-    return None
+    if (output / TENSORS).exists() and not (output / WORK).exists():
+        guard_output(output / TENSORS, "-o", lambda _: (output / FACTS).is_file(), overwrite=overwrite)
+
+
+def _finished(output: Path, recipe: str, made_of: dict[str, Any]) -> dict[str, Any] | None:
+    """What was made before by the same call; ``None`` where nothing was.
+
+    Raises:
+        UsageError: Naming what differs.
+    """
+    if not (output / FACTS).is_file() or (output / FACTS).stat().st_size == 0:
+        return None
+    facts: dict[str, Any] = read_json(output / FACTS)
+    if facts.get("recipe") != recipe:
+        before = facts.get("made_of") or {}
+        names = [name for name in made_of if name in before and before[name] != made_of[name]]
+        differ = [
+            f"other {WORDS[name]}" if name in WORDS else difference(f"--{name}", before[name], made_of[name])
+            for name in names
+        ]
+        refuse_replacing(output, "codebook", differ or ["other audio, settings or device"], "another -o FOLDER")
+    return facts
 
 
 def _check(store: FrameStore, settings: CodebookSettings) -> None:
