@@ -19,7 +19,6 @@ from .results.make import (
     predictor_part,
     resolve_system_truth,
     result_options,
-    system_truth_name,
     task_part,
 )
 from .results.parts import RunTime
@@ -90,7 +89,7 @@ def run_split(
     loaded.findings += [TaskFinding("heard_clips", one) for one in heard_clips(seen, task, split, present)]
     audio, part = clips_digest(present, show=show), predictor_part(predictor, seen)
     settings = result_options(options, convention, predictor.precision)
-    refuse_other_result(folder, before, task_part(loaded, dimensions, convention, audio), part, settings)
+    refuse_other_result(folder, before, task_part(loaded, dimensions, convention, audio), part, settings, truth)
     scores = score_clips_of(predictor, present, loaded, folder, options, show, read)
     scored_s = time.perf_counter() - clock
     table = _table(clips, {row.utterance_id: row for row in scores.rows}, predictor.dimensions, dimensions)
@@ -141,12 +140,11 @@ def refuse_stored(
     before = stored_before(folder, overwrite)
     if before is None:
         return
-    truth = options.system_truth
-    convention = truth if truth in {"split-mean", "official"} else system_truth_name(truth)
     loaded = task.open(split, audio=False)
     dimensions = before.task.dimensions
+    truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
     planned = task_part(loaded, dimensions, convention)
-    refuse_before_training(folder, before, planned, result_options(options, convention, precision))
+    refuse_before_training(folder, before, planned, result_options(options, convention, precision), truth)
 
 
 def score_clips_of(

@@ -100,7 +100,8 @@ def shared_content(first: Sequence[Any], second: Sequence[Any]) -> list[int]:
     """Which of ``second`` have the content of one of ``first``, whatever they are called.
 
     Args:
-        first, second: Paths or bytes; other sources are passed over. Only files whose size occurs on both sides are read.
+        first, second: Paths or bytes; other sources are passed over. Only what has a size that occurs on both sides is
+            read.
 
     Returns:
         Positions in ``second``, in order.

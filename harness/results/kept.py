@@ -12,7 +12,9 @@ from ..core.errors import DataError, UsageError
 from ..core.files import digest, json_ready, write_json
 from ..core.guard import guard_folder, guard_output
 from ..core.kept import difference, refuse_replacing, shown
+from ..core.numbers import counted
 from ..core.typed import UNSET
+from .measure import SystemTruth
 from .parts import ResultOptions, ResultPredictor, ResultTask
 from .schema import Result
 from .store import FILE, TABLES, guard_predictions, is_result, read_result, result_folder
@@ -57,7 +59,13 @@ def stored_before(folder: Path, overwrite: bool) -> Result | None:
         ) from error
 
 
-def refuse_before_training(folder: Path, stored: Result | None, task: ResultTask, options: ResultOptions) -> None:
+def refuse_before_training(
+    folder: Path,
+    stored: Result | None,
+    task: ResultTask,
+    options: ResultOptions,
+    truth: SystemTruth | None = None,
+) -> None:
     """As :func:`refuse_other_result`, for what is known before a training costs time: labels and settings.
 
     Raises:
@@ -65,13 +73,24 @@ def refuse_before_training(folder: Path, stored: Result | None, task: ResultTask
     """
     if stored is not None:
         found = [*_options(stored.options, options), *_data(stored.task, task, same_clips=False)]
-        refuse_replacing(folder, "result", found, WAYS)
+        refuse_replacing(folder, "result", [*found, *truth_differences(stored, task, truth)], WAYS)
 
 
 def refuse_other_result(
-    folder: Path, stored: Result | None, task: ResultTask, predictor: ResultPredictor, options: ResultOptions
+    folder: Path,
+    stored: Result | None,
+    task: ResultTask,
+    predictor: ResultPredictor,
+    options: ResultOptions,
+    truth: SystemTruth | None = None,
 ) -> None:
     """Refuse to replace a result by one of other data, another predictor or other settings.
+
+    Args:
+        folder: Where it lies.
+        stored: What lies there.
+        task, predictor, options: Parts of the result that would replace it.
+        truth: The system scores that it is judged by, where they come from a file.
 
     Raises:
         UsageError: Naming what differs.
@@ -79,7 +98,36 @@ def refuse_other_result(
     if stored is not None:
         same_clips = stored.options.limit == options.limit
         found = [*_options(stored.options, options), *_data(stored.task, task, same_clips=same_clips)]
+        found += truth_differences(stored, task, truth)
         refuse_replacing(folder, "result", [*found, *_predictor(stored.predictor, predictor)], WAYS)
+
+
+def truth_differences(stored: Result, task: ResultTask, truth: SystemTruth | None) -> list[str]:
+    """What differs between the system scores of a stored result and those of the same convention now, in words.
+
+    A file that the user names is told apart by its digest already; the organisers' keeps its name when it is edited.
+    """
+    if truth is None or stored.task.system_truth != task.system_truth:
+        return []
+    found = []
+    for dimension, scores in truth.items():
+        table = stored.system_scores(dimension)
+        pairs = zip(table.names, table.truth, strict=True) if table is not None else ()
+        changed = [(name, value, scores[name]) for name, value in pairs if scores.get(name, value) != value]
+        if changed:
+            name, before, now = changed[0]
+            count = counted(len(changed), "system")
+            where = f"(first: {name}, {before:g} then and {now:g} now)"
+            found.append(f"other {task.system_truth} {dimension} of {count} {where}")
+    return found
+
+
+def truth_of(result: Result) -> dict[str, dict[str, float]]:
+    """The system scores that a result was judged by: dimension to system to value."""
+    tables = {name: result.system_scores(name) for name in result.task.dimensions}
+    return {
+        name: dict(zip(table.names, table.truth, strict=True)) for name, table in tables.items() if table is not None
+    }
 
 
 def _data(then: ResultTask, now: ResultTask, *, same_clips: bool) -> list[str]:
@@ -144,7 +192,11 @@ def _options(then: ResultOptions, now: ResultOptions) -> list[str]:
 
 
 def store_evaluation(
-    result: Result, output: Path, inputs: Mapping[str, str | Path | None], *, overwrite: bool = False
+    result: Result,
+    output: Path,
+    inputs: Mapping[str, str | Path | None],
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Store a result of outside predictions as a ``.json`` file, or below a folder; no other result is replaced.
 
@@ -168,7 +220,8 @@ def store_evaluation(
     if path.is_file() and path.stat().st_size and not overwrite:
         before = read_result(path)
         place = path if single else path.parent
-        refuse_other_result(place, before, result.task, result.predictor, result.options)
+        truth = truth_of(result) if result.task.system_truth != "split-mean" else None
+        refuse_other_result(place, before, result.task, result.predictor, result.options, truth)
     if not single:
         guard_predictions(path.parent, overwrite=overwrite)
         for name in TABLES:  # of a run whose result is replaced; they are not of these predictions

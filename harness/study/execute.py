@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ..core.errors import ClipsFailed, MosharnessError, UsageError
 from ..core.provenance import own_version
 from ..core.typed import changed
-from ..results.kept import clips_digest
+from ..results.kept import clips_digest, truth_differences
 from ..results.make import RunOptions, result_options, system_truth_name, too_many_failed
 from ..results.schema import Result
 from ..results.store import read_result, result_folder
@@ -217,16 +217,21 @@ def stored_result(folder: Path, predictor: Predictor, task: MosTask, split: str,
         and result.provenance.mosharness == own_version()
         and result.options == wanted
         and stored.files == fingerprint.get("files")
-        and _same_clips(result, task, split)
+        and _same_clips(result, task, split, truth)
     )
     return result if same and any(folder.glob("predictions.*")) else None
 
 
-def _same_clips(result: Result, task: MosTask, split: str) -> bool:
-    """Whether labels and audio are those that a result was made of."""
+def _same_clips(result: Result, task: MosTask, split: str, truth: str) -> bool:
+    """Whether labels, audio and the organisers' system scores are those that a result was made of."""
     loaded = task.open(split)
     clips = [clip for clip in loaded.clips()[: result.options.limit] if clip.source is not None]
-    return result.task.digest == loaded.digest and result.task.audio == clips_digest(clips)
+    official = task.system_truth(split) if truth == "official" else None
+    return (
+        result.task.digest == loaded.digest
+        and result.task.audio == clips_digest(clips)
+        and not truth_differences(result, result.task, official)
+    )
 
 
 def exit_code(runs: Sequence[RowRun]) -> int:

@@ -296,7 +296,12 @@ class RecipeRun:
         fresh = begins_fresh(self.recipe, number, given=self.init_from is not None)
         names = [one.name for one in self.recipe.stages]
         files = input_digests(training, self.recipe.stages[number], names, fresh=fresh)
-        return {"recipe": digest(stages), "data": data.digest, "audio": data.audio, **({"files": files} if files else {})}
+        return {
+            "recipe": digest(stages),
+            "data": data.digest,
+            "audio": data.audio,
+            **({"files": files} if files else {}),
+        }
 
     def _done(self, stage: Stage, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """The report of a stage that is done."""

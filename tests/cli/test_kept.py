@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+
+sys.path.append(str(Path(__file__).parents[1] / "unit" / "tasks"))
+from layout_bvcc import write_bvcc
 
 Cli = Callable[..., Any]
 
@@ -141,6 +145,29 @@ def test_a_truth_file_or_predictions_that_differ_are_another_evaluation(here: Pa
         assert labels.code == 2 and "other labels" in labels.err
         scores = cli("evaluate", "--truth", "t1.csv", "--predictions", "p2.csv", "--output", output)
         assert scores.code == 2 and "file predictions was" in scores.err
+
+
+def test_an_edited_official_system_file_is_other_data(here: Path, cli: Cli) -> None:
+    data = write_bvcc(here / "bvcc", audio=True)
+    task = ("--task", "bvcc", "--data-root", "bvcc", "--split", "dev", "--system-truth", "official")
+    run = ("run", *task, "--predictor", "toy", "--checkpoint", "toy.txt")
+    ids = ("sys64e2f-utt8c3d2b2", "sys00691-utt0000004", "sysdev00-utt0000005")
+    Path("p.csv").write_text("utterance_id,mos\n" + "".join(f"{name},{at + 1}\n" for at, name in enumerate(ids)))
+    evaluate = ("evaluate", *task, "--predictions", "p.csv", "--output", "e.json")
+    for _ in range(2):
+        assert cli(*run).code == 0 and cli(*evaluate).code == 0
+    truth = data / "mydata_system.csv"
+    lines = truth.read_text().splitlines()
+    edited = [f"{line.partition(',')[0]},3.5" if line.startswith("sysdev00") else line for line in lines]
+    truth.write_text("\n".join(edited))
+    before = snapshot(here / "results")
+    for command in (run, evaluate):
+        refused = cli(*command)
+        assert refused.code == 2 and "other official mos of 1 system (first: sysdev00, 3.125" in refused.err, (
+            refused.err
+        )
+    assert snapshot(here / "results") == before
+    assert cli(*run, "--overwrite").code == 0
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

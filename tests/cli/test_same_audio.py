@@ -79,13 +79,15 @@ def test_start_weights_replaced_under_one_name_are_another_training(
     assert cli("train", *training).code == 0
     start = tmp_path / "start"
     shutil.copytree(tmp_path / "out/folder/toynet/training/head/result", start)
-    (tmp_path / "plan.yaml").write_text(RECIPE.split("stages:")[0] + f"stages: [{{name: all, init: [{start}]}}]")
+    (tmp_path / "plan.yaml").write_text(RECIPE.partition("stages:")[0] + f"stages: [{{name: all, init: [{start}]}}]")
     training[-1] = tmp_path / "tuned"
     for _ in range(2):
         assert cli("train", *training, "--set", "train.all.epochs=1").code == 0
     shutil.copy(tmp_path / "out/folder/toynet/checkpoint/model.safetensors", start)
     refused = cli("train", *training, "--set", "train.all.epochs=1")
-    assert refused.code == 2 and "other start weights or noises of stage all of train.all.init" in refused.err, refused.err
+    assert refused.code == 2 and "other start weights or noises of stage all of train.all.init" in refused.err, (
+        refused.err
+    )
 
 
 def test_one_clip_under_two_names_is_said(cli: Cli, rated: Path, training: list[Any], tmp_path: Path) -> None:
