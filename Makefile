@@ -1,4 +1,4 @@
-# make demo   train, evaluate and show a leaderboard on the embedded demo task
+# make demo   train, evaluate and show a leaderboard on the embedded demo task; real weights on real voices beside it
 # make test   lint, types, every test, the commands of the documentation
 # Both set up $(VENV) first, with uv (which is fetched from the package index when it is not there).
 
@@ -11,22 +11,41 @@ READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut
 # Packages are compiled once, not by every process that the tests start.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test lint install clean
+.PHONY: demo demo-voices test lint install clean
 
 # DEMO names the folder; a new temporary one by default. DEMO_OPTIONS are added to `mosharness run` (the tests shorten it).
-# One thread: the networks are too small to gain from more.
+# One thread each: the networks are too small to gain from more, and the two halves run side by side.
 demo: install
 	@set -e; start=$$(date +%s); place="$(DEMO)"; \
-	test -n "$$place" || place=$$(mktemp -d -t mosharness-demo-XXXXXX); \
+	test -n "$$place" || place=$$(mktemp -d -t mosharness-demo-XXXXXX); mkdir -p "$$place"; \
+	$(MAKE) --no-print-directory demo-voices DEMO="$$place" >"$$place/voices.log" 2>&1 & voices=$$!; \
+	trap 'kill $$voices 2>/dev/null || true' EXIT; \
 	OMP_NUM_THREADS=1 $(BIN)/mosharness run --task demo --predictor dsp --predictor jsqa --train --device cpu \
 		--output "$$place/results" $(DEMO_OPTIONS); \
 	$(BIN)/mosharness verify "$$place/results/demo/test/dsp"; \
 	$(BIN)/mosharness verify "$$place/results/demo/test/jsqa"; \
 	$(BIN)/mosharness leaderboard --results "$$place/results" --output "$$place/leaderboards" --task demo; \
 	echo; cat "$$place/leaderboards/demo.md"; echo; \
+	code=0; wait $$voices || code=$$?; cat "$$place/voices.log"; test $$code -eq 0; echo; \
 	echo "leaderboard: $$place/leaderboards/demo.md"; \
 	echo "plot:        $$(ls "$$place"/leaderboards/plots/*.png)"; \
+	echo "voices:      $$place/voices/agree.md"; \
 	echo "work took $$(( $$(date +%s) - start )) s"
+
+# Real weights on real voices: the same voice rendered again passes a gate, a coarse codec fails it (exit code 1), and
+# four predictors stand side by side. DEMO_VOICES are added to `predict` and `gate`.
+demo-voices: install
+	@set -e; export OMP_NUM_THREADS=1; place="$(DEMO)/voices"; options="--device cpu --workers 1 $(DEMO_VOICES)"; \
+	$(BIN)/python -m mosharness.tasks.demo.voices "$$place"; \
+	echo; echo "== A gate: last night's voice against the released one, the same rendered again"; \
+	$(BIN)/mosharness gate --baseline "$$place/released" --candidate "$$place/tonight" $$options; \
+	echo; echo "== A gate: the released voice through a codec that is too coarse"; code=0; \
+	$(BIN)/mosharness gate --baseline "$$place/released" --candidate "$$place/broken" $$options || code=$$?; \
+	test $$code -eq 1; \
+	echo; echo "== Four predictors on eight voices"; \
+	$(BIN)/mosharness predict "$$place/systems" --predictor distillmos,dnsmos,dnsmos_p808,plcmos $$options \
+		-o "$$place/scores.csv"; \
+	echo; $(BIN)/mosharness agree "$$place/scores.csv" -o "$$place/agree.md"
 
 # Two test processes with one thread each: more threads than cores only slow each other down.
 test: lint

@@ -147,3 +147,13 @@ def test_the_two_commands_of_the_readme_exist_and_the_demo_runs(tmp_path: Path) 
     assert "These are not human ratings" in outcome.stdout and "holds" in outcome.stdout
     assert (tmp_path / "demo" / "leaderboards" / "demo.md").is_file()
     assert list((tmp_path / "demo" / "leaderboards" / "plots").glob("*.png"))
+    voices = tmp_path / "demo" / "voices"
+    assert "gate: PASS" in outcome.stdout and "gate: FAIL (fail: distillmos)" in outcome.stdout
+    assert "40 clips of 8 systems, no human ratings: nothing is ranked" in outcome.stdout
+    page = (voices / "agree.md").read_text("utf-8")
+    assert "> **No human ratings.**" in page and "| piper_joe | 5 |" in page and "rank |" not in page.lower()
+    assert "**Nobody rated these clips.**" in (voices / "card.md").read_text("utf-8")
+    verdicts = [
+        line for line in outcome.stdout.splitlines() if line.startswith("distillmos ") and line.endswith(" fail")
+    ]
+    assert len(verdicts) == 1  # the two gates differ by what is in the clips alone

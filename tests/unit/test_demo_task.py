@@ -305,3 +305,38 @@ def test_the_labels_are_what_pesq_measures(rendered):
                 {name: measure.score(item["clip"], str(rendered[name]))}, {name: rows.labels()[name]}
             )
     assert not wrong
+
+
+def test_the_voices_are_written_as_the_card_says_and_paired_by_sentence(tmp_path):
+    from mosharness.tasks.demo import voices
+
+    assert voices.write(tmp_path) == {"systems": 40, "released": 22, "broken": 22, "tonight": 22}
+    names = {
+        folder: {path.name for path in (tmp_path / folder).iterdir()} for folder in ("released", "broken", "tonight")
+    }
+    assert len({frozenset(files) for files in names.values()}) == 1
+    systems = {path.name: sorted(one.name for one in path.iterdir()) for path in (tmp_path / "systems").iterdir()}
+    assert len(systems) == 8 and all(files == [f"s{at:02d}.wav" for at in range(1, 6)] for files in systems.values())
+    card = (tmp_path / "card.md").read_text("utf-8")
+    assert "**Nobody rated these clips.**" in card
+    clean, broken = (pcm(tmp_path / folder / "s01.wav") for folder in ("released", "broken"))
+    assert (
+        len(clean) == len(broken)
+        and not (clean == broken).all()
+        and clean.std() == pytest.approx(broken.std(), rel=0.1)
+    )
+    assert min(len(pcm(path)) for path in tmp_path.rglob("*.wav")) / 16_000 > 1.5
+
+
+def test_every_voice_is_listed_said_alike_and_under_a_licence():
+    from mosharness.tasks.demo import voices
+
+    folder = Path(voices.__file__).parent
+    stored = {str(path.relative_to(folder / "clips").with_suffix("")) for path in folder.glob("clips/*/*.ogg")}
+    assert stored == {clip["clip"] for clip in voices.clips()}
+    texts: dict[str, set[str]] = {}
+    for clip in voices.clips():
+        texts.setdefault(clip["clip"].partition("/")[2], set()).add(clip["text"])
+    assert all(len(said) == 1 for said in texts.values())
+    page = (folder / "clips" / "LICENSES.md").read_text("utf-8")
+    assert all(f"`{clip['system_id']}`" in page and clip["engine"].split()[0] in page for clip in voices.clips())
