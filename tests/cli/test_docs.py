@@ -8,10 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent))
+from warm import warm_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -29,14 +33,22 @@ def commands(page: Path) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("make "))
 
 
+@pytest.fixture(scope="module")
+def commands_at_hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with warm_commands(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page).strip()], ids=name)
 @pytest.mark.docs
-def test_the_commands_of_the_page_run(page: Path, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_run(page: Path, tmp_path: Path, commands_at_hand: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
     # Pages about this repository's own leaderboards work on a copy of them.
     shutil.copytree(ROOT / "leaderboards", place / "leaderboards")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    installed = str(Path(sys.executable).parent)
+    first = [] if page.name == "README.md" else [str(commands_at_hand)]
+    path = os.pathsep.join([*first, installed, os.environ["PATH"]])
     if "mosharness leaderboard\n" in commands(page):  # reads the folder that `run` writes
         subprocess.run(
             ["mosharness", "run", "--task", "demo", "--predictor", "dsp", "--train", "--limit", "40"],

@@ -212,7 +212,7 @@ def test_an_internal_error_exits_70_and_says_so(cli: Cli, monkeypatch: pytest.Mo
     def broken(*arguments: object) -> None:
         raise RuntimeError("on purpose")
 
-    monkeypatch.setattr("mosharness.harness.cli.ls.print_table", broken)
+    monkeypatch.setattr("mosharness.harness.cli.listing.print_table", broken)
     outcome = cli("ls", "tasks")
     assert outcome.code == 70
     assert "internal error: RuntimeError: on purpose" in outcome.err and "Traceback" in outcome.err
