@@ -47,9 +47,9 @@ demo-voices: install
 		-o "$$place/scores.csv"; \
 	echo; $(BIN)/mosharness agree "$$place/scores.csv" -o "$$place/agree.md"
 
-# Two test processes with one thread each: more threads than cores only slow each other down.
+# Two test processes with one thread each: more threads than cores only slow each other down. tests/conftest.py orders.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -28,6 +28,21 @@ hypothesis.settings.register_profile("mosharness", deadline=None, derandomize=bo
 hypothesis.settings.load_profile("mosharness")
 
 
+APART = {"test_docs.py", "test_sslmos.py"}
+"""Files whose tests are long and share nothing: they are spread over the processes."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes: long tests first, and what shares networks and trainings in one process."""
+    if not hasattr(config, "workerinput"):
+        return
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("slow", "docs")))
+    for item in items:
+        if item.path.name not in APART:
+            shares = (item.path.parent / "conftest.py").is_file() and item.path.parent.parent.name == "unit"
+            item.add_marker(pytest.mark.xdist_group(str(item.path.parent if shares else item.path)))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the working tree."""

@@ -245,9 +245,7 @@ def test_windows_are_those_that_the_reference_keeps() -> None:
 
 @needs_extra
 @pytest.mark.slow
-def test_the_packages_in_one_process(
-    load: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_packages_in_one_process(load: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The packages themselves on files; ``benchmarks/open_weights.py`` takes more and longer ones."""
     import soundfile
 
