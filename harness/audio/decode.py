@@ -205,7 +205,7 @@ def open_whole(source: OpenSource) -> Iterator[Decoder]:
             yield decoder
         return
     counted = streams.frames or (None,) * len(streams.parts)
-    if len(streams.parts) == 1:
+    if len(streams.parts) == 1 and streams.parts[0][0] == 0:
         with _open_stream(source, counted[0]) as decoder:
             yield decoder
         return

@@ -1,9 +1,10 @@
 """What a file holds, counted by us: the streams within it, and what no decoder would play.
 
-The decoder (libsndfile) stops without a word at the end of the first MP3 or Ogg stream, at the length that a WAV header
-declares, and where an MP3 without a length header is estimated to end; over destroyed MP3 frames it plays on. A score
+The decoder (libsndfile) stops without a word at the end of the first MP3 or Ogg stream, at the length that a header declares,
+and where an MP3 without a length header is estimated to end; over destroyed MP3 frames it plays on. A score
 of a part would look like any other. So the frames of MP3 files, the pages of Ogg files and the chunks of WAV files are
 walked here: :func:`streams_of` cuts a file into streams that are decoded one after the other, and names what is left.
+``surplus.py`` looks at formats whose header declares a length.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from .containers import ReadAt, declared_data, mp3_frame, mp3_start
+from .containers import MP3_RATES, ReadAt, mp3_frame, mp3_start
+from .surplus import surplus_of
 
-SMALLEST_LOSS = 4096
-"""Bytes. Up to so many that belong to nothing (padding, a torn frame) are passed over: at most a tenth of a second."""
-TAG_STARTS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
+SMALLEST_LOSS_S = 0.1
+"""Bytes that belong to nothing (padding, a torn frame) are passed over up to what would be so many seconds."""
+LARGEST_PADDING = 4096
+EDGES = 2304
+"""Samples by which a length header of an MP3 stream may be wrong: encoders count their own frame or do not."""
+LONGEST_LYRICS = 2**20
 MOST_STREAMS = 1000
 
 
@@ -46,10 +51,7 @@ def streams_of(read_at: ReadAt, size: int) -> Streams:
         return _ogg_streams(read_at, size)
     if is_mp3(head):
         return _mp3_streams(read_at, size)
-    whole = ((0, size),)
-    if head[8:12] == b"WAVE":
-        return Streams(whole, _after_wav_data(read_at, size))
-    return Streams(whole)
+    return Streams(((0, size),), surplus_of(read_at, size))
 
 
 def is_mp3(head: bytes) -> bool:
@@ -66,8 +68,8 @@ def _ogg_streams(read_at: ReadAt, size: int) -> Streams:
     while offset < size:
         head = read_at(offset, 27)
         if len(head) < 27 or head[:4] != b"OggS":
-            left = size - offset
-            lost = left > SMALLEST_LOSS and len(head) == 27
+            left = size - offset  # a fiftieth: that of a clip of 5 s is a tenth of a second
+            lost = left > min(LARGEST_PADDING, max(512, size // 50)) and len(head) == 27
             problem = f"{left:,} bytes after {offset:,} are no Ogg pages and would not be played" if lost else ""
             return Streams(_cut(starts, offset if lost else size), problem)
         lengths = read_at(offset + 27, head[26])
@@ -86,15 +88,30 @@ def _cut(starts: list[int], end: int) -> tuple[tuple[int, int], ...]:
 # -- MP3 --------------------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class _Mp3Stream:
+    """One stream: where its first frame and its first frame with samples are, what is counted and declared."""
+
+    start: int
+    first: int
+    kind: tuple[int, ...] = ()
+    samples: int = 0
+    declared: int | None = None
+
+    @property
+    def counted(self) -> int | None:
+        """Samples, where the length header is absent, or says less than there is."""
+        return self.samples if not self.declared or self.samples > self.declared + EDGES else None
+
+
 class _Mp3Walk:
     """Frame by frame through an MP3 (layer 3) file."""
 
     def __init__(self, read_at: ReadAt, size: int) -> None:
         self.read_at, self.size = read_at, size
-        self.starts: list[int] = []
-        self.counts: list[int] = []
-        self.declared: list[int | None] = []
+        self.streams: list[_Mp3Stream] = []
         self.lost = 0
+        self.frame_bytes, self.seconds = 0, 0.0
         self._data, self._base = b"", 0
 
     def at(self, offset: int, count: int) -> bytes:
@@ -105,41 +122,61 @@ class _Mp3Walk:
 
     def walk(self) -> None:
         """Find the streams, count their samples, and add up bytes that belong to no frame and no tag."""
-        offset = 0
-        fresh = True
+        offset, fresh = 0, True
         while offset < self.size - 3:
-            if self.at(offset, 3) == b"ID3":
-                offset += mp3_start(lambda place, count, base=offset: self.at(base + place, count))  # type: ignore[misc]
-                fresh = True
+            if tag := self._tag(offset):
+                offset, fresh = offset + tag, True
                 continue
-            length, samples = mp3_frame(self.at(offset, 4))
+            head = self.at(offset, 4)
+            length, samples = mp3_frame(head)
             if not length:
                 offset = self._resume(offset)
                 continue
             declared = length_header(self.at(offset, 256), samples)
-            if fresh or declared is not None:
-                self._begin(offset, declared)
+            kind = (head[1] >> 3 & 3, head[2] >> 2 & 3, int(head[3] >> 6 == 3))
+            if fresh or declared is not None or self.streams[-1].kind != kind:
+                if self.streams and not self.streams[-1].samples:  # nothing but a header so far
+                    self.streams.pop()
+                first = offset if declared is None else offset + length
+                self.streams.append(_Mp3Stream(offset, first, kind, declared=declared))
                 fresh = False
-            self.counts[-1] += 0 if declared is not None else samples
+            if declared is None:
+                self.streams[-1].samples += samples
+                self.frame_bytes += length
+                self.seconds += samples / MP3_RATES[kind[0]][kind[1]]
             offset += length
 
-    def _begin(self, offset: int, declared: int | None) -> None:
-        if self.starts and not self.counts[-1]:  # nothing but a header so far
-            self.declared[-1] = declared
-            return
-        self.starts.append(offset)
-        self.counts.append(0)
-        self.declared.append(declared)
+    @property
+    def most_lost(self) -> float:
+        """Bytes up to which a loss is passed over."""
+        return min(LARGEST_PADDING, SMALLEST_LOSS_S * self.frame_bytes / max(self.seconds, 1e-9))
+
+    def _tag(self, offset: int) -> int:
+        """Bytes of a tag at ``offset``; 0 where there is none."""
+        head = self.at(offset, 32)
+        if head[:3] == b"ID3":
+            return mp3_start(lambda place, count: self.at(offset + place, count)) or 10
+        if head[:3] == b"3DI":
+            return 10
+        if head[:4] == b"TAG+":
+            return 227
+        if head[:3] == b"TAG":
+            return 128
+        if head[:8] == b"APETAGEX" and len(head) == 32:
+            _, length, _, flags = struct.unpack("<IIII", head[8:24])
+            return 32 + (length if flags >> 29 & 1 else 0)  # a header counts what follows it, a footer what precedes
+        if head[:11] == b"LYRICSBEGIN":
+            text = self.read_at(offset, LONGEST_LYRICS)
+            ends = [text.find(end) for end in (b"LYRICS200", b"LYRICSEND")]
+            return min((end + 9 for end in ends if end > 0), default=0)
+        return 0
 
     def _resume(self, offset: int) -> int:
-        """The next frame that another one follows, a tag, or the end; what lies between is lost unless it is a tag."""
-        for tag in TAG_STARTS:
-            if self.at(offset, len(tag)) == tag:
-                return self.size
+        """The next frame that another one follows, a tag, or the end; what lies between is lost."""
         place = offset + 1
         while place < self.size - 3:
             block = self.at(place, 4)
-            if block[:3] == b"ID3":
+            if block[:3] in (b"ID3", b"TAG") or self.at(place, 8) == b"APETAGEX":
                 break
             length, _ = mp3_frame(block)
             if length and (place + length >= self.size - 3 or mp3_frame(self.at(place + length, 4))[0]):
@@ -164,18 +201,24 @@ def length_header(frame: bytes, samples: int) -> int | None:
 def _mp3_streams(read_at: ReadAt, size: int) -> Streams:
     walk = _Mp3Walk(read_at, size)
     walk.walk()
-    if not walk.starts:
+    if not walk.streams:
         return Streams(((0, size),))
-    if len(walk.starts) > MOST_STREAMS:
+    if len(walk.streams) > MOST_STREAMS:
         return Streams(((0, size),), f"more than {MOST_STREAMS} streams end to end; convert the file")
-    parts = _cut([0, *walk.starts[1:]], size)
-    if walk.lost > SMALLEST_LOSS:
+    counted = tuple(one.counted for one in walk.streams)
+    starts = [
+        one.first if count is not None and one.declared is not None else one.start
+        for one, count in zip(walk.streams, counted, strict=True)
+    ]
+    if starts[0] == walk.streams[0].start:
+        starts[0] = 0  # with its tag
+    parts = _cut(starts, size)
+    if walk.lost > walk.most_lost:
         problem = (
             f"{walk.lost:,} bytes between its frames are no MP3 frames: this part is damaged and would not be heard"
         )
         return Streams(parts, problem)
-    counted = [count if declared is None else None for count, declared in zip(walk.counts, walk.declared, strict=True)]
-    return Streams(parts, "", tuple(counted))
+    return Streams(parts, "", counted)
 
 
 def with_length_header(data: bytes, frames: int) -> bytes:
@@ -196,32 +239,3 @@ def with_length_header(data: bytes, frames: int) -> bytes:
     side = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}[is_mpeg1, mono]
     body = bytes(side) + b"Xing" + struct.pack(">II", 1, frames // samples)
     return header + body + bytes(length - 4 - len(body)) + data
-
-
-# -- WAV --------------------------------------------------------------------------------------------------------------
-
-
-def _after_wav_data(read_at: ReadAt, size: int) -> str:
-    """What stands behind the declared samples and is neither chunks nor padding."""
-    declared = declared_data(read_at)
-    if declared is None:
-        return ""
-    order = ">" if read_at(0, 4) == b"RIFX" else "<"
-    offset = sum(declared) + declared[1] % 2
-    for _ in range(10_000):
-        chunk = read_at(offset, 8)
-        if len(chunk) < 8:
-            return ""
-        (length,) = struct.unpack(order + "I", chunk[4:])
-        if chunk[:4] in (b"RIFF", b"RIFX") or not all(32 <= byte < 127 for byte in chunk[:4]):
-            break
-        if offset + 8 + length > size + SMALLEST_LOSS:
-            break
-        offset += 8 + length + length % 2
-    left = size - offset
-    if left <= SMALLEST_LOSS and not any(read_at(offset, left)):
-        return ""
-    return (
-        f"the header declares {declared[1]:,} bytes of samples, but {left:,} more follow that are no chunk: was the "
-        "writer interrupted, or are two files joined?"
-    )

@@ -81,6 +81,60 @@ def test_mp3_streams_without_length_headers_or_with_tags_are_heard_whole() -> No
         assert read_audio(data).duration_s == pytest.approx(expected, abs=0.3)
 
 
+def ape(size: int) -> bytes:
+    ends = [struct.pack("<IIII", 2000, size + 32, 1, flags) + bytes(8) for flags in (0xA000_0000, 0x8000_0000)]
+    return b"APETAGEX" + ends[0] + b"x" * size + b"APETAGEX" + ends[1]
+
+
+TAGS = {
+    "none": b"",
+    "id3v1": b"TAG" + bytes(125),
+    "id3v1 twice": 2 * (b"TAG" + bytes(125)),
+    "enhanced": b"TAG+" + bytes(223) + b"TAG" + bytes(125),
+    "ape": ape(300) + b"TAG" + bytes(125),
+    "large ape": ape(30_000),
+    "lyrics": b"LYRICSBEGIN" + b"a" * 100 + b"000111LYRICS200" + b"TAG" + bytes(125),
+    "id3v2 with a footer": b"ID3\x04\0\x10\0\0\0\x32" + bytes(50) + b"3DI\x04\0\x10\0\0\0\x32",
+}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("bare", [False, True])
+def test_mp3_streams_behind_tags_and_behind_a_declared_length_are_heard(tag: str, bare: bool) -> None:
+    first, second = encode(wave(1, 0), "mp3"), encode(wave(2, 1), "mp3")
+    second = second[mp3_frame(second[:4])[0] :] if bare else second
+    data = first + TAGS[tag] + second + TAGS[tag]
+    assert read_audio(data).duration_s == pytest.approx(3.0, abs=0.2)
+    assert read_header(data).duration_s == pytest.approx(read_audio(data).duration_s)
+    assert read_audio(first + TAGS[tag]).samples.size == RATE
+
+
+@pytest.mark.parametrize("seconds", [0.6, 1.0, 2.0])
+@pytest.mark.parametrize("filling", [0, 1])
+def test_a_destroyed_half_of_a_short_mp3_fails(seconds: float, filling: int) -> None:
+    data = encode(wave(seconds, 0), "mp3")
+    lost = len(data) // 2
+    filled = np.random.default_rng(1).bytes(lost) if filling else bytes(lost)
+    assert code_of(data[:-lost] + filled) == "partly_decoded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "size"),
+    [("AIFF", b"SSND", ">I"), ("AU", b".snd", ">4xI"), ("CAF", b"data", ">Q"), ("FLAC", b"", "")],
+)
+def test_other_headers_that_declare_less_than_the_file_holds_fail(kind: str, at: bytes, size: str) -> None:
+    memory = io.BytesIO()
+    soundfile.write(memory, wave(4, 0), RATE, format=kind)
+    data = bytearray(memory.getvalue())
+    assert read_audio(bytes(data)).samples.size == 4 * RATE
+    if kind == "FLAC":
+        declared = int.from_bytes(data[18:26], "big")
+        data[18:26] = (declared - 3 * RATE).to_bytes(8, "big")
+    else:
+        struct.pack_into(size, data, data.index(at) + 4, 32_000)
+    assert code_of(bytes(data)) == "partly_decoded"
+
+
 @pytest.mark.parametrize("kind", ["mp3", "ogg"])
 def test_streams_of_different_rates_fail(kind: str) -> None:
     assert code_of(encode(wave(1, 0), kind) + encode(wave(1, 1), kind, rate=24_000)) == "partly_decoded"
