@@ -214,9 +214,9 @@ def open_whole(source: OpenSource) -> Iterator[Decoder]:
 
 @contextmanager
 def _open_stream(source: OpenSource, counted: int | None) -> Iterator[Decoder]:
-    """One stream; where the decoder underestimates an MP3 that states no length, with its length stated."""
+    """One stream; where the decoder misjudges the length of an MP3 that states none, with its length stated."""
     with open_decoder(source) as decoder:
-        if decoder.frames is None or counted is None or decoder.frames + MP3_EDGES >= counted:
+        if decoder.frames is None or counted is None or abs(decoder.frames - counted) <= MP3_EDGES:
             yield decoder
             return
     start = mp3_start(source.read_at)

@@ -1,9 +1,9 @@
 """What a file holds, counted by us: the streams within it, and what no decoder would play.
 
-The decoder (libsndfile) stops without a word at the end of the first MP3 or Ogg stream, at the length that a header declares,
-and where an MP3 without a length header is estimated to end; over destroyed MP3 frames it plays on. A score
-of a part would look like any other. So the frames of MP3 files, the pages of Ogg files and the chunks of WAV files are
-walked here: :func:`streams_of` cuts a file into streams that are decoded one after the other, and names what is left.
+The decoder (libsndfile) stops without a word at the end of the first MP3 or Ogg stream, at the length that a header
+declares, and where an MP3 without a length header is estimated to end; over destroyed MP3 frames it plays on. A score
+of a part would look like any other. So the frames of MP3 files and the pages of Ogg files are walked here:
+:func:`streams_of` cuts a file into streams that are decoded one after the other, and names what is left.
 ``surplus.py`` looks at formats whose header declares a length.
 """
 
