@@ -17,12 +17,12 @@ Cli = Callable[..., Any]
 Write = Callable[..., Path]
 ADTS = b"\xff\xf1\x50\x80\x2e\x7f\xfc" * 40
 OTHERS = {
-    "a.aac": (ADTS, "AAC (an ADTS stream) take the optional decoder: install mosharness[codec]"),
-    "b.M4A": (b"\0\0\0\x18ftypM4A " * 20, "M4A (MPEG-4 audio) take the optional decoder"),
-    "c.amr": (b"#!AMR\n" + bytes(200), "AMR take the optional decoder"),
+    "a.aac": (ADTS, "AAC (an ADTS stream) takes the optional decoder: install mosharness[codec]"),
+    "b.M4A": (b"\0\0\0\x18ftypM4A " * 20, "M4A (MPEG-4 audio) takes the optional decoder"),
+    "c.amr": (b"#!AMR\n" + bytes(200), "AMR takes the optional decoder"),
     "d.pcm": (bytes(200), ".pcm files hold samples without a header"),
-    "e.ape": (b"MAC " + bytes(200), "APE (Monkey's Audio) take the optional decoder"),
-    "f.wma": (b"nonsense", ".wma files take the optional decoder"),
+    "e.ape": (b"MAC " + bytes(200), "APE (Monkey's Audio) takes the optional decoder"),
+    "f.wma": (b"nonsense", ".wma files takes the optional decoder"),
 }
 
 
