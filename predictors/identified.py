@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..harness.core.config import config_dict
 from ..harness.core.files import digest, file_sha256
-from .identity import UNIDENTIFIED, checkpoint_files, file_digests, files_of_settings, package_of, source_of
+from .identity import UNIDENTIFIED, checkpoint_files, data_of, file_digests, files_of_settings, package_of, source_of
 from .weights import file_of_tensors, tensors_digest
 
 if TYPE_CHECKING:
@@ -79,8 +79,10 @@ class Identified:
             tensors = self.tensors()
             if tensors:
                 files["model.safetensors"] = file_of_tensors(tensors)
-        source = source_of(type(self).__module__)
-        return {**files, **files_of_settings(config_dict(self.config)), **({"source code": source} if source else {})}
+        module = type(self).__module__
+        package = {"source code": source_of(module), "package data": data_of(module)}
+        known = {name: value for name, value in package.items() if value}
+        return {**files, **files_of_settings(config_dict(self.config)), **known}
 
     def weights_identity(self) -> str:
         """What stands for the weights in the fingerprint: their digest; of a formula, its package and version.

@@ -30,6 +30,9 @@ NO_TENSORS = 16
 
 MOST_SOURCES = 500
 
+CODE = (".py", ".pyc", ".pyi", ".typed", ".md", ".rst")
+"""Files of a package that are its code, which its version stands for, or tell people about it."""
+
 
 def checkpoint_files(checkpoint: Path) -> list[Path]:
     """Files of a checkpoint that a score may depend on.
@@ -95,18 +98,38 @@ def files_of_settings(config: Mapping[str, Any]) -> dict[str, str]:
     """Digests of files that settings name, by the name of the setting: their content may change under one name.
 
     Args:
-        config: Settings; texts that hold a ``/`` or a suffix and are an existing file count.
+        config: Settings, also within lists and further settings; texts that hold a ``/`` or a suffix and are an
+            existing file, or a folder of files, count.
     """
     found = {}
     for name, value in sorted(config.items()):
-        if isinstance(value, (str, Path)) and str(value) and ("/" in str(value) or Path(value).suffix):
-            path = Path(value).expanduser()
-            try:
-                if path.is_file():
-                    found[f"setting {name}"] = file_sha256(path)
-            except (OSError, ValueError):
-                continue
+        digests = [one for text in _texts(value) if (one := _named_digest(text))]
+        if digests:
+            found[f"setting {name}"] = digests[0] if len(digests) == 1 else digest(digests)
     return found
+
+
+def _texts(value: Any) -> list[str]:
+    """All texts in a setting."""
+    if isinstance(value, (str, Path)):
+        return [str(value)]
+    if isinstance(value, Mapping):
+        value = [value[key] for key in sorted(value, key=str)]
+    return [text for one in value for text in _texts(one)] if isinstance(value, (list, tuple)) else []
+
+
+def _named_digest(text: str) -> str:
+    """Digest of the file or folder that a setting names; empty where it names none."""
+    if "/" not in text and not Path(text).suffix:
+        return ""
+    path = Path(text).expanduser()
+    try:
+        if path.is_file():
+            return file_sha256(path)
+        files = [one for one in sorted(path.rglob("*")) if one.is_file()][:MOST_SOURCES] if path.is_dir() else []
+        return digest([[one.relative_to(path).as_posix(), file_sha256(one)] for one in files]) if files else ""
+    except (OSError, ValueError):
+        return ""
 
 
 @cache
@@ -161,6 +184,38 @@ def source_of(module: str) -> str:
     paths = [path for folder in folders for path in sorted(folder.rglob("*.py"))][:MOST_SOURCES]
     if own and not paths:
         paths = [Path(own)]
+    try:
+        return digest([[path.name, file_sha256(path)] for path in paths]) if paths else ""
+    except OSError:
+        return ""
+
+
+@cache
+def data_of(module: str) -> str:
+    """Digest of the files beside the code in a third party's installed package: weights that it ships, in any format.
+
+    A predictor that reads such a file need not say so, and a package may be built again under one version.
+
+    Args:
+        module: Dotted name, a class's ``__module__``.
+
+    Returns:
+        Over the files of its top-level package that are neither Python nor pages for people; empty for ours, whose
+        predictors name theirs, and where there are none.
+    """
+    top = module.partition(".")[0]
+    if top == __name__.partition(".")[0] or _distribution(module) is None:
+        return ""
+    folders = [Path(folder) for folder in getattr(sys.modules.get(top), "__path__", ())]
+    paths = [
+        path
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.suffix not in CODE
+        and path.name not in RECORDS
+        and not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts)
+    ][:MOST_SOURCES]
     try:
         return digest([[path.name, file_sha256(path)] for path in paths]) if paths else ""
     except OSError:

@@ -288,8 +288,8 @@ def _codec_decoder(source: OpenSource, kind: str = "") -> Decoder:
     except (ImportError, RuntimeError) as error:  # RuntimeError: torchcodec is there, the FFmpeg libraries are not
         raise AudioError(
             "unreadable",
-            f"reading {kind or source.suffix + ' files'} takes the optional decoder: install mosharness[codec] and the FFmpeg "
-            "libraries, or convert the file to FLAC",
+            f"reading {kind or source.suffix + ' files'} takes the optional decoder: install mosharness[codec] and the "
+            "FFmpeg libraries, or convert the file to FLAC",
             source.label,
         ) from error
     if source.size > CODEC_LARGEST:

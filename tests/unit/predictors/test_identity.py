@@ -16,7 +16,7 @@ from mosharness.harness.engine.cache import PredictionCache
 from mosharness.predictors import PREDICTORS, load_predictor
 from mosharness.predictors.base import Predictor, PredictorCard
 from mosharness.predictors.conformance import check_predictor
-from mosharness.predictors.identity import checkpoint_files, package_of, source_of
+from mosharness.predictors.identity import checkpoint_files, data_of, package_of, source_of
 
 CARD = PredictorCard("jsonmos", "weights in a JSON file", ("mos",), (0.0, 9.0), paper="none")
 
@@ -151,6 +151,49 @@ def test_files_that_settings_name_count_by_content(models: tuple[Path, Path]) ->
     after = BySetting({"table": str(models[0])}).fingerprint()
     assert before["config_digest"] == after["config_digest"]
     assert before["files"]["setting table"] != after["files"]["setting table"]
+
+
+@dataclass(frozen=True)
+class SeveralConfig:
+    tables: tuple[str, ...] = ()
+    folder: str = ""
+
+
+def test_folders_and_lists_that_settings_name_count_by_content(tmp_path: Path) -> None:
+    class BySettings(JsonFormula):
+        config_class = SeveralConfig
+
+    (tmp_path / "model" / "parts").mkdir(parents=True)
+    files = [tmp_path / "one.json", tmp_path / "two.json", tmp_path / "model" / "parts" / "weights.onnx"]
+    for path in files:
+        path.write_text("before")
+    settings = {"tables": [str(files[0]), str(files[1])], "folder": str(tmp_path / "model")}
+    seen = [BySettings(settings).fingerprint()["files"]]
+    for path in files:
+        path.write_text("after")
+        seen.append(BySettings(settings).fingerprint()["files"])
+    assert len({str(one) for one in seen}) == 4
+
+
+def test_data_in_a_package_counts_though_nothing_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "othermos"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "model.json").write_text('{"gain": 1}')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    records = tmp_path / "othermos-0.1.dist-info"
+    records.mkdir()
+    (records / "METADATA").write_text("Metadata-Version: 2.1\nName: othermos\nVersion: 0.1\n")
+    (records / "top_level.txt").write_text("othermos\n")
+    __import__("othermos")
+    monkeypatch.setattr(JsonMos, "__module__", "othermos")
+    before = JsonMos().fingerprint()
+    assert before["files"]["package data"].startswith("sha256:") and "unidentified" not in before
+    (package / "model.json").write_text('{"gain": 2}')
+    data_of.cache_clear()
+    after = JsonMos().fingerprint()
+    assert before["weights"] != after["weights"] and PredictionCache(before).key != PredictionCache(after).key
+    assert data_of("mosharness.predictors.dsp") == ""
 
 
 def test_code_without_a_version_counts_by_its_source() -> None:
