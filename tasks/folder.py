@@ -260,7 +260,8 @@ class Folder(MosTask):
             raise DataError(f"{path}: {len(doubled)} paths are listed more than once (first: {doubled[0]!r})")
         splits = self._splits(table, path)
         self._note_unlisted(present, set(names), path)
-        ids = clip_ids(names, present)
+        spelled = {same_spelling(name) for name in names}  # one file in two spellings does not collide with itself
+        ids = clip_ids(names, {name for name in present if name in names or same_spelling(name) not in spelled})
         files = AudioFiles(root)
         clips = []
         for (at, row), name, split in zip(lines, names, splits, strict=True):

@@ -10,6 +10,22 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+UNSEEN = "\u200b\u200e\u200f\u2060\ufeff"
+"""Characters without width that editors and web pages leave at the ends of a text."""
+
+
+def bare(text: str) -> str:
+    """``text`` without blanks at its ends: spaces of any width, tabs, characters that cannot be seen.
+
+    Example:
+        >>> bare("\\ufeff a b\\u200b\\t")
+        'a b'
+    """
+    before = None
+    while text != before:
+        before, text = text, text.strip().strip(UNSEEN)
+    return text
+
 
 def same_spelling(text: str) -> str:
     """``text`` in NFC, without blanks at its ends.
@@ -18,7 +34,7 @@ def same_spelling(text: str) -> str:
         >>> same_spelling(" cafe\\u0301 ")
         'café'
     """
-    text = text.strip()
+    text = bare(text)
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
@@ -36,12 +52,12 @@ class TidyIds:
 
     def __call__(self, text: str) -> str:
         """The id as it is compared."""
-        bare = text.strip()
-        if bare != text:
+        stripped = bare(text)
+        if stripped != text:
             self.blanks[text] = None
-        same = same_spelling(bare)
-        if same != bare:
-            self.spelled[bare] = None
+        same = same_spelling(stripped)
+        if same != stripped:
+            self.spelled[stripped] = None
         return same
 
     @property

@@ -57,6 +57,10 @@ def test_files_in_another_spelling_are_found(
     found = cli("run", "--task", "folder", "--data-root", data, *weights, "--output", tmp_path / "r")
     assert found.code == 0, found.err
     assert "9 scored, 0 missing" in found.out and "systems: 3" in found.out
+    table = (tmp_path / "r/folder/test/toy/predictions.csv").read_text().splitlines()
+    assert not any(line.partition(",")[0].endswith(".wav") for line in table), (
+        "one file in two spellings is no collision"
+    )
     assert "spell differently (Unicode NFC and NFD), taken as the same: 9" in found.err
     assert "system ids with blanks at their ends, which are taken off: 1" in found.err
     assert "not in metadata.csv" not in found.err
@@ -78,3 +82,16 @@ def test_what_is_changed_is_counted_once_an_id() -> None:
     assert [tidy(text) for text in ("a", "a ", "\u00a0a", NFD, "a ")] == ["a", "a", "a", NFC, "a"]
     assert [code for code, _ in tidy.notes] == ["id_blanks", "id_unicode"]
     assert "2 (first: 'a ')" in tidy.notes[0][1]
+
+
+@pytest.mark.parametrize("blank", ["\t", "\xa0", "\u3000", "\u2009", "\u200b", "\ufeff", " \u200b\xa0"])
+def test_blanks_of_every_kind_are_taken_off(tmp_path: Path, cli: Cli, blank: str) -> None:
+    lines = [f"{name}|{blank * (at % 2)}{system}{blank * (at % 3 == 0)}|{score}" for at, (name, system, score) in
+             enumerate(rows("gamma"))]  # fmt: skip
+    (tmp_path / "t.csv").write_text("utterance_id|system_id|mos\n" + "\n".join(lines) + "\n")
+    lines = [f"{blank}{name}|{score + 0.1}" for name, _, score in rows("gamma")]
+    (tmp_path / "p.csv").write_text("utterance_id|mos\n" + "\n".join(lines) + "\n")
+    found = cli("evaluate", "--truth", tmp_path / "t.csv", "--predictions", tmp_path / "p.csv", "--json")
+    assert found.code == 0, found.err
+    assert [row["system_id"] for row in found.json["systems"]] == ["alpha", "beta", "gamma"]
+    assert "blanks at their ends, which are taken off" in found.err
