@@ -9,155 +9,48 @@ Importing this module switches the hub libraries' telemetry off, so import it be
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
 import tempfile
 import time
-import urllib.parse
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 from ..core.errors import HubError
-from ..core.files import atomic_write, file_sha256
+from ..core.files import atomic_write
 from ..core.paths import cache_root
-from .download import LOOPBACK, transfer
+from .caches import CacheEntry, describe_cache, hub_cache, known_sha256, remember
+from .download import transfer
 from .faults import TransferFailed
+from .offline import OFFLINE_VARIABLES, is_offline, offline_because, set_offline
+from .pinned import INSTEAD, Download, checked_digest
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE")
-_OWN_SWITCHES = ("MOSHARNESS_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-_LIBRARY_FLAGS = {  # read from the environment when the library is imported; set here where that is past
-    "huggingface_hub.constants": ("HF_HUB_OFFLINE",),
-    "datasets.config": ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"),
-    "evaluate.config": ("HF_EVALUATE_OFFLINE",),
-}
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+__all__ = [
+    "OFFLINE_VARIABLES",
+    "CacheEntry",
+    "Download",
+    "describe_cache",
+    "fetch_file",
+    "fetch_snapshot",
+    "hub_cache",
+    "is_offline",
+    "licence_notice",
+    "set_offline",
+]
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
 _UNKNOWN_SIZE_LIMIT = 8 << 30  # bytes read at most where a download does not state its size
-_INSTEAD = "pass --checkpoint PATH"
 _SLOW_FAILURE_S = 4.0  # after one that took longer no mirror is tried: an answer has to come within ten seconds
-
-_state: dict[str, Any] = {"offline": False, "set": []}
-_verified: dict[str, tuple[int, int, str]] = {}  # path -> size, modification time, sha256
-
-
-# --- offline ----------------------------------------------------------------------------------------------------------
-
-
-def set_offline(offline: bool) -> None:
-    """Switch all downloads off (the global option ``--offline``), ours and those of the hub libraries; or on again.
-
-    ``True`` sets ``HF_HUB_OFFLINE``, ``HF_DATASETS_OFFLINE`` and ``HF_EVALUATE_OFFLINE``, which the libraries read when
-    they are imported; in libraries that are imported already it sets what they read then. ``False`` takes back what an
-    earlier ``True`` did and leaves variables that the user set.
-    """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    if offline:
-        for name in OFFLINE_VARIABLES:
-            if not _is_true(os.environ.get(name)):
-                _state["set"].append((name, os.environ.get(name)))
-                os.environ[name] = "1"
-    else:
-        for name, before in _state["set"]:
-            os.environ.pop(name, None)
-            if before is not None:
-                os.environ[name] = before
-        _state["set"] = []
-    _state["offline"] = offline
-    for module, flags in _LIBRARY_FLAGS.items():
-        if module in sys.modules:
-            for flag in flags:
-                setattr(sys.modules[module], flag, offline or _is_true(os.environ.get(flag)))
-
-
-def is_offline() -> bool:
-    """Whether downloads are off: by :func:`set_offline`, ``MOSHARNESS_OFFLINE=1`` or ``HF_HUB_OFFLINE=1``."""
-    return bool(_offline_because())
-
-
-def _offline_because() -> str:
-    if _state["offline"]:
-        return "--offline"
-    return next((f"{name}={os.environ[name]}" for name in _OWN_SWITCHES if _is_true(os.environ.get(name))), "")
-
-
-def _is_true(value: str | None) -> bool:
-    return (value or "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 # --- single files -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Download:
-    """A file at a fixed web address.
-
-    Attributes:
-        url: An https address that never changes its content, for instance a file at a commit of a git repository.
-        sha256: The content's digest, 64 hexadecimal digits. Empty where nobody has published one: the digest of the
-            first download is then written beside the file, shown, and demanded from then on.
-        filename: Its name in the cache; by default the last part of the address.
-        size: Its length in bytes if known; never more is read.
-        what: What it is, in words that open an error message (``"NISQA v2.0 weights"``).
-        license: Its terms in a few words, shown once.
-        instead: What the user can do without the download.
-        mirrors: Further addresses of the same file, tried in turn.
-
-    Raises:
-        ValueError: If an address is not https (plain http is for the loopback host), or the digest or name is none.
-    """
-
-    url: str
-    sha256: str = ""
-    filename: str = ""
-    size: int | None = None
-    what: str = ""
-    license: str = ""
-    instead: str = _INSTEAD
-    mirrors: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for url in (*self.mirrors, self.url):
-            parts = urllib.parse.urlsplit(url)
-            if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-                raise ValueError(f"{url}: a download needs an https address")
-        object.__setattr__(self, "sha256", _digest(self.sha256) if self.sha256 else "")
-        name = self.filename or urllib.parse.unquote(parts.path).rsplit("/", 1)[-1]
-        if not name or name in {".", ".."} or re.search(r"[/\\\x00-\x1f]", name):
-            raise ValueError(f"{self.url}: {name!r} will not do as a file name")
-        object.__setattr__(self, "filename", name)
-        object.__setattr__(self, "what", self.what or name)
-
-    @property
-    def path(self) -> Path:
-        """Where the file lies, or will lie: ``<cache>/downloads/<first 16 digits of sha256>/<filename>``.
-
-        Without a known digest, that of the address stands in its place.
-        """
-        key = self.sha256 or hashlib.sha256(self.url.encode()).hexdigest()
-        return cache_root() / "downloads" / key[:16] / self.filename
-
-    @property
-    def record(self) -> Path:
-        """Where the digest of a first download is written down."""
-        return self.path.with_name(self.path.name + ".sha256")
-
-    def wanted(self) -> str:
-        """The digest that the file must have; empty while nobody knows it."""
-        if self.sha256:
-            return self.sha256
-        with suppress(OSError):
-            found = self.record.read_text("utf-8").strip()
-            return found if _SHA256.fullmatch(found) else ""
-        return ""
 
 
 def fetch_file(download: Download) -> Path:
@@ -170,12 +63,12 @@ def fetch_file(download: Download) -> Path:
         HubError: One sentence: what was wanted, why it cannot be had, what to do.
     """
     path = download.path
-    found = _sha256(path) if path.is_file() else ""
+    found = known_sha256(path) if path.is_file() else ""
     wanted = download.wanted()
     if not found or (wanted and found != wanted):
         place = f"place the file at {path}"
         damaged = f"{path} has sha256 {found[:12]}… instead of {wanted[:12]}…" if found else ""
-        if switch := _offline_because():
+        if switch := offline_because():
             reason = damaged or "it is not in the cache"
             raise _refusal(download.what, reason, switch, download.instead, place)
         if damaged:
@@ -220,7 +113,7 @@ def _download_to(path: Path, download: Download, url: str) -> str:
             )
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-        _remember(path, got["sha256"])
+        remember(path, got["sha256"])
         return str(got["sha256"])
     except OSError as error:
         raise _disk_failure(path.parent, error) from error
@@ -233,15 +126,6 @@ def _download_to(path: Path, download: Download, url: str) -> str:
 # --- repositories of the hub ------------------------------------------------------------------------------------------
 
 
-def hub_cache() -> Path:
-    """The folder in which the hub libraries keep repositories, found by their rules from the environment."""
-    chosen = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
-    if not chosen:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        chosen = str(Path(os.environ.get("HF_HOME") or Path(base) / "huggingface") / "hub")
-    return Path(os.path.expandvars(chosen)).expanduser()
-
-
 def fetch_snapshot(
     repo_id: str,
     *,
@@ -250,7 +134,7 @@ def fetch_snapshot(
     kind: Literal["model", "dataset"] = "model",
     what: str = "",
     license: str = "",
-    instead: str = _INSTEAD,
+    instead: str = INSTEAD,
 ) -> Path:
     """The local folder that holds ``files`` of a hub repository at a revision; downloads what is not in the cache.
 
@@ -269,7 +153,7 @@ def fetch_snapshot(
     Raises:
         HubError: One sentence: what was wanted, why it cannot be had, what to do.
     """
-    pinned = {name: _digest(digest) if digest else None for name, digest in files.items()}
+    pinned = {name: checked_digest(digest) if digest else None for name, digest in files.items()}
     if not _REPO_ID.fullmatch(repo_id) or ".." in repo_id or "--" in repo_id:
         raise HubError(f'"{repo_id}" is no name of a repository on the model hub; it must look like owner/name.')
     if not _REVISION.fullmatch(revision) or ".." in revision:
@@ -285,7 +169,7 @@ def fetch_snapshot(
     damaged = _damage(folder, {name: digest for name, digest in pinned.items() if name not in absent})
     if absent or damaged or not commit:
         place = f"place the files in {folder}"
-        if switch := _offline_because():
+        if switch := offline_because():
             reason = damaged[0][1] if damaged else f"the cache lacks {', '.join(absent) or 'the revision ' + revision}"
             raise _refusal(what, reason, switch, instead, place)
         for path, text in damaged:
@@ -328,7 +212,7 @@ def _damage(folder: Path, pinned: Mapping[str, str | None]) -> list[tuple[Path, 
         path = folder / name
         if not path.is_file():
             faults.append((path, f"{path} is absent"))
-        elif digest and (found := _sha256(path)) != digest:
+        elif digest and (found := known_sha256(path)) != digest:
             faults.append((path, f"{path} has sha256 {found[:12]}… instead of {digest[:12]}…"))
     return faults
 
@@ -340,59 +224,7 @@ def _remove(path: Path) -> None:
             target.unlink()
 
 
-# --- the caches -------------------------------------------------------------------------------------------------------
-
-
-class CacheEntry(NamedTuple):
-    """One thing in a cache: what it is, where it lies, its size in bytes."""
-
-    what: str
-    path: Path
-    bytes: int
-
-
-def describe_cache() -> list[CacheEntry]:
-    """What lies in our cache folder and in that of the hub libraries, for ``doctor``; sorted by kind and path."""
-    entries = []
-    downloads = cache_root() / "downloads"
-    for path in sorted(downloads.glob("*/*")):
-        if path.suffix not in (".license", ".sha256") and not path.name.startswith("."):
-            entries.append(CacheEntry("download", path, _bytes(path)))
-    for path in sorted(cache_root().glob("*")):
-        if path != downloads:
-            entries.append(CacheEntry("cache", path, _bytes(path)))
-    for kind in ("model", "dataset"):
-        for path in sorted(hub_cache().glob(f"{kind}s--*")):
-            entries.append(CacheEntry(f"hub {kind}", path, _bytes(path)))
-    return entries
-
-
-def _bytes(path: Path) -> int:
-    return sum(item.lstat().st_size for item in [path, *path.rglob("*")] if item.is_file() and not item.is_symlink())
-
-
 # --- digests, words, progress -----------------------------------------------------------------------------------------
-
-
-def _digest(text: str) -> str:
-    digest = text.removeprefix("sha256:").lower()
-    if not _SHA256.fullmatch(digest):
-        raise ValueError(f"{text!r} is no sha256: 64 hexadecimal digits")
-    return digest
-
-
-def _sha256(path: Path) -> str:
-    """The digest of a file, computed once per process and file state."""
-    state, known = path.stat(), _verified.get(str(path))
-    if known is not None and known[:2] == (state.st_size, state.st_mtime_ns):
-        return known[2]
-    return _remember(path, file_sha256(path).removeprefix("sha256:"))
-
-
-def _remember(path: Path, digest: str) -> str:
-    state = path.stat()
-    _verified[str(path)] = (state.st_size, state.st_mtime_ns, digest)
-    return digest
 
 
 def _error(wanted: str, failure: TransferFailed, *remedies: str) -> HubError:

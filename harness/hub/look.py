@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.errors import HubError
+from .caches import hub_cache, known_sha256
 from .download import transfer
 from .faults import TransferFailed
-from .hub import Download, _damage, _known_commit, _offline_because, _sha256, hub_cache
+from .hub import _damage, _known_commit
+from .offline import offline_because
+from .pinned import Download
 
 Kind = Literal["model", "dataset"]
 
@@ -49,7 +52,7 @@ def look_file(download: Download) -> Looked:
     path = download.path
     if not path.is_file():
         return Looked(False, path, "not in the cache")
-    found = _sha256(path)
+    found = known_sha256(path)
     if found == download.sha256:
         return Looked(True, path)
     return Looked(False, path, f"{path} has sha256 {found[:12]}… instead of {download.sha256[:12]}…")
@@ -57,7 +60,7 @@ def look_file(download: Download) -> Looked:
 
 def why_offline() -> str:
     """What switched downloads off: an option or a variable; empty where they are on."""
-    return _offline_because()
+    return offline_because()
 
 
 def ask_hub(
