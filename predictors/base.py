@@ -8,8 +8,6 @@ Nothing heavy is imported here, so listing predictors stays fast.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -21,6 +19,8 @@ from ..harness.core.config import build_config, config_dict
 from ..harness.core.errors import CheckpointError, PredictionError, UsageError
 from ..harness.core.files import write_json
 from .card import CheckpointInfo, EmptyConfig, PredictorCard
+from .device import resolve_device
+from .for_task import ForTask
 from .identified import Identified
 from .inputs import sources_of
 from .weights import check_tensors, load_tensors, save_tensors, tensors_digest
@@ -50,7 +50,7 @@ LONGEST_S = 600.0
 """Clips above this are refused when a predictor names no limit of its own: memory must stay bounded (our choice)."""
 
 
-class Predictor(Identified):
+class Predictor(Identified, ForTask):
     """Base class of all predictors.
 
     Args:
@@ -155,16 +155,6 @@ class Predictor(Identified):
 
     # -- for subclasses -------------------------------------------------------------------------------------------
 
-    @classmethod
-    def choose_dimensions(cls, config: Any, given: tuple[str, ...] | None) -> tuple[str, ...]:
-        """The dimensions of an instance, before anything is built.
-
-        Args:
-            config: Its settings, an object of ``config_class``.
-            given: Those of the task or of the checkpoint; ``None``: nobody said. The default is the card's.
-        """
-        return given or cls.card.dimensions
-
     def describe(self) -> PredictorCard:
         """The card as it holds for this instance: its dimensions, and what its settings decide."""
         return replace(self.card, dimensions=self.dimensions)
@@ -216,56 +206,6 @@ class Predictor(Identified):
             config: The settings in it, those of the user put over them.
         """
         return ()
-
-    @classmethod
-    def task_config(cls, task: str) -> dict[str, Any]:
-        """Settings that suit a task when published weights score it and the user says nothing else."""
-        return {}
-
-    @classmethod
-    def trained_config(cls, task: str, domains: Sequence[str]) -> dict[str, Any]:
-        """Settings that weights trained here get, unless the user or the recipe says otherwise.
-
-        Args:
-            task: The task that the training is for.
-            domains: Names of the sources of the last stage's clips, as ``TrainingClip.domain`` has them.
-        """
-        return {}
-
-    @classmethod
-    def scoring_config(cls, task: str, trained_on: Sequence[str]) -> dict[str, Any]:
-        """Settings to score a task with, of a folder of ours, unless the user says otherwise.
-
-        Args:
-            task: The task.
-            trained_on: ``task/split`` names that the folder's weights have seen.
-        """
-        return {}
-
-    @classmethod
-    def training_config(cls, dimensions: tuple[str, ...], scale: tuple[float, float]) -> dict[str, Any]:
-        """Settings that a fresh network gets for the task it is trained on, below those of recipe and user.
-
-        Args:
-            dimensions: Of the task.
-            scale: Lowest and highest label; infinite where it has none.
-        """
-        return {}
-
-    @classmethod
-    def recipe_names(cls, task: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """Recipes to look for, behind ``<predictor>-``, when the user names none: the first that there is counts.
-
-        Args:
-            task: The task to train on.
-            config: Settings that the user gave; they decide where settings need recipes of their own.
-        """
-        return (task, "default")
-
-    @classmethod
-    def published_training(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """The ``task/split`` names that the published default weights of this configuration have seen."""
-        return cls.card.trained_on
 
     @classmethod
     def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
@@ -374,46 +314,17 @@ class Predictor(Identified):
             PredictionError: If a clip cannot be scored; the message names the first and says why. Use
                 ``mosharness predict`` or the engine to get a row per clip instead.
         """
-        import numpy as np
+        from .batches import predict_all
 
-        from ..harness.audio.read import printable
-        from ..harness.core.clip import Clip
-        from ..harness.engine.pipeline import score_batches
-
-        sources = sources_of(inputs, sample_rates)
-        known = [""] * len(sources) if texts is None else list(texts)
-        if len(known) != len(sources):
-            raise UsageError(f"{len(sources)} inputs but {len(known)} texts")
-        items = [Clip(f"input {at}", *pair) for at, pair in enumerate(zip(sources, known, strict=True))]
-        batches = self.plan(items)
-        scores = np.empty((len(items), len(self.dimensions)))
-        failures = []
-        scored = score_batches(self, items, batches, workers=workers, content=False)
-        for batch, rows in zip(batches, scored, strict=True):
-            for at, row in zip(batch, rows, strict=True):
-                scores[at] = row.scores
-                if row.status == "failed":
-                    failures.append((at, row.reason))
-        if failures:
-            at, reason = min(failures)
-            first = sources[at]
-            name = printable(first) if isinstance(first, (str, Path)) else f"input {at}"
-            raise PredictionError(f"{len(failures)} of {len(items)} clips cannot be scored (first: {name}: {reason})")
-        return scores
+        return predict_all(self, sources_of(inputs, sample_rates), texts, workers)
 
     def plan(self, items: Sequence[Any], durations: Sequence[float] | None = None) -> list[tuple[int, ...]]:
         """Batches for these items (see ``engine/pipeline.py``), as the card's ``batching`` allows."""
-        from ..harness.engine.pipeline import plan_batches, source_duration
+        from .batches import batches_of
 
-        if durations is None:
-            durations = [source_duration(item.source) for item in items]
-        ids = [item.utterance_id for item in items]
-        if self.card.batching == "single":
-            return plan_batches(durations, ids, max_clips=1, max_seconds=math.inf)
-        batches = plan_batches(durations, ids, max_clips=self.max_clips, max_seconds=self.max_batch_seconds)
-        if self.card.batching == "padded":
-            return batches
-        return [run for batch in batches for run in _equal_runs(batch, durations)]
+        return batches_of(
+            items, durations, self.card.batching, max_clips=self.max_clips, max_seconds=self.max_batch_seconds
+        )
 
     def stated_settings(self) -> str:
         """Settings that a score must be quoted with, in words; shown beside every result. Empty when there are none."""
@@ -456,34 +367,3 @@ class Predictor(Identified):
         predictor.trained_data = card.trained_data
         predictor._read = {path: weights.sha256}
         return predictor
-
-
-def resolve_device(device: str) -> str:
-    """``auto`` to ``cuda`` or ``cpu``; anything else is checked.
-
-    Raises:
-        UsageError: For a device that is not there.
-    """
-    if device == "cpu":
-        return device
-    if device != "auto" and not re.fullmatch(r"cuda(:\d+)?", device):
-        raise UsageError(f"--device {device}: use auto, cpu, cuda or cuda:N")
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    count = torch.cuda.device_count()
-    if int(device.partition(":")[2] or 0) >= count:
-        raise UsageError(f"--device {device}: {count} CUDA devices here")
-    return device
-
-
-def _equal_runs(batch: Sequence[int], durations: Sequence[float]) -> list[tuple[int, ...]]:
-    """A batch cut into runs of clips of the same known length; unknown lengths (0, NaN) stay alone."""
-    runs: list[list[int]] = []
-    for at in batch:
-        if runs and durations[at] > 0 and durations[runs[-1][0]] == durations[at]:
-            runs[-1].append(at)
-        else:
-            runs.append([at])
-    return [tuple(run) for run in runs]
