@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.config import config_dict
-from ..core.errors import CheckpointError, UnknownName, UsageError
+from ..core.errors import CheckpointError, UsageError
 from ..core.files import as_stored, digest, read_json, write_json
 from ..core.kept import refuse_replacing
 from ..core.provenance import provenance
 from ..recipes.recipe import Recipe, Stage
 from .accelerator import make_accelerator
+from .checks import check_plan
 from .data import StageData, Tasks, stage_data
+from .fresh import fresh_predictor, suited_settings
 from .inputs import input_digests
 from .kept import refuse_other_training, stage_differences
 from .log import TrainingLog
-from .losses import LOSSES, check_loss
-from .monitor import check_monitor
-from .optimisers import NAMES
 from .plan import torch_seed
 from .randomness import global_generators_kept
 from .stage import STATE, StageRun
@@ -203,7 +202,7 @@ class RecipeRun:
 
         device = str(self.accelerator.device) if self.accelerator.device.type != "cpu" else "cpu"
         cls: Any = PREDICTORS[self.recipe.predictor]
-        config = {**_suited(cls, self.recipe, self.tasks), **self.recipe.config}
+        config = {**suited_settings(cls, self.recipe, self.tasks), **self.recipe.config}
         if self.init_from is not None:
             loaded: Any = load_predictor(self.recipe.predictor, self.init_from, device, **config)
             return loaded  # type: ignore[no-any-return]
@@ -349,72 +348,6 @@ class RecipeRun:
                 for name in again:
                     self.log.rewind(name, -1)
         self.accelerator.wait_for_everyone()
-
-
-def fresh_predictor(recipe: Recipe, tasks: Tasks, device: str, *, empty: bool = False) -> Trainable:
-    """A predictor with the recipe's settings and the dimensions of what its first stage trains on.
-
-    Args:
-        recipe: Its seed draws the weights.
-        tasks: Where the first source comes from.
-        device: Where it is.
-        empty: Draw nothing: for a look at names and shapes.
-    """
-    import torch
-
-    from ...predictors import PREDICTORS
-
-    cls: Any = PREDICTORS[recipe.predictor]
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        source = recipe.stages[0].data[:1]
-        card = tasks.task(source[0]).card if source and source[0].task else None
-        card = card or (tasks.given.card if tasks.given is not None else None)
-        dimensions, config = None, recipe.config
-        if card is not None:
-            one = len(cls.card.dimensions) == 1  # a network with one score gives the task's primary dimension
-            dimensions = card.dimensions if cls.takes_dimensions else card.dimensions[:1] if one else None
-            config = {**cls.training_config(card.dimensions, card.scale), **config}
-        config = {**_suited(cls, recipe, tasks), **config}
-        torch.manual_seed(torch_seed(recipe.seed, "init"))
-        make = cls.empty if empty else cls
-        predictor: Trainable = make(config, dimensions=dimensions, device=device)
-    return predictor
-
-
-def _suited(cls: Any, recipe: Recipe, tasks: Tasks) -> dict[str, Any]:
-    """Settings that follow from the data of the last stage, as far as the predictor has such."""
-    given = tasks.given.card.name if tasks.given is not None else ""
-    domains = [source.domain or source.task for source in recipe.stages[-1].data] or [given]
-    found: dict[str, Any] = cls.trained_config(given, [name for name in domains if name])
-    return found
-
-
-def check_plan(recipe: Recipe, stage: Stage, data: StageData, training: Training, device: str | None) -> None:
-    """Everything that can be refused of a stage and its data before any stage has cost time.
-
-    Args:
-        device: ``cpu`` or ``cuda``; ``None`` where that is not known yet.
-    """
-    predictor = training.predictor
-    check_monitor(stage, data.dev)
-    own_losses = training.gives("losses")
-    if not stage.losses and not own_losses:
-        raise UsageError(f"stage {stage.name} has no losses; name some of {', '.join(LOSSES)}")
-    for term in stage.losses:
-        if term.name in LOSSES or not own_losses:
-            check_loss(term, (), predictor.dimensions)
-    if stage.mixup and not training.gives("mix"):
-        raise UsageError(f"stage {stage.name}: {predictor.card.name} does not support mixup; set mixup: 0")
-    if stage.precision == "float16" and device == "cpu":
-        raise UsageError(f"stage {stage.name}: precision float16 needs a GPU; use bfloat16 or float32")
-    name = stage.optimizer.name
-    if name not in NAMES and not training.gives("make_optimizer"):
-        raise UnknownName(f"optimizer for {predictor.card.name}", name, NAMES)
-    known = [one.name for one in recipe.stages]
-    for name in stage.init:
-        at = known.index(stage.name)
-        if name in known[at:]:
-            raise UsageError(f"stage {stage.name}: init: {name} is not an earlier stage")
 
 
 def training_facts(trained: Trained, run: RecipeRun, clock: float) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def _survey(recipe: Recipe, task: MosTask, output: Path, init_from: str | Path |
     """Look up on a network without values, or on that of the checkpoint to start from."""
     from ...predictors import load_predictor
     from ...predictors.training_of import training_of
-    from .engine import check_plan, fresh_predictor
+    from .checks import check_plan
+    from .fresh import fresh_predictor
 
     tasks, wrong = Tasks(task), []
     predictor: Any = None
