@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ..core.clip import Finding
 from ..core.errors import PredictionError, UsageError
 from ..tables.match import Matched
+from ..tables.truth import Truth, read_system_truth, read_truth
 from .make import RunOptions, make_result, outside_part, resolve_system_truth, system_truth_name
-from .outside import Truth, columns_of, matched_ids, read_predictions_of, read_system_truth, read_truth
+from .outside import columns_of, matched_ids, read_predictions_of
 from .parts import RunTime
 from .predictions import Scored
 from .schema import Result

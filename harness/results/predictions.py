@@ -11,7 +11,9 @@ from typing import Any
 from ..core.clip import Clip, Finding, Outcome, Status, read_reason
 from ..core.errors import DataError
 from ..core.files import csv_text, read_csv, write_csv, write_parquet
-from .outside import KEYS, Truth, match_ids, read_outside, read_system_truth, read_truth
+from ..tables.ids import KEYS
+from ..tables.truth import Truth, read_system_truth, read_truth
+from .outside import match_ids, read_outside
 
 __all__ = [
     "KEYS",
