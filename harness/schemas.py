@@ -23,6 +23,7 @@ FORMATS = {
     "gate-approval": "gates.schema:ApprovalOutput",
     "gate-baseline": "gates.saved:SavedBaseline",
     "gate-plan": "gates.schema:GatePlan",
+    "ratings": "results.listening:RatingsReport",
     "compare": "comparison.model:Comparison",
     "checkpoint-config": "mosharness.predictors.saved:CheckpointConfig",
     "checkpoint-card": "mosharness.predictors.saved:CheckpointCard",

@@ -27,6 +27,7 @@ from ..harness.tables.fields import (
 from ..harness.tables.grid import Grid, plain_name, read_grid
 from ..harness.tables.match import DRIVE
 from ..harness.tables.numbers import number
+from ..harness.tables.ratings import contradicts, from_grades, from_numbered, grades, numbered
 
 METADATA = "metadata.csv"
 NAMES = (METADATA, "metadata.tsv", "metadata.jsonl", "metadata.json", "metadata.parquet", "metadata.txt")
@@ -101,7 +102,40 @@ def read_metadata(path: Path, columns: str = "", dimensions: Collection[str] = (
     found = Metadata(records, list(grid.lines))
     if heads != list(grid.header) or grid.form != "text with commas" or "listener" in places:
         found.understood = Chosen({**places, **labels}, grid).describe()
-    return _by_clip(found, path, list(labels)) if "listener" in places else found
+    if "listener" in places:
+        return _by_clip(found, path, list(labels))
+    _add_wide(found, grid, list(labels), {*places.values(), *labels.values()})
+    return found
+
+
+def _add_wide(table: Metadata, grid: Grid, dimensions: Sequence[str], taken: Collection[int]) -> None:
+    """Single ratings that stand beside each other: counts of grades (``n1 .. n5``), or a column a rating.
+
+    Where a mean stands beside them that is not theirs, they are of something else and left alone.
+    """
+    clips = [record["path"] for record in table.records]
+    if len(set(clips)) < len(clips):
+        return
+    counted = grades(grid)
+    columns = {} if counted else numbered(grid, KNOWN_DIMENSIONS)
+    used = {*counted.values(), *(at for group in columns.values() for at in group)}
+    if not used or used & set(taken):
+        return
+    first = dimensions[0] if dimensions else "mos"
+    found = from_grades(grid, clips, counted, first) if counted else from_numbered(grid, clips, columns)
+    stated: dict[str, dict[str, float]] = {name: {} for name in dimensions}
+    for name in dimensions:
+        stated[name] = {r["path"]: number(r[name]) for r in table.records if math.isfinite(number(r[name]))}
+    kept = [name for name in found.values if not contradicts(found, name, stated.get(name, {}))]
+    if not kept or (dimensions and set(kept) != set(dimensions)):
+        return
+    for record in table.records:
+        clip = record["path"]
+        table.ratings[clip] = {name: found.values[name][clip] for name in kept}
+        record.setdefault("n_ratings", str(len(table.ratings[clip][kept[0]])))
+        for name in kept:
+            record.setdefault(name, repr(found.mean(name, clip)))
+    table.understood = "; ".join(part for part in (table.understood or Chosen({}, grid).describe(), found.form) if part)
 
 
 def _fields(grid: Grid, given: Mapping[str, str]) -> dict[str, int]:

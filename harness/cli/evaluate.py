@@ -37,6 +37,9 @@ def evaluate(
             "the predictions to take as the primary dimension.",
         ),
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="Listener of --truth to leave out; may repeat.")
+    ] = None,
     data_root: common.DataRoot = None,
     system_truth: common.SystemTruthOption = "split-mean",
     allow_missing: common.AllowMissing = 0,
@@ -79,6 +82,7 @@ def evaluate(
         task=loaded,
         split=splits[0],
         column=parse_columns(column or ()),
+        without=without or (),
         name=name,
         trained_on=trained_on,
         note=note,

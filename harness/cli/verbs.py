@@ -17,6 +17,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "predict": "Score audio without labels: one row per clip.",
         "evaluate": "Measure a table of predictions against labels.",
         "compare": "Compare results: difference, interval, p-value.",
+        "ratings": "Report a listening test: systems, listeners, agreement.",
         "agree": "Show how far predictors agree on unrated audio.",
         "leaderboard": "Make boards from stored results; ties share a rank.",
         "gate": "Gate a candidate against a baseline: pass, fail, inconclusive.",

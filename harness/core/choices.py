@@ -26,6 +26,8 @@ MonitorMode = Literal["auto", "max", "min"]
 """Whether training keeps the highest or the lowest value; ``auto``: what is better for the metric."""
 SplitBy = Literal["system", "sentence"]
 """What never lies on both sides of a fold."""
+RatingForm = Literal["acr", "cmos", "mushra", "preference"]
+"""How a listening test was asked."""
 CutBy = Literal["system", "clip"]
 """What never lies on both sides of a folder that is cut into splits."""
 Listing = Literal["tasks", "predictors", "studies", "results"]

@@ -30,6 +30,7 @@ def evaluate_predictions(
     task: MosTask | None = None,
     split: str = "test",
     column: str | Mapping[str, str] | None = None,
+    without: Sequence[str] = (),
     name: str = "outside",
     trained_on: Sequence[str] | None = None,
     note: str = "",
@@ -46,6 +47,7 @@ def evaluate_predictions(
         column: Column of the prediction file to take as the primary dimension; or field to heading
             (``{"utterance_id": "wav", "mos": "score"}``), looked for in both files. ``truth.mos`` and
             ``predictions.mos`` are looked for in one.
+        without: Listeners of the truth file whose ratings are left out.
         name: Name of the row.
         trained_on: ``task/split`` names the predictor has seen; ``None`` when that is not known.
         note: A sentence that goes with the row (where the predictions come from).
@@ -69,11 +71,13 @@ def evaluate_predictions(
     named = {"": column} if isinstance(column, str) else dict(column or {})
     of_truth, of_predictions = columns_of(named, truth, predictions)
     if task is not None:
+        if without:
+            raise UsageError("--without leaves listeners of a --truth file out; a task has its own rules for them")
         loaded = task.open(split, audio=False)
     else:
-        labels = read_truth(str(truth), of_truth)
+        labels = read_truth(str(truth), of_truth, without=without)
         say(labels.understood)
-        loaded = _loaded(labels)
+        loaded = _loaded(labels, without)
     clips = [row["utterance_id"] for row in loaded.rows]
     outside = read_predictions_of(predictions, loaded.card.dimensions, of_predictions, clips)
     table = outside.values
@@ -142,7 +146,7 @@ def _scored(row: Mapping[str, object], values: Mapping[str, float], dimensions: 
     return Scored.of(*identity, {name: values[name] for name in dimensions}, truth)
 
 
-def _loaded(truth: Truth) -> TaskSplit:
+def _loaded(truth: Truth, without: Sequence[str]) -> TaskSplit:
     """A truth file as a loaded split of a nameless task."""
     from ...tasks.base import SplitInfo, TaskCard, TaskFinding, TaskSplit
 
@@ -169,7 +173,8 @@ def _loaded(truth: Truth) -> TaskSplit:
         }
         for name, system, scores in truth.rows
     ]
-    return TaskSplit(card, "test", rows, findings=[TaskFinding(*note) for note in truth.notes])
+    left_out = [TaskFinding("without", f"listeners left out: {', '.join(without)}")] if without else []
+    return TaskSplit(card, "test", rows, findings=[*left_out, *(TaskFinding(*note) for note in truth.notes)])
 
 
 def _ratings_of(truth: Truth, clip: str) -> object:

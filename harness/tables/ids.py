@@ -40,8 +40,9 @@ def id_column(grid: Grid, columns: Columns, wanted: Collection[str] = ()) -> int
         found = [at for at in candidates(grid, SYNONYMS["system_id"]) if len(set(grid.column(at))) == len(grid.rows)]
     if not found:
         raise DataError(
-            f"{grid.path}: no column utterance_id, nor another name of it; the header is {short_header(grid.header)!r}, "
-            "neither a header with utterance_id nor an answer line 'id,value'. Say which column holds the ids: "
+            f"{grid.path}: no column utterance_id, nor another name of it; the header is "
+            f"{short_header(grid.header)!r}, neither a header with utterance_id nor an answer line 'id,value'. "
+            "Say which column holds the ids: "
             "--column utterance_id=HEADER"
         )
 
