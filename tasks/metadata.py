@@ -27,7 +27,7 @@ from ..harness.tables.fields import (
 from ..harness.tables.grid import Grid, plain_name, read_grid
 from ..harness.tables.match import DRIVE
 from ..harness.tables.numbers import number
-from ..harness.tables.ratings import contradicts, from_grades, from_numbered, grades, numbered
+from ..harness.tables.ratings import contradicts, wide_ratings
 
 METADATA = "metadata.csv"
 NAMES = (METADATA, "metadata.tsv", "metadata.jsonl", "metadata.json", "metadata.parquet", "metadata.txt")
@@ -109,20 +109,16 @@ def read_metadata(path: Path, columns: str = "", dimensions: Collection[str] = (
 
 
 def _add_wide(table: Metadata, grid: Grid, dimensions: Sequence[str], taken: Collection[int]) -> None:
-    """Single ratings that stand beside each other: counts of grades (``n1 .. n5``), or a column a rating.
+    """Single ratings in the row of a clip: counts of grades (``n1 .. n5``), a column a rating, or lists in a cell.
 
     Where a mean stands beside them that is not theirs, they are of something else and left alone.
     """
     clips = [record["path"] for record in table.records]
     if len(set(clips)) < len(clips):
         return
-    counted = grades(grid)
-    columns = {} if counted else numbered(grid, KNOWN_DIMENSIONS)
-    used = {*counted.values(), *(at for group in columns.values() for at in group)}
-    if not used or used & set(taken):
+    found = wide_ratings(grid, clips, dimensions[0] if dimensions else "mos", KNOWN_DIMENSIONS, taken)
+    if found is None:
         return
-    first = dimensions[0] if dimensions else "mos"
-    found = from_grades(grid, clips, counted, first) if counted else from_numbered(grid, clips, columns)
     stated: dict[str, dict[str, float]] = {name: {} for name in dimensions}
     for name in dimensions:
         stated[name] = {r["path"]: number(r[name]) for r in table.records if math.isfinite(number(r[name]))}

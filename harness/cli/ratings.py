@@ -40,6 +40,9 @@ def ratings(
     means: Annotated[
         Path | None, typer.Option("--means", help="Published means to compare with; says who was left out of them.")
     ] = None,
+    system_pattern: Annotated[
+        str, typer.Option("--system-pattern", help="Regular expression that finds the system in an id: 'sys[0-9]+'.")
+    ] = "",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to this .json file.")] = None,
     overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
@@ -62,7 +65,12 @@ def ratings(
             overwrite=overwrite,
         )
     report = report_ratings(
-        file, columns=parse_columns(column or ()), form=form or "", without=without or (), means=means
+        file,
+        columns=parse_columns(column or ()),
+        form=form or "",
+        without=without or (),
+        means=means,
+        system_pattern=system_pattern,
     )
     say(f"read {report.understood}")
     for note in report.notes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from ..core.errors import DataError, UsageError
@@ -176,6 +177,7 @@ def report_ratings(
     form: str = "",
     without: Collection[str] = (),
     means: object | None = None,
+    system_pattern: str = "",
 ) -> RatingsReport:
     """Report a listening test; nobody and nothing is left out but what ``without`` names.
 
@@ -185,6 +187,7 @@ def report_ratings(
         form: ``acr``, ``cmos``, ``mushra`` or ``preference``; empty: by the columns and the range of the ratings.
         without: Listeners to leave out.
         means: File of published means to compare with.
+        system_pattern: Regular expression that finds the system in the id of a clip: its first group, else all of it.
 
     Raises:
         DataError: If the file holds no ratings, or they do not fit ``form``.
@@ -198,10 +201,13 @@ def report_ratings(
     if isinstance(read, PairVotes):
         if means is not None:
             raise UsageError("--means: the file holds comparisons of systems, which have no means of clips")
+        if system_pattern:
+            raise UsageError("--system-pattern: the file holds comparisons, which name their systems")
         if form in ("acr", "mushra"):
             raise UsageError(f"--form {form}: {path} has two systems a row, which is a comparison (cmos or preference)")
         rows = [PairRow(**asdict(one)) for one in pair_scores([Vote(*row) for row in read.rows])]
         return RatingsReport(file=name, understood=read.understood, without=gone, pairs=tuple(rows))
+    read = _with_systems(read, system_pattern, path) if system_pattern else read
     stated = read_truth(means) if means is not None else None
     return RatingsReport(
         file=name,
@@ -210,6 +216,21 @@ def report_ratings(
         without=gone,
         dimensions=tuple(_dimension(read, one, form, stated, path) for one in read.dimensions if one in read.ratings),
     )
+
+
+def _with_systems(truth: Truth, pattern: str, path: object) -> Truth:
+    """The labels with systems that were found in the ids of clips."""
+    try:
+        finder = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--system-pattern {pattern!r} is no regular expression: {error}") from error
+    rows = []
+    for clip, _, scores in truth.rows:
+        match = finder.search(clip)
+        if match is None:
+            raise DataError(f"{path}: --system-pattern {pattern!r} finds nothing in {clip!r}")
+        rows.append((clip, (match[1] or "") if finder.groups else match[0], scores))
+    return replace(truth, rows=tuple(rows))
 
 
 def _dimension(truth: Truth, name: str, form: str, stated: Truth | None, path: object) -> Dimension:

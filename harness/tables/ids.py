@@ -46,6 +46,10 @@ def id_column(grid: Grid, columns: Columns, wanted: Collection[str] = ()) -> int
             "--column utterance_id=HEADER"
         )
 
+    if "listener" in columns or candidates(grid, SYNONYMS["listener"]):  # an id that numbers the ratings is no clip
+        whole = [at for at in found if len(set(grid.column(at))) == len(grid.rows)]
+        found = [at for at in found if at not in whole or not all(map(str.isdecimal, grid.column(at)))] or found
+
     def quality(at: int) -> tuple[int, int]:
         ids = grid.column(at)
         return (_named(wanted, ids) if wanted else 0), len(set(ids))

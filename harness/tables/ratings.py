@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.errors import DataError
@@ -17,6 +17,11 @@ ANYBODY = frozenset(
     {"rating", "ratings", "r", "score", "mos", "listener", "rater", "judge", "l", "s", "vote", "opinion"}
 )
 """Names of numbered columns that hold the one rated dimension."""
+
+LISTS = frozenset(
+    {"raw_ratings", "ratings", "all_ratings", "single_ratings", "raw_scores", "all_scores", "scores", "mos_ratings"}
+)
+"""Columns whose cells hold all ratings of a clip: ``[3, 3, 4]``, ``3;3;4``."""
 
 SAME = 5e-3
 """How far a stated mean may lie from that of the ratings beside it: such files print three digits or fewer."""
@@ -129,6 +134,52 @@ def from_numbered(grid: Grid, clips: Sequence[str], columns: Mapping[str, Sequen
                 raise DataError(f"{grid.path}: row {grid.lines[at]}: {what}")
             found.values[name][clip] = [number(cell) for cell in cells]
     return found
+
+
+def listed(grid: Grid) -> int | None:
+    """The column whose cells are lists of ratings; ``None`` where there is none."""
+    for at, name in enumerate(grid.header):
+        if plain_name(name) in LISTS:
+            lists = [_list(cell) for cell in grid.column(at)]
+            if all(lists) and any(len(one) > 1 for one in lists):
+                return at
+    return None
+
+
+def _list(cell: str) -> list[float]:
+    """The numbers of a cell; none where it holds something else as well."""
+    parts = [part for part in re.split(r"[\s,;|]+", cell.strip("[]() ")) if part]
+    return [number(part) for part in parts] if all(map(is_number, parts)) else []
+
+
+def from_lists(grid: Grid, clips: Sequence[str], column: int, dimension: str) -> Ratings:
+    """Ratings from cells that :func:`listed` recognised."""
+    values = {clip: _list(row[column]) for clip, row in zip(clips, grid.rows, strict=True)}
+    return Ratings({dimension: values}, form=f"single ratings in the lists of {grid.header[column]}")
+
+
+def wide_ratings(
+    grid: Grid, clips: Sequence[str], dimension: str, known: Sequence[str], taken: Collection[int] = ()
+) -> Ratings | None:
+    """Ratings that stand in the row of their clip, in any form; ``None`` where there are none.
+
+    Args:
+        grid: The table, a row a clip.
+        clips: Id of the clip of every row.
+        dimension: What grades and lists are ratings of.
+        known: Names that numbered columns may have.
+        taken: Columns that are something else.
+
+    Raises:
+        DataError: For a cell that is no rating, or a clip without any.
+    """
+    if counted := grades(grid):
+        return None if set(taken) & set(counted.values()) else from_grades(grid, clips, counted, dimension)
+    if columns := numbered(grid, known):
+        used = {at for places in columns.values() for at in places}
+        return None if set(taken) & used else from_numbered(grid, clips, columns)
+    at = listed(grid)
+    return from_lists(grid, clips, at, dimension) if at is not None and at not in taken else None
 
 
 def contradicts(ratings: Ratings, dimension: str, stated: Mapping[str, float]) -> str:

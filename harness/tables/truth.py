@@ -12,7 +12,7 @@ from .fields import HEADER_WORDS, LABEL_NAMES, SYNONYMS, Chosen, candidates, che
 from .grid import Grid, plain_name, read_grid
 from .ids import KEYS, KNOWN_DIMENSIONS, Columns, id_column
 from .numbers import is_number, number
-from .ratings import Ratings, contradicts, from_grades, from_numbered, grades, numbered, one_row_each
+from .ratings import Ratings, contradicts, grades, listed, numbered, one_row_each, wide_ratings
 
 NOT_DIMENSIONS = {
     *KEYS,
@@ -118,8 +118,8 @@ def truth_of(grid: Grid, columns: Columns, *, without: Collection[str] = (), pan
     if without:
         grid, clips, gone = _left_out(grid, clips, places, without)
         note = "; ".join(part for part in (note, gone) if part)
-    wide = _wide_ratings(grid, places)
-    dimensions = _dimensions(grid, columns, places, bool(wide))
+    wide = _is_wide(grid, places)
+    dimensions = _dimensions(grid, columns, places, wide)
     repeated = panel and listener is None and len(set(clips)) < len(clips)
     return _truth(
         _Layout(grid, clips, {**places, **dimensions}, tuple(dimensions), wide=wide, anonymous=repeated, note=note)
@@ -134,7 +134,7 @@ class _Layout:
     clips: Sequence[str]
     places: Mapping[str, int]
     dimensions: tuple[str, ...]
-    wide: str = ""
+    wide: bool = False
     anonymous: bool = False
     note: str = ""
 
@@ -221,12 +221,12 @@ def _is_numeric(grid: Grid, at: int) -> bool:
     return not bad
 
 
-def _wide_ratings(grid: Grid, places: Mapping[str, int]) -> str:
-    """``grades`` or ``numbered`` where single ratings stand beside each other; empty otherwise."""
-    taken = set(places.values())
-    if counted := grades(grid):
-        return "grades" if not taken & set(counted.values()) else ""
-    return "numbered" if numbered(grid, KNOWN_DIMENSIONS) else ""
+def _is_wide(grid: Grid, places: Mapping[str, int]) -> bool:
+    """Whether single ratings stand beside each other, or in lists."""
+    counted = grades(grid)
+    if counted:
+        return not set(places.values()) & set(counted.values())
+    return bool(numbered(grid, KNOWN_DIMENSIONS)) or listed(grid) is not None
 
 
 def _truth(layout: _Layout) -> Truth:
@@ -268,9 +268,7 @@ def _ratings(layout: _Layout, clips: Sequence[str]) -> Ratings | None:
         who = None if layout.listener is None else grid.column(layout.listener)
         return one_row_each(grid, clips, {name: layout.places[name] for name in dimensions}, who)
     if layout.wide and len(set(clips)) == len(clips):
-        if layout.wide == "grades":
-            return from_grades(grid, clips, grades(grid), dimensions[0] if dimensions else "mos")
-        return from_numbered(grid, clips, numbered(grid, KNOWN_DIMENSIONS))
+        return wide_ratings(grid, clips, dimensions[0] if dimensions else "mos", KNOWN_DIMENSIONS)
     return None
 
 
