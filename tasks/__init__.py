@@ -1,14 +1,60 @@
-"""Human-rated data sets behind one contract. A new one is a file here and a line in the table below."""
+"""Human-rated data sets behind one contract. A new one is a file here and a line in the table below, or a YAML file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from ..harness.core.errors import DataError, UsageError
 from ..harness.core.registry import Registry
 from .base import MosTask, TaskCard, TaskFinding, TaskSplit
 
-TASKS: Registry[type[MosTask]] = Registry(
+
+class TaskRegistry(Registry[type[MosTask]]):
+    """Tasks by name; YAML files (``tasks/described.py``) take part under the names that they give.
+
+    An entry point of the group ``mosharness.tasks`` is a class, or the path of a YAML file.
+    """
+
+    def add_file(self, path: str | Path) -> str:
+        """Register the task of a YAML file for this process; its name.
+
+        Raises:
+            UsageError: If another task has the name.
+        """
+        from .described import task_of_file
+
+        kind, origin = task_of_file(path), str(Path(path).expanduser().resolve())
+        name = kind.card.name
+        if name in self and self.origin(name) != origin:
+            other = self.origin(name)
+            other = "one of ours" if other == self.OURS else f"from {other}"
+            raise UsageError(f"{path}: the name {name!r} is taken ({other}); give the task a name of its own")
+        self._entries[name], self._origins[name] = kind, origin
+        return name
+
+    def add_folder(self, folder: str | Path) -> list[str]:
+        """Register every YAML file of a folder; their names.
+
+        Raises:
+            DataError: If there is no such folder, or no YAML file in it.
+        """
+        place = Path(folder).expanduser()
+        paths = sorted(path for suffix in ("*.yaml", "*.yml") for path in place.glob(suffix))
+        if not paths:
+            raise DataError(f"--task-path {folder}: {'no YAML file in it' if place.is_dir() else 'no such folder'}")
+        return [self.add_file(path) for path in paths]
+
+    def __getitem__(self, name: str) -> type[MosTask]:
+        found: Any = super().__getitem__(name)
+        if isinstance(found, (str, Path)):
+            from .described import task_of_file
+
+            found = self._entries[name] = task_of_file(found)
+        return found  # type: ignore[no-any-return]  # a class: files became one
+
+
+TASKS: TaskRegistry = TaskRegistry(
     "task",
     {
         "bvcc": "mosharness.tasks.bvcc:Bvcc",
@@ -30,14 +76,26 @@ def load_task(name: str, data_root: str | Path | None = None, **options: Any) ->
     """The task called ``name``.
 
     Args:
-        name: A registry name; ``mosharness ls tasks`` shows them.
+        name: A registry name (``mosharness ls tasks`` shows them), or the path of a YAML file.
         data_root: Folder of the data set; without it ``$MOSHARNESS_DATA/<name>``.
         options: Options of that task.
 
     Raises:
         UnknownName: If there is no such task or option.
     """
-    return TASKS[name](data_root, **options)
+    return TASKS[task_name(name)](data_root, **options)
 
 
-__all__ = ["TASKS", "MosTask", "TaskCard", "TaskFinding", "TaskSplit", "load_task"]
+def task_name(given: str) -> str:
+    """The name of what ``--task`` was given: itself, or that of a YAML file, which is registered for this process.
+
+    Raises:
+        DataError: If the file is absent or malformed.
+        UsageError: If its name is taken.
+    """
+    from .described import is_task_file
+
+    return TASKS.add_file(given) if is_task_file(given) else given
+
+
+__all__ = ["TASKS", "MosTask", "TaskCard", "TaskFinding", "TaskSplit", "load_task", "task_name"]

@@ -57,6 +57,7 @@ class TaskCard:
         test_splits: The splits that ``--split test`` stands for; several when they must never be pooled.
         dev_splits: The same for ``--split dev``.
         corpus: Name of the task whose clips these are, where a task shares them with another; empty: its own.
+        copies_of: Other tasks whose portable copies this one reads: those of ``folder`` under a name of one's own.
     """
 
     name: str
@@ -80,6 +81,7 @@ class TaskCard:
     test_splits: tuple[str, ...] = ("test",)
     dev_splits: tuple[str, ...] = ("dev",)
     corpus: str = ""
+    copies_of: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         low, high = self.scale

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
 from .base import MosTask, Row, SplitInfo, TaskCard, TaskSplit, columns
 from .cut import cut_clips, cut_of
+from .folder_parts import FolderClip, parse_scale, parts_of, split_of
 from .lists import AudioFiles, parse_number
 from .manifest import is_portable, read_manifest
 from .metadata import (
@@ -32,38 +33,7 @@ from .metadata import (
 CUT = "cut"
 """Code of the finding that records how a folder without splits was cut."""
 _OTHER_COLUMNS = ("path", "system_id", "listener", "text", "split", "n_ratings")
-_SPLIT = re.compile(r"(train|dev|test)(_[a-z0-9]+)*", re.ASCII)
 _DIMENSION = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
-_NUMBER = r"(-?\d+(?:\.\d+)?)"
-_SCALE = re.compile(rf"{_NUMBER}\s*[-:]\s*{_NUMBER}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class FolderClip:
-    """One clip of a folder, labelled or not.
-
-    Attributes:
-        utterance_id: Path below the root without suffix; where two files would collide, both keep it.
-        system_id: From the metadata, else the first folder below the root; ``""`` for files in the root itself.
-        audio_path: Absolute, ``""`` when the listed file is absent.
-        text, split: From the metadata, else ``""`` and ``"test"``.
-        scores: Dimension to its cell in the metadata, as text; may hold empty cells.
-        n_ratings: Number of ratings behind the scores, -1 if unknown.
-        row: Line of the metadata, 0 without.
-        ratings: Dimension to single ratings, where the metadata has a row a rating.
-        listeners: Who gave them, in the same order.
-    """
-
-    utterance_id: str
-    system_id: str
-    audio_path: str
-    text: str = ""
-    split: str = "test"
-    scores: Mapping[str, str] | None = None
-    n_ratings: int = -1
-    row: int = 0
-    ratings: Mapping[str, list[float]] = field(default_factory=dict)
-    listeners: Sequence[str] = ()
 
 
 class Folder(MosTask):
@@ -140,7 +110,7 @@ class Folder(MosTask):
 
     def build(self, root: Path, split: str, *, audio: bool) -> list[Row]:
         """Rows of one split; see :meth:`MosTask.build`."""
-        if not metadata_file(root).is_file():
+        if not self.metadata(root).is_file():
             number = len(self._clips(root))
             raise DataError(
                 f"{root}: {number} clips, but no {METADATA} with labels to evaluate against. "
@@ -168,13 +138,13 @@ class Folder(MosTask):
 
     def _describe(self) -> None:
         """Give the instance a card with the dimensions and splits that its folder has."""
-        root = self.data_root if self.data_root is not None else data_root(self.card.name)
+        root = self._place()
         if self._described or root is None:
             return
         if is_portable(root):
             manifest = read_manifest(root)
             dimensions, splits, scale = manifest.dimensions, list(manifest.splits), manifest.ends
-        elif (path := metadata_file(root)).is_file():
+        elif (path := self.metadata(root)).is_file():
             table = self._table(path)
             dimensions = self._dimensions(path, table.header)
             splits, scale = sorted(set(self._splits(table, path))), self._scale
@@ -186,11 +156,19 @@ class Folder(MosTask):
             dimensions=dimensions,
             scale=scale,
             splits={name: SplitInfo() for name in order},
-            test_splits=_parts(order, "test"),
-            dev_splits=_parts(order, "dev"),
+            test_splits=parts_of(order, "test"),
+            dev_splits=parts_of(order, "dev"),
         )
         self.card = card  # type: ignore[misc]  # the base class declares one card per class, here it is one per folder
         self._described = True
+
+    def _place(self) -> Path | None:
+        """Where the data should be."""
+        return self.data_root if self.data_root is not None else data_root(self.card.name)
+
+    def metadata(self, root: Path) -> Path:
+        """The table of the clips below ``root``, or where it would be expected."""
+        return metadata_file(root)
 
     def _table(self, path: Path) -> Metadata:
         return read_metadata(path, str(self.option["columns"]), self._chosen())
@@ -200,7 +178,7 @@ class Folder(MosTask):
 
     def _splits(self, table: Metadata, path: Path) -> list[str]:
         """The split of each row: as the table says, or as the options cut it."""
-        said = [_split(row, path, at) for at, row in zip(table.lines, table.records, strict=True)]
+        said = [split_of(row, path, at) for at, row in zip(table.lines, table.records, strict=True)]
         if self._cut is None:
             return said
         if len(set(said)) > 1:
@@ -229,7 +207,7 @@ class Folder(MosTask):
     # -- clips -----------------------------------------------------------------------------------------------------
 
     def _clips(self, root: Path) -> list[FolderClip]:
-        path = metadata_file(root)
+        path = self.metadata(root)
         clips = self._listed(root, path) if path.is_file() else self._found(root)
         return sorted(clips, key=lambda clip: clip.utterance_id)
 
@@ -254,7 +232,7 @@ class Folder(MosTask):
         present = self._present(root)
         stems = by_stem(present)
         lines = list(zip(table.lines, table.records, strict=True))
-        names = [audio_name(row["path"], path, at, stems) for at, row in lines]
+        names = [audio_name(row["path"], path, at, stems, root) for at, row in lines]
         doubled = [name for name, count in Counter(names).items() if count > 1]
         if doubled:
             raise DataError(f"{path}: {len(doubled)} paths are listed more than once (first: {doubled[0]!r})")
@@ -306,16 +284,16 @@ class Folder(MosTask):
     def _note_ignored(self, discovery: Discovery) -> None:
         kinds = {kind: group.count for kind, group in discovery.ignored.items()}
         if "other suffix" in kinds:
-            kinds["other suffix"] -= metadata_file(self.root()).is_file()
+            kinds["other suffix"] -= self.metadata(self.root()).is_file()
         examples = [Path(name).name for group in discovery.ignored.values() for name in group.examples]
-        examples = [name for name in examples if name != metadata_file(self.root()).name]
+        examples = [name for name in examples if name != self.metadata(self.root()).name]
         parts = [f"{count} {kind}" for kind, count in sorted(kinds.items()) if count]
         if parts:
             first = f" (such as {examples[0]})" if examples else ""
             self.note("other_files", f"files that are not clips: {', '.join(parts)}{first}")
 
     def _score(self, root: Path, clip: FolderClip, name: str) -> float:
-        path = metadata_file(root)
+        path = self.metadata(root)
         cell = (clip.scores or {}).get(name)
         if cell is None:
             raise DataError(
@@ -331,31 +309,3 @@ class Folder(MosTask):
                 f"{low:g} to {high:g}; give the scale that was rated on: --set task.scale=LOW-HIGH"
             )
         return value
-
-
-def parse_scale(text: str) -> tuple[float, float]:
-    """``"1-5"`` or ``"0:100"`` as two numbers.
-
-    Raises:
-        UsageError: If it is none, or the second is not larger.
-
-    Example:
-        >>> parse_scale("1-5"), parse_scale("-1:1")
-        ((1.0, 5.0), (-1.0, 1.0))
-    """
-    match = _SCALE.fullmatch(str(text).strip())
-    if not match or float(match[1]) >= float(match[2]):
-        raise UsageError(f"option scale: {text!r} will not do; give the lowest and the highest score, such as 1-5")
-    return float(match[1]), float(match[2])
-
-
-def _parts(splits: Sequence[str], name: str) -> tuple[str, ...]:
-    """What ``name`` stands for: itself, else the splits called ``name_...``."""
-    return (name,) if name in splits else tuple(split for split in splits if split.startswith(f"{name}_")) or (name,)
-
-
-def _split(row: Mapping[str, str], path: Path, at: int) -> str:
-    name = row.get("split", "").strip() if "split" in row else "test"
-    if not _SPLIT.fullmatch(name):
-        raise DataError(f"{path}: row {at}: split {name!r}; it must be train, dev or test, or one of these with _NAME")
-    return name

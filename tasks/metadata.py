@@ -68,13 +68,14 @@ def metadata_file(root: Path) -> Path:
     return next((root / name for name in NAMES if (root / name).is_file()), root / METADATA)
 
 
-def read_metadata(path: Path, columns: str = "", dimensions: Collection[str] = ()) -> Metadata:
+def read_metadata(path: Path, columns: str = "", dimensions: Collection[str] = (), *, systems: bool = True) -> Metadata:
     """Read the table.
 
     Args:
         path: The file.
         columns: ``FIELD=HEADER`` pairs, separated by commas, as the user says them.
         dimensions: Columns that are dimensions because the user says so.
+        systems: ``False``: the data has none, and no such column is needed or read.
 
     Raises:
         DataError: If it is malformed, has no rows, lacks ``path`` or ``system_id``, or can be read in two ways.
@@ -86,7 +87,7 @@ def read_metadata(path: Path, columns: str = "", dimensions: Collection[str] = (
     if not grid.rows:
         raise DataError(f"{path}: a header and no rows")
     given = parse_columns([one for one in columns.split(",") if one.strip()])
-    places = _fields(grid, given)
+    places = _fields(grid, given, systems)
     labels = _labels(grid, given, places, dimensions)
     if "listener" in places and len(set(grid.column(places["path"]))) == len(grid.rows):
         del places["listener"]
@@ -96,9 +97,11 @@ def read_metadata(path: Path, columns: str = "", dimensions: Collection[str] = (
         names.get(at, f"{name} (column {at + 1})" if name in taken else name) for at, name in enumerate(grid.header)
     ]
     records = [dict(zip(heads, row, strict=True)) for row in grid.rows]
-    for name in ("path", "system_id"):  # with their blanks, which are said
+    for name in {"path", "system_id"} & places.keys():  # with their blanks, which are said
         for record, cell in zip(records, grid.as_written(places[name]), strict=True):
             record[name] = cell
+    for record in records if not systems else ():
+        record["system_id"] = ""
     found = Metadata(records, list(grid.lines))
     if heads != list(grid.header) or grid.form != "text with commas" or "listener" in places:
         found.understood = Chosen({**places, **labels}, grid).describe()
@@ -134,9 +137,11 @@ def _add_wide(table: Metadata, grid: Grid, dimensions: Sequence[str], taken: Col
     table.understood = "; ".join(part for part in (table.understood or Chosen({}, grid).describe(), found.form) if part)
 
 
-def _fields(grid: Grid, given: Mapping[str, str]) -> dict[str, int]:
+def _fields(grid: Grid, given: Mapping[str, str], systems: bool) -> dict[str, int]:
     places: dict[str, int] = {}
     for name in FIELDS:
+        if name == "system_id" and not systems:
+            continue
         if name in given:
             places[name] = named_column(grid, name, given[name])
         elif name in grid.header:
@@ -154,10 +159,11 @@ def _fields(grid: Grid, given: Mapping[str, str]) -> dict[str, int]:
             f"{grid.path}: no column path (relative file names), nor another name of it; the header is "
             f"{', '.join(grid.header)}. Say which: --set task.columns=path=HEADER"
         )
-    if "system_id" not in places:
+    if "system_id" not in places and systems:
         raise DataError(
             f"{grid.path}: no column system_id; the header is {', '.join(grid.header)}. Add it: what is compared are "
-            "systems. Leave its cells empty to have utterance-level numbers only"
+            "systems (under another name: --set task.columns=system_id=HEADER). Leave its cells empty to have "
+            "utterance-level numbers only"
         )
     return places
 
@@ -211,7 +217,7 @@ def _by_clip(table: Metadata, path: Path, dimensions: Sequence[str]) -> Metadata
 # -- names of files ---------------------------------------------------------------------------------------------------
 
 
-def audio_name(cell: str, path: Path, line: int, present: Mapping[str, Sequence[str]]) -> str:
+def audio_name(cell: str, path: Path, line: int, present: Mapping[str, Sequence[str]], root: Path | None = None) -> str:
     r"""The path of a clip below the folder, as ``/`` between folders; what leads out is refused when it is looked up.
 
     Windows paths are taken, absolute paths where they lie below the folder (or below one of its name on another
@@ -219,9 +225,10 @@ def audio_name(cell: str, path: Path, line: int, present: Mapping[str, Sequence[
 
     Args:
         cell: As the table has it.
-        path: The table, for the folder and for messages.
+        path: The table, for messages.
         line: Its line, for messages.
         present: Path without suffix to the paths of that name in the folder.
+        root: The folder; that of the table by default.
 
     Raises:
         DataError: For what is none of these.
@@ -229,7 +236,7 @@ def audio_name(cell: str, path: Path, line: int, present: Mapping[str, Sequence[
     name = cell.strip()
     if "\\" in name:
         name = DRIVE.sub("", name).replace("\\", "/")
-    pure = _below(PurePosixPath(name), path.parent)
+    pure = _below(PurePosixPath(name), root or path.parent)
     if pure.is_absolute() or ".." in pure.parts:
         raise DataError(f"{path}: row {line}: {cell!r} must lie below the folder: no absolute path, no '..'")
     if pure.suffix.lower() not in AUDIO_LIKE:

@@ -162,7 +162,7 @@ def _audio_cell(audio_path: str) -> dict[str, Any] | None:
 
 def _split_entry(card: TaskCard, root: Path, split: str) -> ManifestSplit:
     manifest = read_manifest(root)
-    if manifest.task != card.name:
+    if manifest.task not in (card.name, *card.copies_of):
         raise DataError(f"{root}: a portable copy of task {manifest.task}, not of {card.name}")
     if manifest.version != card.version:
         raise DataError(

@@ -14,8 +14,40 @@ from ..core.config import parse_assignments
 from ..core.errors import UsageError
 from .show import say
 
-Tasks = Annotated[list[str], typer.Option("--task", help="Task; may repeat. `mosharness ls tasks` lists them.")]
-TaskName = Annotated[str, typer.Option("--task", help="Task. `mosharness ls tasks` lists them.")]
+
+def named_task(given: Any) -> Any:
+    """What ``--task`` was given, by name: a YAML file is registered under the name in it."""
+    if given is None:
+        return None
+    from ...tasks import task_name
+
+    return task_name(given) if isinstance(given, str) else [task_name(one) for one in given]
+
+
+def add_task_folders(folders: list[Path] | None) -> list[Path] | None:
+    if folders:
+        from ...tasks import TASKS
+
+        for folder in folders:
+            TASKS.add_folder(folder)
+    return folders
+
+
+Tasks = Annotated[
+    list[str],
+    typer.Option(
+        "--task", help="Task, or a YAML file of one; may repeat. `mosharness ls tasks` lists them.", callback=named_task
+    ),
+]
+TaskName = Annotated[
+    str, typer.Option("--task", help="Task, or a YAML file. `mosharness ls tasks` lists them.", callback=named_task)
+]
+TaskPath = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--task-path", help="Folder of tasks as YAML files; may repeat.", callback=add_task_folders, is_eager=True
+    ),
+]
 Predictors = Annotated[
     list[str],
     typer.Option("--predictor", help="NAME or NAME=CHECKPOINT; may repeat, or commas. `ls predictors` lists names."),

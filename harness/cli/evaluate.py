@@ -26,7 +26,12 @@ def evaluate(
         Path | None, typer.Option("--truth", help="Table of labels, a row a clip or a row a rating; or give --task.")
     ] = None,
     task: Annotated[
-        str | None, typer.Option("--task", help="Task whose labels are the truth (no audio needed).")
+        str | None,
+        typer.Option(
+            "--task",
+            help="Task, or YAML file, whose labels are the truth; needs no audio.",
+            callback=common.named_task,
+        ),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of the task.")] = "test",
     column: Annotated[
@@ -41,6 +46,7 @@ def evaluate(
         list[str] | None, typer.Option("--without", help="Listener of --truth to leave out; may repeat.")
     ] = None,
     data_root: common.DataRoot = None,
+    task_path: common.TaskPath = None,
     system_truth: common.SystemTruthOption = "split-mean",
     allow_missing: common.AllowMissing = 0,
     name: Annotated[str, typer.Option("--name", help="Name of the row in the result.")] = "outside",

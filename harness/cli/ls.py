@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
 def ls(
     what: Annotated[Listing, typer.Argument(help="What to list.")],
     output: Annotated[Path, typer.Option("--output", help="Folder of results, for `ls results`.")] = Path("results"),
+    task_path: common.TaskPath = None,
     as_json: common.AsJson = False,
 ) -> None:
     """List tasks, predictors, studies or stored results."""

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    task: Annotated[str, typer.Argument(help="Task to train on. `mosharness ls tasks` lists them.")],
+    task: Annotated[str, typer.Argument(help="Task, or YAML file, to train on.", callback=common.named_task)],
     predictor: Annotated[str, typer.Argument(help="Predictor to train. `mosharness ls predictors` lists them.")],
     recipe: common.Recipe = None,
     init_from: common.InitFrom = None,
