@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "inspect": "Show what a predictor sees and does with a clip.",
         "check": "Check that scores depend on nothing but the clip.",
         "verify": "Recompute stored results from their predictions.",
+        "new": "Write a package with a predictor or a task of your own.",
         "doctor": "Show versions, and what is ready to use here.",
     },
 }

@@ -32,6 +32,10 @@ CutBy = Literal["system", "clip"]
 """What never lies on both sides of a folder that is cut into splits."""
 Listing = Literal["tasks", "predictors", "studies", "results"]
 """What ``mosharness ls`` lists."""
+Written = Literal["predictor", "task"]
+"""What ``mosharness new`` writes a package of."""
+PackageKind = Literal["formula", "onnx", "torchscript", "package", "endpoint"]
+"""What a predictor's package computes its scores by."""
 BoardFormat = Literal["md", "csv", "json", "latex"]
 """Forms of a leaderboard."""
 

@@ -15,7 +15,7 @@ import pytest
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("harness/core",),
-    ("harness/audio", "harness/hub", "harness/stats"),
+    ("harness/audio", "harness/hub", "harness/stats", "harness/kit"),
     ("harness/tables",),
     ("harness/engine",),
     ("harness/recipes",),

@@ -1,0 +1,1 @@
+"""``mosharness new``: packages of third parties, written from templates."""
