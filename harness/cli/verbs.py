@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from ...predictors import FORMER_VERBS, VERBS
 from ..core.errors import UnknownName
+from .once import once
 from .show import say
 
 GROUPS: dict[str, dict[str, str]] = {
@@ -87,7 +88,7 @@ class VerbGroup(TyperGroup):
             one = Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
             one.callback()(lambda: None)  # a group also where it holds one verb
             import_module(f"{__package__}.{name}").register(one)
-            self.commands[name] = get_group(one).commands[name]
+            self.commands[name] = once(get_group(one).commands[name])
         return self.commands[name]
 
     @staticmethod
@@ -99,7 +100,7 @@ class VerbGroup(TyperGroup):
         group.name = name
         for command in (group, *group.commands.values()):
             command.rich_markup_mode = None  # type: ignore[attr-defined]  # plain help, as of every verb
-        return group
+        return once(group)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Every verb with what it does; of predictors the names only: nothing is imported."""

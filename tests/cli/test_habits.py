@@ -74,3 +74,19 @@ def test_the_help_shows_every_verb_in_one_line(cli: Cli) -> None:
 def test_a_verb_that_does_not_exist_names_the_nearest(cli: Cli) -> None:
     outcome = cli("rnu", "--task", "demo")
     assert outcome.code == 2 and 'no verb called "rnu". Did you mean "run"' in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (["evaluate", "--predictions", "a.csv", "--predictions", "b.csv", "--truth", "t.csv"], "--predictions"),
+        (["inspect", "x.wav", "-o", "out", "--predictor", "dsp", "--predictor=nisqa"], "--predictor"),
+        (["predict", "x.wav", "--predictor", "dsp", "-o", "a.csv", "--output", "b.csv"], "--output"),
+        (["train", "--task", "demo", "--predictor", "dsp", "--seed", "1", "--seed", "2"], "--seed"),
+        (["apgmos", "codebook", "--hubert", "a", "--hubert", "b", "-o", "x"], "--hubert"),
+        (["gate", "plan", "--alpha", "0.1", "--alpha", "0.05"], "--alpha"),
+    ],
+)
+def test_an_option_of_one_value_is_not_taken_twice(cli: Cli, command: list[str], option: str) -> None:
+    outcome = cli(*command)
+    assert outcome.code == 2 and f"{option} is given 2 times; it takes one value" in outcome.err, outcome.err
