@@ -40,7 +40,7 @@ def predict(
         output: Also write the table here (``.csv``, ``.jsonl`` or ``.parquet``); an interrupted call then goes on.
         use_cache: Whether finished scores are looked up and stored.
         workers: Decoding threads; they never change a score.
-        overwrite: Replace an input, or a file that is no earlier table, by the table.
+        overwrite: Replace an input, a file that is no earlier table, or a table with other clips or columns.
         show: Progress on stderr.
 
     Returns:
@@ -56,7 +56,8 @@ def predict(
     import pandas as pd
 
     from ..engine import predict as work
-    from ..engine.several import predict_several
+    from ..engine.earlier import EarlierTable
+    from ..engine.several import columns_of, predict_several
 
     target = None if output is None else Path(output)
     if target is not None:
@@ -74,7 +75,10 @@ def predict(
     if target is not None:
         weights = [one.checkpoint for one in chosen if one.checkpoint]
         work.check_output(target, [*several, *(entry.path for entry in entries), *weights], overwrite=overwrite)
+    earlier = EarlierTable.read(target, overwrite=overwrite)
+    earlier.refuse_lost_clips([entry.utterance_id for entry in entries])
     loaded = loaded or load_several(chosen, device=device)
+    earlier.refuse_lost_columns(columns_of(loaded))
     scored = predict_several(loaded, entries, output=target, use_cache=use_cache, workers=workers, show=show)
     return pd.DataFrame(work.table(entries, scored.rows), columns=work.header(scored.columns))
 

@@ -1,4 +1,8 @@
-"""Options that take one value are given once: of two, the command-line library would take the last without a word."""
+"""Options that take one value and are given twice: the command-line library takes the last without a word.
+
+People who repeat ``--predictions`` or ``--predictor`` want both, so that is refused. Of other options the last one
+counts, as scripts that add to a command expect, and that is said.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,14 @@ from collections import Counter
 from typing import Any
 
 from ..core.errors import UsageError
+from .show import say
+
+SEVERAL = ("predictions", "predictor", "truth")
+"""Options that people repeat to name several."""
 
 
 def once(command: Any) -> Any:
-    """``command``, which from now on refuses an option of one value that is given twice; verbs within it likewise.
+    """``command``, which from now on looks for options of one value that are given twice; verbs within it likewise.
 
     Args:
         command: Of the command-line library.
@@ -28,7 +36,7 @@ def once(command: Any) -> Any:
         def parse_args(args: list[str]) -> Any:
             values, rest, order = parse(args)
             if not ctx.resilient_parsing:
-                _refuse_repeated(order)
+                _look_for_repeated(order)
             return values, rest, order
 
         parser.parse_args = parse_args
@@ -38,18 +46,22 @@ def once(command: Any) -> Any:
     return command
 
 
-def _refuse_repeated(order: list[Any]) -> None:
-    """Refuse options of one value that occur several times.
+def _look_for_repeated(order: list[Any]) -> None:
+    """Refuse, or say, options of one value that occur several times.
 
     Raises:
-        UsageError: Naming the first.
+        UsageError: For one of :data:`SEVERAL`.
     """
-    counts = Counter(
-        one.name
+    options = {
+        one.name: one
         for one in order
         if one.param_type_name == "option" and not one.multiple and not one.is_flag and not one.count
-    )
-    doubled = next((one for one in order if counts[one.name] > 1), None)
-    if doubled is not None:
-        name = max(doubled.opts, key=len)
-        raise UsageError(f"{name} is given {counts[doubled.name]} times; it takes one value, so leave one of them")
+    }
+    counts = Counter(one.name for one in order)
+    for name, one in options.items():
+        if counts[name] < 2:
+            continue
+        said = f"{max(one.opts, key=len)} is given {counts[name]} times"
+        if name in SEVERAL:
+            raise UsageError(f"{said}; it takes one value here, so run the command once for each")
+        say(f"note: {said}; the last one counts")

@@ -46,7 +46,8 @@ def predict(
 ) -> None:
     """Score audio without labels; one row per clip with status and reason."""
     from ..engine import predict as work
-    from ..engine.several import predict_several
+    from ..engine.earlier import EarlierTable
+    from ..engine.several import columns_of, predict_several
 
     chosen = chosen_predictors(predictor, common.predictor_settings(set_), checkpoint)
     if output is not None:
@@ -59,9 +60,13 @@ def predict(
         read = [path for path in paths if path != "-"] + [entry.path for entry in collected.entries]
         weights = [one.checkpoint for one in chosen if one.checkpoint]
         work.check_output(output, [*read, *weights], overwrite=overwrite)
+    earlier = EarlierTable.read(output, overwrite=overwrite)
+    clips = [entry.utterance_id for entry in collected.entries]
+    earlier.refuse_lost_clips(clips)
     for line in collected.lines:
         say(line)
     several = load_several(chosen, device=device, precision=precision)
+    earlier.refuse_lost_columns(columns_of(several))
     if predictor is None:
         say(f"no --predictor given: scored by {' and '.join(label for label, _ in several)}, with open weights")
     for _, loaded in several:
@@ -70,6 +75,8 @@ def predict(
     entries = collected.entries
     scored = predict_several(several, entries, output=output, use_cache=not no_cache, workers=workers, show=True)
     rows, names = scored.rows, work.header(scored.columns)
+    for changes in earlier.changes(clips, scored.columns, [row.scores for row in rows]):
+        say(f"note: {changes}")
     if as_json:
         print_json([dict(zip(names, row, strict=True)) for row in work.table(entries, rows)])
     elif output is None:

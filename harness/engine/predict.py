@@ -242,7 +242,7 @@ def table(entries: Sequence[Clip], rows: Sequence[Outcome]) -> list[list[Any]]:
             entry.utterance_id,
             *row.scores,
             row.duration_s,
-            row.sample_rate,
+            row.sample_rate or None,
             row.status,
             row.reason,
         ]

@@ -46,7 +46,7 @@ def predict_several(
         ((_, only),) = predictors
         rows = predict_entries(only, entries, output=output, use_cache=use_cache, workers=workers, show=show)
         return Scored(only.dimensions, rows)
-    columns = tuple(f"{label}.{dimension}" for label, one in predictors for dimension in one.dimensions)
+    columns = columns_of(predictors)
     by_predictor = [
         predict_entries(one, entries, use_cache=use_cache, workers=workers, show=show) for _, one in predictors
     ]
@@ -55,6 +55,13 @@ def predict_several(
     if output is not None:
         write_table(output, header(columns), table(entries, rows))
     return Scored(columns, rows)
+
+
+def columns_of(predictors: Sequence[tuple[str, Scorer]]) -> tuple[str, ...]:
+    """Columns of scores: the dimensions of one predictor, ``LABEL.DIMENSION`` of several."""
+    if len(predictors) == 1:
+        return tuple(predictors[0][1].dimensions)
+    return tuple(f"{label}.{dimension}" for label, one in predictors for dimension in one.dimensions)
 
 
 def merged(names: Sequence[str], outcomes: Sequence[Outcome]) -> Outcome:

@@ -98,7 +98,7 @@ def prediction_columns(dimensions: Sequence[str]) -> list[str]:
 def _cells(row: Scored, dimensions: Sequence[str]) -> list[Any]:
     predicted, outcome = row.predicted, row.outcome
     pairs = [value for name in dimensions for value in (predicted[name], row.truth[name])]
-    known = [outcome.duration_s, outcome.sample_rate, outcome.status, outcome.reason]
+    known = [outcome.duration_s, outcome.sample_rate or None, outcome.status, outcome.reason]
     return [row.utterance_id, row.system_id, *pairs, *known]
 
 
@@ -142,7 +142,7 @@ def read_predictions(folder: Path, dimensions: Sequence[str]) -> list[Scored]:
                 {name: _number(record[name]) for name in dimensions},
                 {name: _number(record[f"{name}_truth"]) for name in dimensions},
                 _number(record["duration_s"]),
-                int(record["sample_rate"]),
+                int(record["sample_rate"] or 0),
                 _status(record["status"]),
                 read_reason(str(record["reason"])),
             )

@@ -81,12 +81,43 @@ def test_a_verb_that_does_not_exist_names_the_nearest(cli: Cli) -> None:
     [
         (["evaluate", "--predictions", "a.csv", "--predictions", "b.csv", "--truth", "t.csv"], "--predictions"),
         (["inspect", "x.wav", "-o", "out", "--predictor", "dsp", "--predictor=nisqa"], "--predictor"),
-        (["predict", "x.wav", "--predictor", "dsp", "-o", "a.csv", "--output", "b.csv"], "--output"),
-        (["train", "--task", "demo", "--predictor", "dsp", "--seed", "1", "--seed", "2"], "--seed"),
-        (["apgmos", "codebook", "--hubert", "a", "--hubert", "b", "-o", "x"], "--hubert"),
-        (["gate", "plan", "--alpha", "0.1", "--alpha", "0.05"], "--alpha"),
+        (["train", "--task", "demo", "--predictor", "dsp", "--predictor", "sslmos"], "--predictor"),
     ],
 )
-def test_an_option_of_one_value_is_not_taken_twice(cli: Cli, command: list[str], option: str) -> None:
+def test_inputs_that_are_named_twice_are_not_dropped(cli: Cli, command: list[str], option: str) -> None:
     outcome = cli(*command)
-    assert outcome.code == 2 and f"{option} is given 2 times; it takes one value" in outcome.err, outcome.err
+    assert outcome.code == 2 and f"{option} is given 2 times; it takes one value here" in outcome.err, outcome.err
+
+
+def test_of_another_option_that_is_repeated_the_last_one_counts_and_that_is_said(cli: Cli) -> None:
+    for command in (["predict", "x.wav", "-o", "a.csv", "--output", "b.csv"], ["gate", "plan", "--alpha", "0.1"]):
+        again = command[-2] if command[0] == "predict" else "--alpha"
+        outcome = cli(*command, *(["--alpha", "0.05"] if again == "--alpha" else []))
+        assert f"note: {again} is given 2 times; the last one counts" in outcome.err, outcome.err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_table_never_loses_clips_or_columns_unasked_and_changes_are_said(
+    suffix: str, cli: Cli, weights: tuple[str, str], small_folder: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / f"out.{suffix}"
+    clips = sorted(small_folder.rglob("*.wav"))
+    few = ["predict", *clips[:2], "--predictor", weights[0], "-o", table]
+    assert cli(*few).code == 0
+    more = ["predict", *clips[:3], "--predictor", weights[0], "-o", table]
+    assert cli(*more).code == 0  # nothing is lost
+    before = table.read_bytes()
+    fewer = cli(*few)
+    assert fewer.code == 2 and f"holds scores of 1 clip that would not be in it any more ({clips[2].stem})" in fewer.err
+    both = cli(*more, "--predictor", weights[1])
+    assert both.code == 2 and "holds mos, the new table would have toy-toy.mos, toy-other.mos" in both.err
+    assert table.read_bytes() == before
+    other = cli("predict", *clips[:3], "--predictor", weights[1], "-o", table)
+    assert other.code == 0 and f"held other scores of 3 of 3 clips (first: {clips[0].stem})" in other.err
+    assert cli(*few, "--overwrite").code == 0
+
+
+def test_a_failed_clip_has_no_sampling_rate(cli: Cli, weights: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"no audio")
+    failed = cli("predict", tmp_path / "bad.wav", "--predictor", weights[0], "--json", "--allow-failed", 1)
+    assert failed.json[0]["sample_rate"] is None and failed.json[0]["duration_s"] is None
