@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from ..api.predict import chosen_predictors, load_several
 from ..core.errors import ClipsFailed, UsageError
 from . import common
 from .show import print_json, say
+
+if TYPE_CHECKING:
+    from ..core.clip import Outcome
 
 
 def register(app: typer.Typer) -> None:
@@ -81,6 +85,15 @@ def predict(
         print_json([dict(zip(names, row, strict=True)) for row in work.table(entries, rows)])
     elif output is None:
         sys.stdout.write(work.csv_text_table(names, work.table(entries, rows)))
+    _conclude(rows, output, allow_failed)
+
+
+def _conclude(rows: Sequence[Outcome], output: Path | None, allow_failed: int) -> None:
+    """Say what came of it.
+
+    Raises:
+        ClipsFailed: If more clips failed than are allowed.
+    """
     failed = [row for row in rows if row.status == "failed"]
     warned = sum(row.status == "warning" for row in rows)
     where = f"; stored in {output}" if output is not None else ""
