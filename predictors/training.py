@@ -12,6 +12,7 @@ The engine (``harness/training``) talks to this object. Its life, with the calls
         training.begin_batch(generator)
         training.forward(batch)
         training.losses(outputs, targets)
+        training.end_epoch()                     # behind every epoch
     training.end_stage()                         # the best weights are in the network
 
 From :meth:`Training.begin_stage` on, ``training.stage`` and ``training.settings`` are those of the stage.
@@ -19,7 +20,7 @@ From :meth:`Training.begin_stage` on, ``training.stage`` and ``training.settings
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -49,10 +50,12 @@ class StageFacts:
     Attributes:
         targets: Labels ``(n, dimensions)``, NaN where a clip is not rated; ``None`` where no clip has a label.
         listeners: ``(domain, listener)`` of every single rating.
+        databases: Where clips come from, each once and sorted; see ``TrainingClip.database``.
     """
 
     targets: np.ndarray | None = None
     listeners: Sequence[tuple[str, str]] = ()
+    databases: Sequence[str] = ()
 
     def mean_label(self) -> np.ndarray | None:
         """The mean label of each dimension, ``(dimensions,)`` float64; 0 where a dimension is not rated."""
@@ -289,6 +292,18 @@ class Training:
             targets: ``(n, dimensions)``, NaN where a clip is not rated.
         """
         return None
+
+    # -- between epochs -------------------------------------------------------------------------------------------
+
+    def end_epoch(self) -> None:
+        """Called behind the last step of every epoch, in every process alike; by default nothing happens."""
+
+    def state(self) -> dict[str, Any]:
+        """What the rest of the stage depends on besides weights and optimiser, as JSON; stored with every state."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take what :meth:`state` gave, behind :meth:`begin_stage`, when an interrupted stage goes on."""
 
     # -- end ------------------------------------------------------------------------------------------------------
 

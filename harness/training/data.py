@@ -211,6 +211,7 @@ def _examples(source: Source, dimensions: Sequence[str], tasks: Tasks, absent: l
                 system_id=row["system_id"],
                 text=row["text"],
                 domain=source.domain or source.task,
+                subset=row.get("subset", ""),
                 ratings=tuple(map(float, ratings)),
                 listeners=tuple(row["listeners"]),
                 header=loaded.headers.get(row["utterance_id"]),

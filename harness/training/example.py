@@ -22,7 +22,7 @@ class Example:
         origin: Name of the source (``task/split``); with the id and ``copy`` it tells clips apart.
         source: A path, encoded bytes, ``(samples, sample_rate)``, or a function that gives one of these.
         targets: One score per dimension of the predictor, NaN where not rated.
-        system_id, text, domain, ratings, listeners: As ``TrainingClip`` has them.
+        system_id, text, domain, subset, ratings, listeners: As ``TrainingClip`` has them.
         header: Of the audio; ``None`` where it cannot be read (the reader says why when the clip's turn comes).
         copy: Which repetition within an epoch.
     """
@@ -34,6 +34,7 @@ class Example:
     system_id: str = ""
     text: str = ""
     domain: str = ""
+    subset: str = ""
     ratings: tuple[float, ...] = ()
     listeners: tuple[str, ...] = ()
     header: Header | None = None
@@ -48,6 +49,11 @@ class Example:
     def sample_rate(self) -> int:
         """Native rate by header; 0 where unknown."""
         return self.header.sample_rate if self.header is not None else 0
+
+    @property
+    def database(self) -> str:
+        """The listening test as far as it is known; see ``TrainingClip.database``."""
+        return f"{self.domain}/{self.subset}" if self.subset else self.domain
 
     @property
     def key(self) -> str:
@@ -77,7 +83,7 @@ class Example:
             clip = clip_from_array(source[0], source[1], name=self.utterance_id, limits=limits)
         else:
             clip = read_audio(source, limits)
-        names = ("system_id", "text", "domain", "ratings", "listeners")
+        names = ("system_id", "text", "domain", "subset", "ratings", "listeners")
         known = {name: getattr(self, name) for name in names}
         return training_clip(clip, utterance_id=self.utterance_id, **known)
 

@@ -98,6 +98,7 @@ class StageRun:
             self.scaler = self._make_scaler()
             if stored is not None:
                 stored.restore_optimizer(self.predictor.network, self.optimizer)
+                self.training.restore(stored.facts.get("stage", {}))
                 self.scaler.load_state_dict(stored.facts["scaler"])
                 self.position = stored.position
             if resume:
@@ -228,6 +229,7 @@ class StageRun:
         position.epoch += 1
         position.window = position.clips = 0
         position.sums = {}
+        self.training.end_epoch()
 
     # -- one optimiser step ---------------------------------------------------------------------------------------
 
@@ -395,7 +397,8 @@ class StageRun:
         if self.rank == 0:
             _optimizer_mode(self.optimizer, "train")
             path = self.folder / STATE
-            save_state(path, self.predictor.network, self.optimizer, position, self.identity, self.scaler.state_dict())
+            facts = {"scaler": self.scaler.state_dict(), "stage": self.training.state()}
+            save_state(path, self.predictor.network, self.optimizer, position, self.identity, facts)
             for one in dropped:
                 with suppress(FileNotFoundError):
                     (self.folder / one.file).unlink()
@@ -451,6 +454,7 @@ def _facts(clips: Sequence[Example]) -> StageFacts:
     return StageFacts(
         np.array([clip.targets for clip in clips]) if rated else None,
         [(clip.domain, listener) for clip in clips for listener in clip.listeners],
+        sorted({clip.database for clip in clips}),
     )
 
 

@@ -72,7 +72,7 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     position: Position,
     identity: Mapping[str, Any],
-    scaler: Mapping[str, Any],
+    further: Mapping[str, Any],
 ) -> None:
     """Write the state of a stage.
 
@@ -82,7 +82,8 @@ def save_state(
         optimizer: Its state is stored by parameter name.
         position: Where the stage is.
         identity: What the run depends on; :func:`load_state` compares it.
-        scaler: State of the gradient scaler, empty without one.
+        further: ``scaler``, the state of the gradient scaler (empty without one), and ``stage``, what the training
+            object keeps besides weights.
     """
     from safetensors.torch import save
 
@@ -100,7 +101,7 @@ def save_state(
         "format": FORMAT,
         "position": asdict(position),
         "identity": dict(identity),
-        "scaler": dict(scaler),
+        **further,
         "optimizer": plain,
         "groups": [{key: value for key, value in one.items() if key != "params"} for one in stored["param_groups"]],
     }

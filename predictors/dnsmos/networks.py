@@ -27,6 +27,8 @@ LEFT, RIGHT = 48, 44
 of the window behind one."""
 FELT_LEFT, FELT_RIGHT = 3, 2
 """Cells of the last layer that feel the zeros beyond a window's edge."""
+FELT_WIDE = 2
+"""Cells behind the wide first layers (4 frames) that feel them; they hear twice as many frames."""
 
 
 class Head(nn.Module):
@@ -75,16 +77,13 @@ class SignalNetwork(nn.Module):
         """Largest values ``(count, 64)`` of the last layer over ``count`` windows from number ``first``."""
         part = wave[first * STEP : first * STEP + (count - 1) * STEP + WINDOW]
         picture = self.log_power(part)[None, None]
-        shared = self.narrow(self.wide(picture))
+        wide = self.wide(picture)
+        shared = self.narrow(wide)
         if count == 1:
             return self.last(shared).amax(dim=-1)
         starts = [at * FRAMES_A_STEP for at in range(count)]
-        left = torch.cat([picture[:, :, at : at + LEFT] for at in starts])
-        right = torch.cat([picture[:, :, at + FRAMES - RIGHT : at + FRAMES] for at in starts])
-        edges = [
-            self.last(self.narrow(self.wide(left)))[..., :FELT_LEFT],
-            self.last(self.narrow(self.wide(right)))[..., -FELT_RIGHT:],
-        ]
+        left, right = self._wide_edges(picture, wide, starts)
+        edges = [self.last(self.narrow(left))[..., :FELT_LEFT], self.last(self.narrow(right))[..., -FELT_RIGHT:]]
         by_phase = [self.last(shared[:, :, phase:])[0] for phase in (0, 1)]
         rows = []
         for at, start in enumerate(starts):
@@ -92,6 +91,20 @@ class SignalNetwork(nn.Module):
             inside = by_phase[phase][:, cell + FELT_LEFT : cell + FRAMES // 8 - FELT_RIGHT]
             rows.append(torch.cat([edges[0][at], inside, edges[1][at]], dim=-1).amax(dim=-1))
         return torch.stack(rows)
+
+    def _wide_edges(self, picture: Tensor, wide: Tensor, starts: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The wide layers of every window at its edges, ``(windows, 32, LEFT / 2, 80)`` and ``(..., RIGHT / 2, 80)``.
+
+        Only the outermost cells differ from those of all windows together, so only they are computed anew.
+        """
+        heard = 4 * FELT_WIDE
+        first = torch.cat([picture[:, :, at : at + heard] for at in starts])
+        last = torch.cat([picture[:, :, at + FRAMES - heard : at + FRAMES] for at in starts])
+        cells = self.wide(torch.cat([first, last]))
+        begun, ended = cells[: len(starts), :, :FELT_WIDE], cells[len(starts) :, :, -FELT_WIDE:]
+        inner = [wide[:, :, at // 2 + FELT_WIDE : (at + LEFT) // 2] for at in starts]
+        outer = [wide[:, :, (at + FRAMES - RIGHT) // 2 : (at + FRAMES) // 2 - FELT_WIDE] for at in starts]
+        return torch.cat([begun, torch.cat(inner)], dim=2), torch.cat([torch.cat(outer), ended], dim=2)
 
     def log_power(self, wave: Tensor) -> Tensor:
         """``(samples,)`` to ``(frames, 161)``: the common logarithm of the power, floored at 1e-12; no window."""

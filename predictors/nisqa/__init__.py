@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from ...harness.core.errors import CheckpointError, UsageError
 from ...harness.core.files import atomic_write, file_sha256
-from ..base import CheckpointInfo, Predictor, PredictorCard, check_tensors
+from ..base import CheckpointInfo, PredictorCard, check_tensors
+from ..trainable import Trainable
 from .config import DIMENSIONS, NisqaConfig
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from ...harness.audio.read import AudioLimits, Waveform
     from ...harness.hub.hub import Download
@@ -28,12 +30,15 @@ WEIGHTS_VARIABLE = "MOSHARNESS_NISQA_WEIGHTS"
 NOTICE = "The published NISQA weights are CC BY-NC-SA 4.0: scores made with them come from non-commercial weights."
 
 
-class Nisqa(Predictor):
+class Nisqa(Trainable):
     """The networks of ``nisqa.tar`` and its siblings; scores are linear outputs and can leave 1 to 5.
 
     Weights are looked for in this order: ``checkpoint``, the file or folder ``$MOSHARNESS_NISQA_WEIGHTS``, the cache,
     the pinned download. Clips are scored at their own sampling rate, as the reference does, and that moves scores by
     0.1 at 22.05 kHz, where window and hop are truncated: with mixed rates set ``sample_rate``.
+
+    A network that is trained anew has the five outputs where the task is rated for all five, else one, of the task's
+    first dimension.
     """
 
     card: ClassVar[PredictorCard] = PredictorCard(
@@ -44,6 +49,7 @@ class Nisqa(Predictor):
         paper="https://doi.org/10.21437/Interspeech.2021-299",
         license_weights="CC BY-NC-SA 4.0",
         trained_on=("nisqa/train",),
+        stages=("train",),
         batching="padded",
         license_notice=NOTICE,
         note="Higher is better in every dimension. Trained on telephony and VoIP speech, not on synthesizers. A change "
@@ -53,25 +59,40 @@ class Nisqa(Predictor):
     max_clips = 8
     max_batch_seconds = 120.0
     parallel_score = True
+    takes_dimensions = True
+    training_class: ClassVar[Any] = "mosharness.predictors.nisqa.training:NisqaTraining"
     variants: ClassVar[tuple[str, ...]] = ("nisqa", "nisqa_mos_only", "nisqa_tts")
 
     config: NisqaConfig
+    network: Network
+
+    def __init__(
+        self, config: Mapping[str, Any] | None = None, *, dimensions: Sequence[str] | None = None, **options: Any
+    ) -> None:
+        settings = dict(config or {})
+        if dimensions is not None and not set(DIMENSIONS["nisqa"]) <= set(dimensions):
+            settings.setdefault("variant", "nisqa_mos_only")
+        super().__init__(settings, dimensions=dimensions, **options)
 
     @classmethod
     def choose_dimensions(cls, config: NisqaConfig, given: tuple[str, ...] | None) -> tuple[str, ...]:
-        """Those of the variant."""
-        return config.dimensions
+        """Those of the variant; a variant of one output gives the first that is asked for."""
+        own = config.dimensions
+        return given[:1] if given and len(own) == 1 else own
 
-    def build(self) -> None:
+    def make_network(self) -> Network:
         from .networks import Network
 
+        return Network(self.config)
+
+    def build(self) -> None:
         if self.precision != "float32":
             raise UsageError(f"predictor {self.card.name} runs in float32 only, not {self.precision}")
         if self.config.variant not in self.variants:
             raise UsageError(
                 f"predictor {self.card.name} has no variant {self.config.variant}; use the predictor nisqa for it"
             )
-        self.network = Network(self.config).eval().to(self.device)
+        super().build()
 
     @cached_property
     def _fast(self) -> Network:
@@ -120,6 +141,16 @@ class Nisqa(Predictor):
         scores = dict(zip(self.dimensions, map(float, self.score([picture])[0]), strict=True))
         return Inspection({"mel_db": picture.T, "mel_hz": centres}, [panel], values=scores)
 
+    def collate(self, items: Sequence[np.ndarray]) -> list[Tensor]:
+        """One tensor per clip: the network packs segments, nothing is padded."""
+        import torch
+
+        return [torch.from_numpy(item) for item in items]
+
+    def forward(self, batch: Sequence[Tensor]) -> Tensor:
+        scores: Tensor = self.network(batch)
+        return scores
+
     def score(self, batch: Sequence[np.ndarray]) -> np.ndarray:
         import torch
 
@@ -131,15 +162,12 @@ class Nisqa(Predictor):
             scores: np.ndarray = network([torch.from_numpy(picture).to(self.device) for picture in batch]).cpu().numpy()
         return scores
 
-    def tensors(self) -> dict[str, Any]:
-        return dict(self.network.state_dict())
-
     def load_tensors(self, tensors: Mapping[str, Any]) -> None:
-        import torch
+        check_tensors(self.network.state_dict(), tensors, f"predictor {self.card.name}, variant {self.config.variant}")
+        super().load_tensors(tensors)
 
-        own = self.network.state_dict()
-        check_tensors(own, tensors, f"predictor {self.card.name}, variant {self.config.variant}")
-        self.network.load_state_dict({name: torch.as_tensor(tensor) for name, tensor in tensors.items()})
+    def weights_changed(self) -> None:
+        super().weights_changed()
         self.__dict__.pop("_fast", None)
 
     @classmethod
@@ -214,6 +242,7 @@ class NisqaTts(Nisqa):
         scale=(1.0, 5.0),
         paper="https://doi.org/10.21437/Interspeech.2020-2382",
         license_weights="CC BY-NC-SA 4.0",
+        stages=("train",),
         batching="padded",
         license_notice=NOTICE,
         note="Trained on Blizzard and Voice Conversion Challenge clips; BVCC draws its clips from the same challenges. "

@@ -121,3 +121,25 @@ class NisqaConfig:
             (72, 287, 0)
         """
         return max(0, -(-(frames - self.segment_frames + 1) // (self.segment_hop or 1)))
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What a stage of a recipe may set under ``settings``; names of the original in brackets.
+
+    Attributes:
+        start_at_mean: Fresh outputs begin at the mean label; ``false`` is the original's way, near 0.
+        bias_aware: Compare with labels through a curve per listening test (``tr_bias_mapping``), see ``bias.py``. A
+            listening test is a source of the recipe (``domain``), or a part of one (``subset``: NISQA's ``db``).
+        mapping: Shape of the curves.
+        least_r: Correlation with the labels over an epoch from which on curves are fitted (``tr_bias_min_r``).
+        anchor: Listening test without a curve, ``domain`` or ``domain/subset`` (``tr_bias_anchor_db``).
+        plain_weight: Weight of the loss without curves, added.
+    """
+
+    start_at_mean: bool = True
+    bias_aware: bool = False
+    mapping: Literal["first_order", "third_order"] = "first_order"
+    least_r: float = 0.7
+    anchor: str = ""
+    plain_weight: float = 0.0
