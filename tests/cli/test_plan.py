@@ -118,7 +118,7 @@ def test_clips_without_dev_hold_some_out(cli: Callable[..., Any], warmth: Path, 
     assert [(stage["clips"], stage["dev_clips"]) for stage in outcome.json["stages"]][1] == (54, 6)
 
 
-@pytest.mark.parametrize(("predictor", "message"), [("nisqa_tts", "cannot be trained here"), ("nsiqa", "Did you mean")])
+@pytest.mark.parametrize(("predictor", "message"), [("plcmos", "cannot be trained here"), ("nsiqa", "Did you mean")])
 def test_what_is_not_trained_has_no_plan(cli: Callable[..., Any], predictor: str, message: str) -> None:
     outcome = cli("plan", "demo", predictor)
     assert outcome.code == 2 and message in outcome.err
