@@ -26,6 +26,7 @@ FORMATS = {
     "gate-plan": "gates.schema:GatePlan",
     "ratings": "results.listening:RatingsReport",
     "compare": "comparison.model:Comparison",
+    "check": "mosharness.predictors.checked:CheckRecord",
     "checkpoint-config": "mosharness.predictors.saved:CheckpointConfig",
     "checkpoint-card": "mosharness.predictors.saved:CheckpointCard",
     "training-plan": "training.schema:TrainingPlan",

@@ -166,6 +166,10 @@ COLUMNS: tuple[Column, ...] = (
         "trained_text", lambda entry: entry.training[1], heading="Trained on", pages=("rows",), markdown=_trained_text,
         json="training.text", csv=False,
     ),
+    Column(
+        "checked", lambda entry: entry.row.predictor.checked or None, heading="Check", pages=("rows",),
+        markdown=lambda entry: markdown_text(entry.row.predictor.checked or "from outside"),
+    ),
     Column("task_version", lambda entry: entry.row.task.version, json=""),
     Column("labels", lambda entry: entry.row.task.digest, json=""),
     Column("system_truth", lambda entry: entry.row.task.system_truth, json=""),

@@ -9,7 +9,7 @@ import typer
 from ..core import choices
 from ..core.errors import CheckFailed
 from . import common
-from .show import print_json
+from .show import print_json, say
 
 if TYPE_CHECKING:
     from ...predictors.conformance import CheckResult
@@ -31,14 +31,14 @@ def check(
     set_: common.PredictorSettings = None,
     as_json: common.AsJson = False,
 ) -> None:
-    """Check that scores never depend on batch, order, padding or workers, that weights round-trip, and more."""
+    """Check that scores never depend on batch, order, padding or workers, and more; results say what was found."""
     from ...predictors.selection import choose_predictors
 
     chosen = choose_predictors(predictor, common.predictor_settings(set_), checkpoint)
     common.refuse_training(f"train.{key}" for one in chosen for key in one.training)
     reports, faults = [], []
     for one in chosen:
-        results = _check_one(one, device, precision)
+        results, why_not = _check_one(one, device, precision)
         failed = [result.name for result in results if not result.passed]
         listed = [{"name": each.name, "passed": each.passed, "detail": each.detail} for each in results]
         reports.append({"predictor": one.label, "passed": not failed, "checks": listed})
@@ -47,6 +47,8 @@ def check(
                 print(one.label)
             for result in results:
                 print(f"{'ok    ' if result.passed else 'FAULT '} {result.name}: {result.detail}")
+        if why_not:
+            say(f"note: {one.label}: the outcome is not stored: {why_not}")
         if failed:
             faults.append(f"{one.label}: {len(failed)} of {len(results)} checks failed: {', '.join(failed)}")
     if as_json:
@@ -55,9 +57,12 @@ def check(
         raise CheckFailed("\n".join(faults))
 
 
-def _check_one(chosen: Chosen, device: str, precision: choices.Precision) -> list[CheckResult]:
+def _check_one(chosen: Chosen, device: str, precision: choices.Precision) -> tuple[list[CheckResult], str]:
+    """What was found, and why it could not be stored."""
     from ...predictors import load_predictor
+    from ...predictors.checked import store_check
     from ...predictors.conformance import check_predictor
 
     loaded = load_predictor(chosen.name, chosen.checkpoint, device, precision=precision, **chosen.config)
-    return check_predictor(loaded)
+    results = check_predictor(loaded)
+    return results, store_check(loaded, results)

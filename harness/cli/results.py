@@ -30,6 +30,8 @@ def show_result(result: Result) -> None:
         f"{counts.warnings} with warnings; systems: {len(result.systems)}; system truth: {task.system_truth}; "
         f"trained on: {'not stated' if trained is None else ', '.join(trained) or 'nothing of ours'}"
     )
+    if predictor.checked:
+        print(f"  predictor: {predictor.checked} (`mosharness check`)")
     if predictor.stated:
         print(f"  scored with: {predictor.stated}")
     for finding in result.findings:

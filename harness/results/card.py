@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.markdown import html_text, markdown_text, readable
 from ..core.markdown import table as markdown_table
-from .parts import ABSENT, LEVELS, Ceiling, Counts, Estimate, Metrics, ResultTask
+from .parts import ABSENT, LEVELS, Ceiling, Counts, Estimate, Metrics, ResultPredictor, ResultTask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,14 +84,16 @@ def figures(metrics: Metrics, ceiling: Mapping[str, Mapping[str, Ceiling]]) -> t
     return ["level", "dimension", *(metric.heading for metric in columns), "ceiling"], rows
 
 
-def card_lines(name: str, task: ResultTask, counts: Counts, stated: str) -> list[str]:
+def card_lines(name: str, task: ResultTask, counts: Counts, predictor: ResultPredictor) -> list[str]:
     """Title and sentences of a card, as plain text."""
     lines = [f"{name} on {task.name}/{task.split}"]
     if not task.human:
         lines.append(task.note or "The labels are not human ratings.")
     lines.append(f"{counts_text(counts)}; system truth: {task.system_truth}.")
-    if stated:
-        lines.append(f"Scored with {stated}.")
+    if predictor.stated:
+        lines.append(f"Scored with {predictor.stated}.")
+    if predictor.checked:
+        lines.append(f"Predictor: {predictor.checked} (`mosharness check`).")
     return lines
 
 

@@ -14,7 +14,16 @@ from ..core.typed import UNSET, UnsetType, changed
 from .measure import MeasureOptions, SystemTruth, measure_rows
 from .multirate import rate_report
 from .off_scale import off_scale
-from .parts import Finding, Provenance, ResultCheckpoint, ResultOptions, ResultPredictor, ResultTask, RunTime
+from .parts import (
+    Finding,
+    Provenance,
+    ResultCheck,
+    ResultCheckpoint,
+    ResultOptions,
+    ResultPredictor,
+    ResultTask,
+    RunTime,
+)
 from .predictions import Scored, read_system_truth
 from .schema import Result
 
@@ -76,7 +85,10 @@ def predictor_part(predictor: Predictor, trained_on: Sequence[str] | None = None
         predictor: As it scored.
         trained_on: ``task/split`` names as they hold for the task at hand; the predictor's own by default.
     """
+    from ...predictors.checked import stored_check
+
     card, fingerprint = predictor.describe(), predictor.fingerprint()
+    record = stored_check(predictor)
     return ResultPredictor(
         name=card.name,
         title=card.title,
@@ -94,6 +106,7 @@ def predictor_part(predictor: Predictor, trained_on: Sequence[str] | None = None
         files=fingerprint.get("files", UNSET),
         package=fingerprint.get("package", UNSET),
         training=predictor.training or UNSET,
+        check=UNSET if record is None else ResultCheck(faults=record.faults, mosharness=record.mosharness),
     )
 
 

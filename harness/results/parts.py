@@ -130,6 +130,13 @@ class ResultCheckpoint(Typed):
     sha256: str = ""
 
 
+class ResultCheck(Typed):
+    """What ``mosharness check`` found for exactly this predictor: names of failed checks, the version that checked."""
+
+    faults: tuple[str, ...] = ()
+    mosharness: str = ""
+
+
 class ResultPredictor(Typed):
     """What scored. For predictions made elsewhere ``outside`` is true and most is ``None``.
 
@@ -141,6 +148,7 @@ class ResultPredictor(Typed):
         files: Name to digest of every file that a score depends on; of predictions made elsewhere, of their file.
         package: Name and version of the package that computes the scores.
         training: Digest of what the weights were trained by here: recipe, seed, start, labels and audio.
+        check: What ``mosharness check`` found; absent where this predictor was not checked.
     """
 
     name: str
@@ -160,6 +168,16 @@ class ResultPredictor(Typed):
     files: dict[str, str] | UnsetType = UNSET
     package: str | UnsetType = UNSET
     training: str | UnsetType = UNSET
+    check: ResultCheck | UnsetType = UNSET
+
+    @property
+    def checked(self) -> str:
+        """``checked``, ``not checked``, or ``faults:`` and the checks that failed; empty of outside predictions."""
+        if self.outside:
+            return ""
+        if isinstance(self.check, UnsetType):
+            return "not checked"
+        return f"faults: {', '.join(self.check.faults)}" if self.check.faults else "checked"
 
 
 class Counts(Typed):

@@ -111,14 +111,14 @@ class Result(Typed):
 
     def as_markdown(self) -> str:
         """A card in markdown: what was scored, and the metrics with their intervals."""
-        lines = card_lines(self.name, self.task, self.counts, self.predictor.stated)
+        lines = card_lines(self.name, self.task, self.counts, self.predictor)
         return as_markdown(lines, *figures(self.metrics, self.ceiling))
 
     def _repr_markdown_(self) -> str:
         return self.as_markdown()
 
     def _repr_html_(self) -> str:
-        lines = card_lines(self.name, self.task, self.counts, self.predictor.stated)
+        lines = card_lines(self.name, self.task, self.counts, self.predictor)
         return as_html(lines, *figures(self.metrics, self.ceiling))
 
     def __repr__(self) -> str:

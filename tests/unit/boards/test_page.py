@@ -152,7 +152,8 @@ def test_a_page_shows_intervals_counts_ceiling_truth_and_provenance(samples, boa
     page = task_page(board_of(one), drawn=True)
     for text in (
         "0.930 [0.909, 0.947]",
-        "| mine | 100 | 3 | 2 | in-domain: speech/train | Apache-2.0 | 0123456789ab (dirty) | 2026-09-01 |",
+        "| mine | 100 | 3 | 2 | in-domain: speech/train | not checked | Apache-2.0 | 0123456789ab (dirty) | ",
+        "(dirty) | 2026-09-01 |",
         "system truth: split-mean",
         "system unknown (no listeners are named); utterance 0.900 (single ratings)",
         "mine: scored with kmeans substitute",
