@@ -12,7 +12,7 @@ import typer
 from ..api.predict import chosen_predictors, load_several
 from ..core.errors import ClipsFailed, UsageError
 from . import common
-from .show import print_json, say
+from .show import print_json, say, say_table
 
 if TYPE_CHECKING:
     from ..core.clip import Outcome
@@ -42,14 +42,24 @@ def predict(
     device: common.Device = "auto",
     precision: common.Precision = "float32",
     allow_failed: common.AllowFailed = 0,
+    summary: Annotated[
+        Path | None, typer.Option("--summary", help="Also write the summary per system: .csv, .json or .md.")
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(
+            "--system", help="What names systems: a column of the manifest, or a folder level, 1 below PATH (default)."
+        ),
+    ] = None,
     set_: common.PredictorSettings = None,
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
     overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
-    """Score audio without labels; one row per clip with status and reason."""
+    """Score audio without labels; one row per clip with status and reason, and a summary per system on stderr."""
     from ..engine import predict as work
+    from ..engine import summary as short
     from ..engine.earlier import EarlierTable
     from ..engine.several import columns_of, predict_several
 
@@ -60,10 +70,13 @@ def predict(
     if "-" in paths and not any(listed):
         raise UsageError("-: the list on standard input is empty")
     collected = work.collect([path for path in paths if path != "-"], listed)
+    read = [*(path for path in paths if path != "-"), *(str(entry.path) for entry in collected.entries)]
+    read += [one.checkpoint for one in chosen if one.checkpoint]
     if output is not None:
-        read = [path for path in paths if path != "-"] + [entry.path for entry in collected.entries]
-        weights = [one.checkpoint for one in chosen if one.checkpoint]
-        work.check_output(output, [*read, *weights], overwrite=overwrite)
+        work.check_output(output, read, overwrite=overwrite)
+    if summary is not None:
+        short.check_summary(summary, read, output, overwrite=overwrite)
+    systems = short.systems_of(collected.entries, paths, system)
     earlier = EarlierTable.read(output, overwrite=overwrite)
     clips = [entry.utterance_id for entry in collected.entries]
     earlier.refuse_lost_clips(clips)
@@ -85,6 +98,11 @@ def predict(
         print_json([dict(zip(names, row, strict=True)) for row in work.table(entries, rows)])
     elif output is None:
         sys.stdout.write(work.csv_text_table(names, work.table(entries, rows)))
+    found = short.summarise(systems, scored.columns, rows)
+    say_table(*short.cells(found), right=2)
+    if summary is not None:
+        short.write_summary(summary, found)
+        say(f"summary: {summary}")
     _conclude(rows, output, allow_failed)
 
 

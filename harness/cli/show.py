@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from ..core.files import dump_json
@@ -60,6 +61,13 @@ def print_table(
         print("  ".join(cells).rstrip())
         if number == 0:
             print("  ".join("-" * width for width in widths))
+
+
+def say_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, right: int | None = None) -> None:
+    """The same table on stderr, beside what stdout holds."""
+    with redirect_stdout(sys.stderr):
+        print_table(header, rows, right=right)
+    sys.stderr.flush()
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -13,9 +13,10 @@ from ..audio.discover import find_audio, utterance_id
 from ..audio.suffixes import AUDIO_LIKE, VIDEO_SUFFIXES
 from ..core.clip import Clip, Outcome
 from ..core.errors import DataError, UsageError
-from ..core.files import atomic_write, csv_cell, dump_json, write_csv, write_parquet
+from ..core.files import atomic_write, csv_cell, csv_text, dump_json, write_csv, write_parquet
 from ..core.guard import guard_output, is_table
 from ..core.ids import existing, same_spelling
+from ..core.printable import printable
 from ..tables.fields import HEADER_WORDS, SYNONYMS, Chosen, candidates, check_doubled, the_one
 from ..tables.grid import Grid, read_grid
 from .scorer import Scorer
@@ -118,7 +119,8 @@ def read_list(path: Path) -> tuple[list[Clip], str]:
         seen[name] = number
         found = existing(path.parent / file)
         respelled += found != path.parent / file
-        entries.append(Clip(name, found, row[places["text"]] if "text" in places else ""))
+        text, system = (row[places[field]] if field in places else "" for field in ("text", "system_id"))
+        entries.append(Clip(name, found, text, printable(csv_text(system))))
     note = f"{respelled} files are spelled in another Unicode form there" if respelled else ""
     return entries, Chosen(places, grid).describe(note=note)
 
@@ -135,6 +137,11 @@ def _manifest_columns(grid: Grid) -> dict[str, int]:
         column = grid.header.index(name) if name in grid.header else the_one(grid, name, found, way_out=RENAME)
         if column is not None and column not in places.values():
             places[name] = column
+    system = list(dict.fromkeys(candidates(grid, SYNONYMS["system_id"])))
+    if "system_id" in grid.header or len(system) == 1:  # which of several is for --system to say
+        column = grid.header.index("system_id") if "system_id" in grid.header else system[0]
+        if column not in places.values():
+            places["system_id"] = column
     if "path" not in places:
         of_paths = [at for at in range(grid.width) if all(_is_path(row[at]) for row in grid.rows)]
         if len(of_paths) != 1:
@@ -234,8 +241,6 @@ def header(dimensions: Sequence[str]) -> list[str]:
 
 def table(entries: Sequence[Clip], rows: Sequence[Outcome]) -> list[list[Any]]:
     """Cells of the table, one list per clip; paths in printable form."""
-    from ..core.printable import printable
-
     return [
         [
             printable(entry.path),
