@@ -198,6 +198,15 @@ class Predictor(Identified, ForTask):
         return None
 
     @classmethod
+    def hub_files(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Official files that a hub repository may hold instead of a folder of ours, as paths inside it.
+
+        Args:
+            config: Settings that the user gave.
+        """
+        return ()
+
+    @classmethod
     def further_files(cls, folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
         """Files of a hub checkpoint that only some settings need, beside ``extra_files``.
 

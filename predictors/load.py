@@ -71,8 +71,13 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
     from .saved import read_folder
 
     repository, _, revision = name.partition("@")
+    official = _official_on_hub(cls, repository, revision or "main", config)
+    if official:
+        return _load_official_of_hub(cls, name, official, config, options)
     files = dict.fromkeys(("config.json", "card.json", "model.safetensors", *cls.extra_files))
     what = f"weights of {cls.card.name}"
+    if expected := cls.hub_files(config):
+        what += f" (a folder of ours, or {' or '.join(expected)})"
     folder = Path(fetch_snapshot(repository, revision=revision or "main", files=files, what=what))
     content = read_json(folder / "config.json")
     ours = isinstance(content, dict) and content.get("predictor") == cls.card.name  # else an official repository
@@ -82,3 +87,38 @@ def _load_hub(cls: type[Predictor], name: str, config: dict[str, Any], options: 
         folder = Path(fetch_snapshot(repository, revision=folder.name, files={**files, **further}, what=what))
     origin = CheckpointInfo("hub", name)
     return _identified(cls.from_folder(folder, config, checkpoint=origin, **options), folder, origin)
+
+
+def _official_on_hub(cls: type[Predictor], repository: str, revision: str, config: dict[str, Any]) -> str:
+    """Which official file a repository holds; empty where it holds a folder of ours, or cannot be asked."""
+    from ..harness.core.errors import HubError
+    from ..harness.hub.look import ask_hub, look_snapshot, why_offline
+
+    names = cls.hub_files(config)
+    if not names:
+        return ""
+    ours = ("config.json", "model.safetensors")
+    for files in (ours, *((name,) for name in names)):
+        if look_snapshot(repository, revision=revision, files=dict.fromkeys(files)).here:
+            return "" if files == ours else files[0]
+    if why_offline():
+        return ""
+    for files in (ours, *((name,) for name in names)):
+        answer = ask_hub([(repository, revision, files)]).get(repository)
+        if answer is not None and not isinstance(answer, HubError):
+            return "" if files == ours else files[0]
+    return ""
+
+
+def _load_official_of_hub(
+    cls: type[Predictor], name: str, file: str, config: dict[str, Any], options: dict[str, Any]
+) -> Predictor:
+    from ..harness.hub.hub import fetch_snapshot
+
+    repository, _, revision = name.partition("@")
+    folder = fetch_snapshot(
+        repository, revision=revision or "main", files={file: None}, what=f"weights of {cls.card.name}"
+    )
+    path = Path(folder) / file
+    origin = CheckpointInfo("hub", name, cls.digest_of(path))
+    return _identified(cls.from_official(path, config, checkpoint=origin, **options), path, origin)

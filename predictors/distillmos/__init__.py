@@ -48,7 +48,8 @@ class DistillMos(Clipwise):
         note="Its authors list as training data, without splits: PSTN, ConferencingSpeech 2022, NISQA, VoiceMOS "
         "Challenge 2022, three ICASSP and Interspeech challenges, DNS Challenge speech, TTS models. Which splits were "
         "seen is not stated. English only. It must not gate alone. Measured on three clips of one synthesizer: a band "
-        "limit to 4 kHz adds 0.20, half a second of silence at both ends 0.21; a change of level does nothing.",
+        "limit to 4 kHz adds 0.20, half a second of silence at both ends 0.21; a change of level does nothing. In a "
+        "gate on 22 texts a band-limited candidate passed (it scored 0.25 higher), also beside dnsmos.",
     )
 
     network: DistillMosNetwork

@@ -61,7 +61,8 @@ class Dnsmos(Clipwise):
         batching="padded",
         note=MADE_FOR
         + "It hears noise and little else. Measured on three clips of one synthesizer: MP3 at 8 kbit/s takes "
-        "0.04 off, clipping 6 dB under the peak adds 0.04, a band limit to 4 kHz adds 0.05.",
+        "0.04 off, clipping 6 dB under the peak adds 0.04, a band limit to 4 kHz adds 0.05. In a gate on 22 texts a "
+        "band-limited candidate passed, also beside distillmos.",
     )
     config_class: ClassVar[type[Any]] = DnsmosConfig
     config: DnsmosConfig

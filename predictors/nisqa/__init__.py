@@ -195,6 +195,14 @@ class Nisqa(Trainable):
         return path
 
     @classmethod
+    def hub_files(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """The published file of the variant, as the original's repository keeps it or beside nothing else."""
+        from .convert import PUBLISHED
+
+        name = PUBLISHED[config.get("variant", cls.variants[0])].filename
+        return (name, f"weights/{name}")
+
+    @classmethod
     def published_training(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
         from .convert import PUBLISHED
 

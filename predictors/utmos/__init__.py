@@ -91,6 +91,13 @@ class Utmos(Trainable):
         return download(ready.sha256) if ready.size == "base" else None
 
     @classmethod
+    def hub_files(cls, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """The published file, where mirrors keep it."""
+        from .convert import FILE
+
+        return (FILE, f"mos/{FILE}")
+
+    @classmethod
     def _settings(cls, config: Mapping[str, Any]) -> UtmosConfig:
         settings: UtmosConfig = build_config(UtmosConfig, config, f"predictor {cls.card.name}")
         return settings
