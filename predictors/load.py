@@ -43,13 +43,21 @@ def _load_default(cls: type[Predictor], config: dict[str, Any], options: dict[st
 
     download = cls.default_weights(config)
     if download is None:
-        raise CheckpointError(
-            f"predictor {cls.card.name} has no published default weights: train it (mosharness run --task TASK "
-            f"--predictor {cls.card.name} --train) or pass --checkpoint"
-        )
+        raise CheckpointError(f"predictor {cls.card.name} has no published default weights: {_ways(cls)}")
     path = fetch_file(download)
     seen, origin = cls.published_training(config), _official(cls, path)
     return _identified(cls.from_official(path, config, checkpoint=origin, trained_on=seen, **options), path, origin)
+
+
+def _ways(cls: type[Predictor]) -> str:
+    """Where weights can come from: a training of before in the working folder, one to come, a file."""
+    name = cls.card.name
+    trained = sorted(Path("results").glob(f"*/{name}/checkpoint/config.json"))
+    if trained:
+        return f"pass --checkpoint {trained[0].parent}, which was trained here, or other weights"
+    if not cls.card.stages:
+        return "pass --checkpoint"
+    return f"train it (mosharness run --task TASK --predictor {name} --train) or pass --checkpoint"
 
 
 def _identified(predictor: Predictor, path: Path, origin: CheckpointInfo) -> Predictor:

@@ -16,6 +16,11 @@ from .show import error_line, say
 from .verbs import VerbGroup
 
 SETTINGS = Path("mosharness.yaml")
+LISTED = {
+    "predictor": "`mosharness ls predictors` lists them; distillmos and dnsmos need no download",
+    "task": "`mosharness ls tasks` lists them; demo needs no download",
+}
+"""What is said where one of these is missing."""
 SETTING = re.compile(r"[A-Za-z_][\w.]*=")
 
 app = typer.Typer(
@@ -128,6 +133,8 @@ def spread_settings(arguments: list[str]) -> list[str]:
 def _sentence(error: Any) -> str:
     """What a usage error of the command-line library says, and whether the value is that of the settings file."""
     text = str(error.format_message()).replace("Value error, ", "")
+    if text.startswith("Missing option") and (more := LISTED.get(getattr(error.param, "name", ""))):
+        text = f"{text.rstrip('.')}; {more}"
     context, option = getattr(error, "ctx", None), getattr(error, "param", None)
     source = context.get_parameter_source(option.name) if context is not None and option is not None else None
     return f"{text.rstrip('.')} (in the settings file)" if source is not None and source.name == "DEFAULT_MAP" else text

@@ -10,6 +10,7 @@ import typer
 
 from ..core.choices import BoardFormat
 from ..core.errors import CheckFailed, UsageError
+from ..core.numbers import counted
 from ..core.paths import published_figures
 from . import common
 from .show import print_json, say
@@ -68,9 +69,8 @@ def leaderboard(
     else:
         written = write_boards(boards, output, tasks, say, overwrite=overwrite)
         rows = sum(len(split.rows) for board in chosen for split in board.splits)
-        say(
-            f"{output}: {len(chosen)} boards with {rows} rows; {len(written)} files written, the others were up to date"
-        )
+        made = f"{counted(len(chosen), 'board')} with {counted(rows, 'row')}"
+        say(f"{output}: {made}; {counted(len(written), 'file')} written, the others were up to date")
 
 
 def _published(results: Path, output: Path) -> Path | None:

@@ -100,7 +100,7 @@ def list_results(output: Path, as_json: bool) -> None:
     from ..results.store import find_results
 
     if not output.is_dir():
-        raise DataError(f"--output {output}: no such folder; `mosharness run` makes one")
+        raise DataError(f"{output}: no such folder; `mosharness run` makes one, and --output names another")
     found = list(find_results(output))
     if as_json:
         print_json([{"path": str(path.parent), **result.as_plain()} for path, result in found])

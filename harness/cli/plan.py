@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import NotAtHand
+from ..core.errors import NotAtHand, UsageError
 from . import common
 from .show import print_json
 
@@ -21,8 +21,12 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    task: Annotated[str, typer.Argument(help="Task, or YAML file, to train on.", callback=common.named_task)],
-    predictor: Annotated[str, typer.Argument(help="Predictor to train. `mosharness ls predictors` lists them.")],
+    task: Annotated[str | None, typer.Argument(help="Task, or YAML file, to train on.")] = None,
+    predictor: Annotated[
+        str | None, typer.Argument(help="Predictor to train. `mosharness ls predictors` lists them.")
+    ] = None,
+    task_option: Annotated[str | None, typer.Option("--task", help="The task, as of `train`.")] = None,
+    predictor_option: Annotated[str | None, typer.Option("--predictor", help="The predictor, as of `train`.")] = None,
     recipe: common.Recipe = None,
     init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
@@ -45,6 +49,7 @@ def plan(
     from ..core.typed import plain
     from ..training.outlook import plan_training
 
+    task, predictor = _named(task, predictor, task_option, predictor_option)
     settings = common.all_settings(set_)
     loaded = load_task(task, data_root, **common.with_cut(settings.task, split_by, dev, test, split_seed))
     loaded.command = f"mosharness train --task {task} --data-root FOLDER --predictor {predictor}"
@@ -66,6 +71,24 @@ def plan(
     absent = sum(need.status != "here" for need in found.needs)
     if absent:
         raise NotAtHand(f"{absent} of {len(found.needs)} things are not on this machine; what to do stands in the list")
+
+
+def _named(
+    task: str | None, predictor: str | None, task_option: str | None, predictor_option: str | None
+) -> tuple[str, str]:
+    """Task and predictor, by place or by option; with ``--task`` a single word is the predictor.
+
+    Raises:
+        UsageError: If one is missing or named twice.
+    """
+    if task_option is not None and task is not None and predictor is None:
+        task, predictor = None, task
+    for name, place, option in (("task", task, task_option), ("predictor", predictor, predictor_option)):
+        if place is not None and option is not None:
+            raise UsageError(f"the {name} is named twice: {place}, and --{name} {option}")
+        if place is None and option is None:
+            raise UsageError(f"name the {name}: mosharness plan TASK PREDICTOR, or --{name}")
+    return common.named_task(task or task_option or ""), predictor or predictor_option or ""
 
 
 def _show(found: TrainingPlan) -> None:

@@ -214,8 +214,11 @@ def store_evaluation(
     """
     single = output.suffix == ".json"
     path = output if single else result_folder(output, result.task.name, result.task.split, result.name) / FILE
-    guard_folder(path.parent, "--output")
     named = [(f"the file of --{name}", one) for name, one in inputs.items()]
+    if not single and output.is_file():
+        what = next((what for what, one in named if one is not None and output.samefile(one)), "a file")
+        raise UsageError(f"--output {output}: this is {what}; name a file that ends in .json, or a folder of results")
+    guard_folder(path.parent, "--output")
     guard_output(path, "--output", is_result, inputs=named, overwrite=overwrite)
     if path.is_file() and path.stat().st_size and not overwrite:
         before = read_result(path)

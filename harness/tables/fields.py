@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from ..core.errors import DataError, UnknownName, UsageError
 from .grid import Grid, plain_name
@@ -84,7 +85,7 @@ def parse_columns(options: Sequence[str]) -> dict[str, str]:
     """``--column FIELD=HEADER`` as a mapping; ``--column HEADER`` alone is under the empty name.
 
     Raises:
-        UsageError: For a field that is named twice, or an empty side.
+        UsageError: For a field that is named twice or misspelt, or an empty side. Other names are dimensions.
 
     Example:
         >>> parse_columns(["utterance_id=wav", "mos=utmos"]), parse_columns(["utmos"])
@@ -96,6 +97,9 @@ def parse_columns(options: Sequence[str]) -> dict[str, str]:
         field, header = field.strip(), header.strip()
         if not header or (equals and not field):
             raise UsageError(f"--column {option}: write FIELD=HEADER, such as utterance_id=wav or mos=score")
+        near = get_close_matches(field, (*SYNONYMS, "mos"), 1, 0.8) if header != field and len(field) > 3 else []
+        if near and field not in SYNONYMS and not field[-1].isdecimal():
+            raise UsageError(f'--column {option}: no field called "{field}". Did you mean "{near[0]}"?')
         if field in found:
             raise UsageError(f"--column names {field or 'the primary dimension'} twice")
         found[field] = header

@@ -35,6 +35,7 @@ FOREIGN = {
 }
 """First bytes of what is no table."""
 
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
 LARGEST_LINE = 1_000_000
 COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
@@ -88,6 +89,10 @@ def read_grid(path: str | Path, header_words: Iterable[str] = ()) -> Grid:
     source = Path(path)
     try:
         data = source.read_bytes()
+    except IsADirectoryError as error:
+        tables = [one.name for one in sorted(source.iterdir()) if one.suffix.lower() in TABLES]
+        hint = f"name the table in it ({', '.join(tables[:3])})" if tables else "no table lies in it"
+        raise DataError(f"{path}: this is a folder; {hint}") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     if not data.strip():

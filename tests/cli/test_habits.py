@@ -121,3 +121,48 @@ def test_a_failed_clip_has_no_sampling_rate(cli: Cli, weights: tuple[str, str], 
     (tmp_path / "bad.wav").write_bytes(b"no audio")
     failed = cli("predict", tmp_path / "bad.wav", "--predictor", weights[0], "--json", "--allow-failed", 1)
     assert failed.json[0]["sample_rate"] is None and failed.json[0]["duration_s"] is None
+
+
+def test_plan_takes_what_train_takes(cli: Cli, tmp_path: Path) -> None:
+    by_place = cli("plan", "demo", "dsp", "--output", tmp_path)
+    assert by_place.code == 0, by_place.err
+    for words in (("--task", "demo", "--predictor", "dsp"), ("--task", "demo", "dsp"), ("demo", "--predictor", "dsp")):
+        assert cli("plan", *words, "--output", tmp_path).out == by_place.out
+    assert "name the predictor: mosharness plan TASK PREDICTOR" in cli("plan", "demo").err
+    assert "the task is named twice: demo, and --task bvcc" in cli("plan", "demo", "dsp", "--task", "bvcc").err
+
+
+def test_tables_that_are_none_and_fields_that_are_misspelt_are_said(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("utterance_id,system_id,mos\na,s,1\nb,s,2\nc,t,3\n")
+    Path("folder").mkdir()
+    Path("folder/scores.csv").write_text("utterance_id,mos\na,1\n")
+    evaluate = ("evaluate", "--truth", "t.csv", "--predictions")
+    for words, says in (
+        (("t.csv", "--column", "moss=mos"), 'no field called "moss". Did you mean "mos"?'),
+        (("t.csv", "--column", "utterence_id=utterance_id"), 'Did you mean "utterance_id"?'),
+        (("folder",), "folder: this is a folder; name the table in it (scores.csv)"),
+        (("t.csv", "--output", "t.csv"), "--output t.csv: this is the file of --predictions"),
+        (("folder/scores.csv", "--output", "folder/scores.csv", "--allow-missing", "2"), "the file of --predictions"),
+    ):
+        outcome = cli(*evaluate, *words)
+        assert outcome.code == 2 and says in outcome.err, outcome.err
+    assert "`mosharness ls predictors` lists them" in cli("run", "--task", "demo").err
+    assert "results: no such folder; `mosharness run` makes one" in cli("ls", "results").err
+
+
+def test_weights_that_were_trained_here_are_pointed_to(
+    cli: Cli, small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = next(small_folder.rglob("*.wav"))
+    assert (
+        "train it (mosharness run --task TASK --predictor dsp --train)"
+        in cli("predict", clip, "--predictor", "dsp").err
+    )
+    place = tmp_path / "results" / "demo" / "dsp" / "checkpoint"
+    place.mkdir(parents=True)
+    (place / "config.json").write_text("{}")
+    assert "pass --checkpoint results/demo/dsp/checkpoint" in cli("predict", clip, "--predictor", "dsp").err
