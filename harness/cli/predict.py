@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,10 @@ from . import common
 from .show import print_json, say, say_table
 
 if TYPE_CHECKING:
-    from ..core.clip import Outcome
+    from ..core.clip import Clip, Outcome
+    from ..engine.predict import Collected
+    from ..engine.scorer import Scorer
+    from ..engine.several import Scored
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +55,16 @@ def predict(
             "--system", help="What names systems: a column of the manifest, or a folder level, 1 below PATH (default)."
         ),
     ] = None,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Cut clips that are too long into windows: mean and minimum.")
+    ] = False,
+    window: Annotated[
+        float | None,
+        typer.Option("--window", min=0.1, help="Longest window in s, for --windows and --over-time."),
+    ] = None,
+    over_time: Annotated[
+        Path | None, typer.Option("--over-time", help="Also write scores along each clip: .csv, and a .png beside it.")
+    ] = None,
     set_: common.PredictorSettings = None,
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
@@ -61,36 +75,32 @@ def predict(
     from ..engine import predict as work
     from ..engine import summary as short
     from ..engine.earlier import EarlierTable
-    from ..engine.several import columns_of, predict_several
+    from .over_time import write_over_time
 
+    if window is not None and not windows and over_time is None:
+        raise UsageError(f"--window {window:g}: is of --windows and --over-time; pass one of them")
     chosen = chosen_predictors(predictor, common.predictor_settings(set_), checkpoint)
     if output is not None:
         work.check_format(output)
-    listed = [line.rstrip("\r\n") for line in sys.stdin] if "-" in paths else []
-    if "-" in paths and not any(listed):
-        raise UsageError("-: the list on standard input is empty")
-    collected = work.collect([path for path in paths if path != "-"], listed)
-    read = [*(path for path in paths if path != "-"), *(str(entry.path) for entry in collected.entries)]
-    read += [one.checkpoint for one in chosen if one.checkpoint]
-    if output is not None:
-        work.check_output(output, read, overwrite=overwrite)
-    if summary is not None:
-        short.check_summary(summary, read, output, overwrite=overwrite)
-    systems = short.systems_of(collected.entries, paths, system)
+    collected = _collected(paths)
+    entries = collected.entries
+    read = [*(path for path in paths if path != "-"), *(str(entry.path) for entry in entries)]
+    _guard([*read, *(one.checkpoint for one in chosen if one.checkpoint)], output, summary, over_time, overwrite)
+    systems = short.systems_of(entries, paths, system)
     earlier = EarlierTable.read(output, overwrite=overwrite)
-    clips = [entry.utterance_id for entry in collected.entries]
+    clips = [entry.utterance_id for entry in entries]
     earlier.refuse_lost_clips(clips)
     for line in collected.lines:
         say(line)
     several = load_several(chosen, device=device, precision=precision)
-    earlier.refuse_lost_columns(columns_of(several))
+    earlier.refuse_lost_columns(_columns(several, windows, window))
     if predictor is None:
         say(f"no --predictor given: scored by {' and '.join(label for label, _ in several)}, with open weights")
     for _, loaded in several:
         if loaded.stated_settings():
             say(f"{loaded.card.name}: scored with {loaded.stated_settings()}")
-    entries = collected.entries
-    scored = predict_several(several, entries, output=output, use_cache=not no_cache, workers=workers, show=True)
+    how = How(not no_cache, workers)
+    scored = _score(several, entries, output, how, windows, window)
     rows, names = scored.rows, work.header(scored.columns)
     for changes in earlier.changes(clips, scored.columns, [row.scores for row in rows]):
         say(f"note: {changes}")
@@ -103,7 +113,81 @@ def predict(
     if summary is not None:
         short.write_summary(summary, found)
         say(f"summary: {summary}")
+    if over_time is not None:
+        write_over_time(over_time, several, entries, window, use_cache=how.use_cache, workers=how.workers)
     _conclude(rows, output, allow_failed)
+
+
+@dataclass(frozen=True)
+class How:
+    """What never changes a score: the cache and the threads."""
+
+    use_cache: bool
+    workers: int | None
+
+
+def _collected(paths: Sequence[str]) -> Collected:
+    from ..engine import predict as work
+
+    listed = [line.rstrip("\r\n") for line in sys.stdin] if "-" in paths else []
+    if "-" in paths and not any(listed):
+        raise UsageError("-: the list on standard input is empty")
+    return work.collect([path for path in paths if path != "-"], listed)
+
+
+def _guard(
+    read: Sequence[str], output: Path | None, summary: Path | None, over_time: Path | None, overwrite: bool
+) -> None:
+    """Refuse, before anything is scored, outputs that would replace an input or a file of other origin."""
+    from ..engine.predict import check_output
+    from ..engine.summary import check_summary
+    from .over_time import check_over_time
+
+    if output is not None:
+        check_output(output, read, overwrite=overwrite)
+    if summary is not None:
+        check_summary(summary, read, output, overwrite=overwrite)
+    if over_time is not None:
+        check_over_time(over_time, read, [output, summary], overwrite=overwrite)
+
+
+def _columns(several: Sequence[tuple[str, Scorer]], windows: bool, window: float | None) -> tuple[str, ...]:
+    """Columns of the table that is going to be written.
+
+    Raises:
+        UsageError: If a predictor takes no clip as long as ``window``.
+    """
+    from ..engine.several import columns_of
+    from ..engine.windows import longest_of, window_columns
+
+    for label, one in several:
+        longest_of(one, window, label)
+    columns = columns_of(several)
+    return window_columns(columns) if windows else columns
+
+
+def _score(
+    several: Sequence[tuple[str, Scorer]],
+    entries: Sequence[Clip],
+    output: Path | None,
+    how: How,
+    windows: bool,
+    window: float | None,
+) -> Scored:
+    from ..engine.several import predict_several
+    from ..engine.windows import predict_in_windows
+
+    if not windows:
+        return predict_several(several, entries, output=output, show=True, use_cache=how.use_cache, workers=how.workers)
+    return predict_in_windows(
+        several,
+        entries,
+        seconds=window,
+        output=output,
+        show=True,
+        use_cache=how.use_cache,
+        workers=how.workers,
+    )
 
 
 def _conclude(rows: Sequence[Outcome], output: Path | None, allow_failed: int) -> None:
