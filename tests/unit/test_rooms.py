@@ -166,3 +166,9 @@ def test_the_reader_of_imports_sees_lazy_ones_and_finds_faults(tmp_path: Path) -
     faults = arrows(tmp_path)
     assert against_the_plan(faults) == ["harness/core/a.py -> harness/cli/b.py"]
     assert circles(faults) == [["harness/cli/b.py", "harness/core/a.py"]]
+
+
+def test_the_page_names_every_room() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text("utf-8").partition("## The way of a clip")[0]
+    rooms = [room for floor in FLOORS for room in floor if "*" not in room and room != "harness/__init__.py"]
+    assert [room for room in rooms if f"`{room}`" not in table] == []
