@@ -96,7 +96,7 @@ def failure_text(report: GateReport) -> str:
     if report.sides is not None:
         parts[0] += f"\n{plain(report.sides[1])} against {plain(report.sides[0])}"
     if report.predictors:
-        rows = [[plain(cell) for cell in entry_cells(entry)] for entry in report.predictors]
+        rows = [[plain(cell) for cell in entry_cells(entry)] for entry in report.entries]
         lines = [f"  {plain(line, 500)}" for line in map(advice, report.predictors) if line]
         parts.append("\n".join([columns([list(COLUMNS), *rows]), *lines]))
     parts += [plain(floor_line(floor), 500) for floor in report.floors]

@@ -21,7 +21,7 @@ from ..core.files import digest
 from ..core.paths import cache_root
 from ..core.typed import Typed
 
-READER = 1
+READER = 2
 """Raised when the reader or its checks come to other facts about the same file."""
 TICK_S = 0.02
 SCHEMA = "CREATE TABLE IF NOT EXISTS facts (identity TEXT PRIMARY KEY, facts TEXT NOT NULL)"
@@ -36,6 +36,7 @@ class AudioFacts(Typed, frozen=True, kw_only=True):
         sample_rate: Hz.
         rms_dbfs: Level of the mono signal.
         findings: Warnings of the reader.
+        signals: Figures of the audio itself (:func:`~mosharness.harness.audio.signals.measure_signals`).
     """
 
     content: str
@@ -43,6 +44,7 @@ class AudioFacts(Typed, frozen=True, kw_only=True):
     sample_rate: int
     rms_dbfs: float
     findings: tuple[Finding, ...] = ()
+    signals: Mapping[str, float] = {}
 
 
 def file_identity(path: Path, limits: AudioLimits) -> str | None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..audio.checks import AudioLimits
 from ..audio.read import Waveform, read_audio
+from ..audio.signals import measure_signals
 from ..core.errors import AudioError, DataError, MosharnessError
 from .known_audio import AudioFacts, KnownAudio, file_identity
 from .pipeline import KnownClip, default_workers
@@ -112,6 +113,7 @@ class WaveformStore:
             sample_rate=waveform.sample_rate,
             rms_dbfs=10 * math.log10(power) if power > 0 else -math.inf,
             findings=waveform.findings,
+            signals=measure_signals(waveform.samples, waveform.sample_rate),
         )
         self._facts[path] = facts
         return facts

@@ -14,6 +14,7 @@ from .outputs import Outputs
 from .run import gate_audio
 from .schema import GateReport
 from .scoring import load_predictors
+from .signals import chosen_signals
 from .table import gate_table
 
 PER_SCORE = ("margin", "floor", "utterance_floor", "max_drop")
@@ -116,6 +117,8 @@ def split_options(options: Mapping[str, Any]) -> tuple[GateOptions, AudioOptions
                 raise UsageError(f"{name}={value!r}: give a number, or numbers by score name") from None
             default = numbers.pop("", 0.2 if name == "margin" else None)
             chosen[name] = PerScore(default, numbers)
+        elif name == "signals":
+            chosen[name] = chosen_signals(value)
         elif name == "lower_is_better":
             chosen[name] = tuple(list_of_names(value, name))
     if chosen.get("max_skipped") is None and chosen.get("skip_broken"):

@@ -74,6 +74,7 @@ def save_baseline(path: Path, side: ScoredSide, *, max_seconds: float, history: 
                 sample_rate=rendering.sample_rate,
                 rms_dbfs=rendering.rms_dbfs,
                 scores=rendering.scores,
+                signals=rendering.signals,
             )
             for rendering in side.renderings
         ),
@@ -101,7 +102,7 @@ def read_baseline(path: Path) -> SavedBaseline:
     if not saved.files:
         raise DataError(f"{path}: holds no files")
     for number, file in enumerate(saved.files):
-        if not all(map(math.isfinite, (file.duration_s, file.rms_dbfs, *file.scores.values()))):
+        if not all(map(math.isfinite, (file.duration_s, file.rms_dbfs, *file.scores.values(), *file.signals.values()))):
             raise DataError(f"{path}: $.files[{number}] ({file.path}): holds a number that is not finite")
     return saved
 
@@ -129,6 +130,7 @@ def baseline_renderings(saved: SavedBaseline, path: Path) -> list[Rendering]:
             sample_rate=file.sample_rate,
             rms_dbfs=file.rms_dbfs,
             scores=file.scores,
+            signals=file.signals,
         )
         for file in saved.files
     ]

@@ -15,6 +15,8 @@ from .units import TextKey
 SHORTEST_RATIO, LONGEST_RATIO = 0.5, 2.0
 WARN_RATIOS = (0.8, 1.25)
 LEVEL_DIFFERENCE_DB = 3.0
+INCOMPLETE = ("truncated",)
+"""Warnings of the reader that say that a file is not whole."""
 
 
 def by_key(renderings: Sequence[Rendering]) -> dict[TextKey, list[Rendering]]:
@@ -26,9 +28,16 @@ def by_key(renderings: Sequence[Rendering]) -> dict[TextKey, list[Rendering]]:
 
 
 def file_findings(side: str, renderings: Sequence[Rendering]) -> list[GateFinding]:
-    """The reader's warnings of usable files."""
+    """The reader's warnings of usable files; a candidate's file that is not whole is an error."""
     return [
-        GateFinding("warning", note.code, f"{file.name}: {note.message}", side, str(file.key), file.name)
+        GateFinding(
+            "error" if side == "candidate" and note.code in INCOMPLETE else "warning",
+            note.code,
+            f"{file.name}: {note.message}",
+            side,
+            str(file.key),
+            file.name,
+        )
         for file in renderings
         for note in file.findings
     ]

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from .schema import DropFloor, Floor, GateReport, HistoryEntry, MeanFloor, ScoreComparison
+from .schema import (
+    BrokenShare,
+    DropFloor,
+    Floor,
+    GateReport,
+    HistoryEntry,
+    MeanFloor,
+    ScoreComparison,
+    SignalComparison,
+)
 
-FLOORS = {"mean": "floor", "utterance": "utterance floor", "drop": "largest loss of a text"}
+FLOORS = {
+    "mean": "floor",
+    "utterance": "utterance floor",
+    "drop": "largest loss of a text",
+    "broken": "share of broken texts",
+}
 COLUMNS = ("score", "n", "baseline", "candidate", "difference", "lower", "upper", "margin", "power", "verdict")
 
 
 def entry_name(entry: ScoreComparison | HistoryEntry) -> str:
     """Name of one row: the score, and its voice where there are several."""
+    name = f"{entry.name} ({entry.unit})" if isinstance(entry, SignalComparison) else entry.name
     if entry.scope == "voice":
-        return f"{entry.name}, voice {entry.voice}"
-    return f"{entry.name}, voices pooled" if entry.scope == "pooled" else entry.name
+        return f"{name}, voice {entry.voice}"
+    return f"{name}, voices pooled" if entry.scope == "pooled" else name
 
 
 def entry_cells(entry: ScoreComparison) -> list[str]:
@@ -27,7 +42,7 @@ def entry_cells(entry: ScoreComparison) -> list[str]:
         _number(entry.mean_baseline, ".4f"),
         _number(entry.mean_candidate, ".4f"),
         *signed,
-        f"{entry.margin:g}",
+        f"±{entry.margin:g}" if isinstance(entry, SignalComparison) and entry.two_sided else f"{entry.margin:g}",
         _number(entry.power_delta0, ".2f"),
         decided,
     ]
@@ -58,6 +73,12 @@ def floor_line(floor: Floor) -> str:
             f"{_number(floor.bound, '.4f')}, floor {floor.floor:g}"
         )
     bad = floor.bad
+    if isinstance(floor, BrokenShare):
+        found = f": {', '.join(bad[:5])}" + (f" and {len(bad) - 5} more" if len(bad) > 5 else "") if bad else ""
+        return (
+            f"broken texts: {floor.verdict}; {len(bad)} of {floor.n} lost more than {floor.floor:g} in a score "
+            f"(accepted: {floor.share:.2%}; p {floor.p:.2g}){found}"
+        )
     shown = ", ".join(bad[:5]) + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
     if isinstance(floor, DropFloor):
         return (
@@ -75,13 +96,13 @@ def headline(report: GateReport) -> str:
     verdict = report.verdict
     reasons = []
     if verdict != "pass":
-        entries = [entry for entry in report.predictors if entry.scope != "pooled"]
+        entries = [entry for entry in report.entries if entry.scope != "pooled"]
         for kind in ("fail", "inconclusive"):
             names = [entry_name(entry) for entry in entries if entry.verdict == kind]
             if names:
                 reasons.append(f"{kind}: {', '.join(names[:5])}" + (" ..." if len(names) > 5 else ""))
         for kind, shown in FLOORS.items():
-            missed = [floor for floor in report.floors if floor.verdict == "fail" and floor.kind == kind]
+            missed = [floor for floor in report.floors if floor.verdict != "pass" and floor.kind == kind]
             if missed:
                 reasons.append(f"{shown}: {', '.join(sorted({floor.name for floor in missed}))}")
         errors = sum(finding.level == "error" for finding in report.findings)

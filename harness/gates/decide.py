@@ -12,6 +12,7 @@ from ..core.provenance import utc_now
 from .floors import TextPair, difference, drops, floors, sign
 from .options import GateOptions
 from .schema import (
+    BrokenShare,
     Comparison,
     GateFinding,
     GateReport,
@@ -19,11 +20,13 @@ from .schema import (
     PairScores,
     Scope,
     ScoreComparison,
+    SignalComparison,
     Skipped,
     Verdict,
     Worst,
     WorstText,
 )
+from .signals import broken_texts, compare_signals
 from .statistics import combine, compare
 from .units import TextKey, TextScores
 
@@ -119,7 +122,15 @@ def decide(
         comparisons = _by_voice(pairs, names, options) if pairs else []
     limits = floors([text for _, text in pairs] if pairs else list(new.values()), names, options)
     limits += drops(pairs, names, options)
+    signals: list[SignalComparison] = []
+    if any(text.signals for text in candidate):
+        limits += broken_texts(pairs, names, options)
+        sides = ([old for old, _ in pairs], [new for _, new in pairs]) if pairs else (list(baseline), list(candidate))
+        if pairs or options.method == "unpaired":
+            signals = compare_signals(*sides, options)
     deciding: list[Verdict] = [entry.verdict for entry in comparisons if entry.scope != "pooled"]
+    deciding += [entry.verdict for entry in signals]
+    deciding += [floor.verdict for floor in limits if isinstance(floor, BrokenShare)]
     if broken or any(floor.verdict == "fail" for floor in limits):
         deciding.append("fail")
     outcome = combine(deciding)
@@ -129,6 +140,7 @@ def decide(
         exit_code=0 if outcome == "inconclusive" and options.allow_inconclusive else EXIT_CODES[outcome],
         options=options,
         predictors=tuple(comparisons),
+        signals=tuple(signals),
         floors=tuple(limits),
         findings=tuple(findings),
         skipped=tuple(skipped),

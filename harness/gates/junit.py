@@ -58,7 +58,7 @@ def junit_xml(report: GateReport) -> str:
         report: As :func:`~mosharness.harness.gates.decide.decide` returns it.
     """
     seconds = 0.0 if report.seconds is UNSET else report.seconds.all
-    names = dict.fromkeys(entry.name for entry in (*report.predictors, *report.floors))
+    names = dict.fromkeys(entry.name for entry in (*report.entries, *report.floors))
     root = ET.Element("testsuites")
     for number, suite in enumerate([*(_score_suite(name, report) for name in names), _sanity_suite(report)]):
         attributes = {
@@ -104,7 +104,7 @@ def _case(suite: ET.Element, name: str) -> ET.Element:
 def _score_suite(name: str, report: GateReport) -> ET.Element:
     suite, properties = _suite(name)
     output = []
-    entries = [entry for entry in report.predictors if entry.name == name]
+    entries = [entry for entry in report.entries if entry.name == name]
     for entry in entries:
         prefix = {"voice": f"{entry.voice}.", "pooled": "pooled."}.get(entry.scope, "")
         for figure in FIGURES:
@@ -131,7 +131,8 @@ def _score_suite(name: str, report: GateReport) -> ET.Element:
     for floor in report.floors:
         if floor.name == name:
             case = _case(suite, f"{floor.kind} floor of {name}")
-            if floor.verdict != "pass":
+            allowed = floor.verdict == "inconclusive" and report.options.allow_inconclusive
+            if floor.verdict != "pass" and not allowed:
                 ET.SubElement(case, "failure", {"message": line(floor_line(floor)), "type": "floor"})
     return _close(suite, output)
 

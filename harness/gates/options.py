@@ -9,6 +9,19 @@ from ..core.choices import Method, choices
 from ..core.errors import UnknownName, UsageError
 from ..core.typed import Typed
 
+SIGNAL_NAMES = (
+    "duration",
+    "lead_silence",
+    "trail_silence",
+    "longest_pause",
+    "level",
+    "bandwidth",
+    "clipping",
+    "broken",
+    "duplicates",
+)
+"""Signals in the order of a report; ``signals.py`` says what each is."""
+
 
 class PerScore(Typed, frozen=True, kw_only=False):
     """A limit for every score, and others for some by name."""
@@ -90,6 +103,8 @@ class GateOptions(Typed, frozen=True, kw_only=True):
         worst: How many of the worst utterances are listed.
         seed: Of the bootstrap.
         lower_is_better: Scores whose sign is turned (error rates).
+        signals: Built-in signals of the audio that decide beside the scores; see
+            :data:`~mosharness.harness.gates.signals.SIGNALS`. Outside scores have none.
     """
 
     margin: PerScore = PerScore(0.2)
@@ -106,6 +121,7 @@ class GateOptions(Typed, frozen=True, kw_only=True):
     worst: int = 5
     seed: int = 0
     lower_is_better: tuple[str, ...] = ()
+    signals: tuple[str, ...] = SIGNAL_NAMES
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse options that make no sense for scores of these names.
@@ -122,8 +138,11 @@ class GateOptions(Typed, frozen=True, kw_only=True):
             if margin is None:
                 raise UsageError(f"no --margin for {name}; give one for every score, or {name}=number")
             check_margin(margin, f"--margin ({name})")
+        self.margin.check_names([*names, *self.signals], "--margin")
+        self.margin.check_finite("--margin")
+        for name in (one for one in self.margin.named if one in self.signals):
+            check_margin(self.margin.named[name], f"--margin ({name})")
         for limits, option in (
-            (self.margin, "--margin"),
             (self.floor, "--floor"),
             (self.utterance_floor, "--utt-floor"),
             (self.max_drop, "--max-utt-drop"),

@@ -36,7 +36,7 @@ class SavedPredictor(Typed, frozen=True, kw_only=True):
 
 
 class SavedFile(Typed, frozen=True, kw_only=True):
-    """One file of a saved baseline: text, voice, seed, digest of the audio, scores by name; durations in seconds."""
+    """One file of a saved baseline: text, voice, seed, digest of the audio, scores and signals by name; times in s."""
 
     key: str
     voice: str
@@ -47,6 +47,7 @@ class SavedFile(Typed, frozen=True, kw_only=True):
     sample_rate: Annotated[int, Meta(gt=0)]
     rms_dbfs: float
     scores: Mapping[str, float]
+    signals: Mapping[str, float] = {}
 
 
 class Approval(Typed, frozen=True, kw_only=True):

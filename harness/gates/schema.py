@@ -87,6 +87,17 @@ class ScoreComparison(Comparison, frozen=True, kw_only=True):
     lower_is_better: bool = False
 
 
+class SignalComparison(ScoreComparison, frozen=True, kw_only=True):
+    """A signal of the audio, compared as a score is.
+
+    Differences are in ``unit``, turned so that lower is worse; with ``two_sided`` they keep their sign, and a
+    difference beyond the margin fails in both directions.
+    """
+
+    unit: str
+    two_sided: bool = False
+
+
 class MeanFloor(Typed, frozen=True, kw_only=True, tag_field="kind", tag="mean"):
     """The candidate's mean must be shown to reach a floor; ``bound`` is its one-sided bound, ``None`` for one text."""
 
@@ -120,7 +131,23 @@ class DropFloor(Typed, frozen=True, kw_only=True, tag_field="kind", tag="drop"):
     max_bad: int = 0
 
 
-Floor = MeanFloor | UtteranceFloor | DropFloor
+class BrokenShare(Typed, frozen=True, kw_only=True, tag_field="kind", tag="broken"):
+    """How many texts lost more than ``floor`` in any score, of ``n``, against the ``share`` that is accepted.
+
+    ``p`` is the exact binomial probability of so many or more at that share.
+    """
+
+    kind: ClassVar[str] = "broken"
+    name: str
+    floor: float
+    verdict: Verdict
+    bad: tuple[str, ...]
+    n: int
+    share: float
+    p: float
+
+
+Floor = MeanFloor | UtteranceFloor | DropFloor | BrokenShare
 """An absolute limit and whether it was met."""
 
 
@@ -218,6 +245,7 @@ class GateReport(Typed, frozen=True, kw_only=True):
     exit_code: int
     options: GateOptions
     predictors: tuple[ScoreComparison, ...]
+    signals: tuple[SignalComparison, ...] = ()
     floors: tuple[Floor, ...]
     findings: tuple[GateFinding, ...]
     skipped: tuple[Skipped, ...]
@@ -230,6 +258,11 @@ class GateReport(Typed, frozen=True, kw_only=True):
     sample_rate: int | UnsetType | None = UNSET
     baseline_history: tuple[BaselineStep, ...] | UnsetType = UNSET
     seconds: Seconds | UnsetType = UNSET
+
+    @property
+    def entries(self) -> tuple[ScoreComparison, ...]:
+        """Everything that was compared: scores of predictors, then signals."""
+        return (*self.predictors, *self.signals)
 
     @property
     def details(self) -> Mapping[str, PredictorDetails]:

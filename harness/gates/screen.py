@@ -13,6 +13,7 @@ from .decide import match_keys
 from .options import AudioOptions, GateOptions
 from .schema import GateFinding, Skipped
 from .sides import Rendering
+from .signals import absent_signals, duplicate_findings, mean_signals
 from .units import TextKey, TextScores
 
 
@@ -96,8 +97,10 @@ class Screen:
     def check_pairs(self) -> None:
         """Note what the files and the pairs show; candidates of a quite different duration count as broken."""
         self.findings += file_findings("baseline", self.baseline) + file_findings("candidate", self.candidate)
+        self.findings += absent_signals(self.baseline, self.options)
         if not self.paired:
             return
+        self.findings += duplicate_findings(self.baseline, self.candidate, self.options)
         old, new = by_key(self.baseline), by_key(self.candidate)
         broken: dict[str, str] = {}
         for file, finding in duration_findings(old, new):
@@ -138,6 +141,7 @@ def examine(files: Sequence[Rendering], store: WaveformStore) -> list[Rendering]
                     duration_s=outcome.duration_s,
                     sample_rate=outcome.sample_rate,
                     rms_dbfs=outcome.rms_dbfs,
+                    signals=outcome.signals,
                     findings=outcome.findings,
                 )
             )
@@ -168,5 +172,5 @@ def text_scores(files: Sequence[Rendering], several: bool) -> list[TextScores]:
     for key, group in sorted(by_key(files).items()):
         scores = {name: math.fsum(file.scores[name] for file in group) / len(group) for name in group[0].scores}
         source = group[0].name + (f" and {len(group) - 1} more" if several and len(group) > 1 else "")
-        texts.append(TextScores(key.text, source, scores, key.voice))
+        texts.append(TextScores(key.text, source, scores, key.voice, mean_signals(group)))
     return texts

@@ -38,6 +38,7 @@ class Rendering:
         code: Why the file cannot be used, for machines; empty when it can.
         message: The same for people.
         scores: Scores that are known, by name.
+        signals: Figures of the audio itself, by name.
     """
 
     key: TextKey
@@ -52,6 +53,7 @@ class Rendering:
     code: str = ""
     message: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
+    signals: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def reason(self) -> str:

@@ -26,11 +26,15 @@ def summary_markdown(report: GateReport) -> str:
     if report.sides is not None:
         baseline, candidate = report.sides
         parts.append(f"{markdown_text(candidate)} against {markdown_text(baseline)}")
-    entries = report.predictors[:MOST_ROWS]
+    entries = report.entries[:MOST_ROWS]
     if entries:
         rows = [[markdown_text(cell) for cell in entry_cells(entry)] for entry in entries]
-        parts.append(table([*COLUMNS], rows, right=range(1, 9)) + _more(len(report.predictors), "rows"))
-        parts.append("\n".join(f"- {markdown_text(advice(entry), 500)}" for entry in entries if advice(entry)))
+        parts.append(table([*COLUMNS], rows, right=range(1, 9)) + _more(len(report.entries), "rows"))
+        parts.append(
+            "\n".join(
+                f"- {markdown_text(advice(entry), 500)}" for entry in report.predictors[:MOST_ROWS] if advice(entry)
+            )
+        )
     if report.floors:
         lines = [f"- {markdown_text(floor_line(floor), 500)}" for floor in report.floors[:MOST_ROWS]]
         parts.append("\n".join(lines) + _more(len(report.floors), "floors"))

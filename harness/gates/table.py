@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from ..core.errors import DataError, UnknownName, UsageError
 from ..core.ids import same_spelling
 from ..tables.fields import HEADER_WORDS, SYNONYMS, candidates, check_doubled, named_column, the_one
@@ -124,6 +126,7 @@ def gate_table(
         UsageError: For the same system on both sides, or options that make no sense.
         DataError: For a table that cannot be used.
     """
+    options = msgspec.structs.replace(options, signals=())  # there is no audio
     options.check(scores)
     if baseline == candidate:
         raise UsageError(f"--baseline and {candidate_option} are both {baseline!r}; compare two systems")

@@ -31,12 +31,14 @@ class TextScores(Typed, frozen=True, kw_only=False):
         source: Where it came from, for people: a path, or a system's name.
         scores: By score name; finite.
         voice: Empty where there is only one.
+        signals: Figures of the audio by name; empty for outside scores.
     """
 
     text: str
     source: str
     scores: Mapping[str, float]
     voice: str = ""
+    signals: Mapping[str, float] = {}
 
     @property
     def key(self) -> TextKey:

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import soundfile
+from mosharness.harness.gates.signals import SIGNALS
 
 Cli = Callable[..., Any]
 Write = Callable[..., Path]
@@ -197,13 +198,14 @@ def test_truncated_synthesis_fails_and_a_level_change_warns(
     old, new = sides
     for path in new.iterdir():
         quieter(path, 0.5)
-    outcome = run(cli, old, new, "--json")
+    assert run(cli, old, new, "--json").code == 1  # the signal `level` hears it
+    outcome = run(cli, old, new, "--signals", "off", "--json")
     assert outcome.code == 0 and "level_difference" in codes(outcome, "warning")
     write_wave(new / "t09.wav", 0.3)
-    outcome = run(cli, old, new, "--json")
+    outcome = run(cli, old, new, "--signals", "off", "--json")
     assert outcome.code == 1 and codes(outcome, "error") == ["duration_ratio"]
     assert "t09.wav" in next(one["message"] for one in outcome.json["findings"] if one["level"] == "error")
-    assert run(cli, old, new, "--on-error", "skip", "--max-skipped", 1).code == 0
+    assert run(cli, old, new, "--signals", "off", "--on-error", "skip", "--max-skipped", 1).code == 0
 
 
 def write_manifest(folder: Path, voices: int, seeds: int) -> Path:
@@ -301,7 +303,7 @@ def test_the_report_has_four_files_that_agree(
     assert json.loads((tmp_path / "out" / "gate.json").read_text()) == outcome.json
     suites = ET.parse(tmp_path / "out" / "junit.xml").getroot()
     assert [(one.get("name"), one.get("errors"), one.get("failures")) for one in suites] == [
-        ("toy", "0", "0"), ("sanity", "1", "0"),
+        ("toy", "0", "0"), *((name, "0", "0") for name in [*SIGNALS, "broken"]), ("sanity", "1", "0"),
     ]  # fmt: skip
     summary = (tmp_path / "out" / "summary.md").read_text()
     assert "gate: FAIL" in summary and "t05" in summary

@@ -152,6 +152,10 @@ class Decision(Limits):
     allow_missing: Annotated[
         int, typer.Option("--allow-missing", min=0, help="How many texts the candidate may lack.")
     ] = 0
+    signals: Annotated[
+        Names,
+        typer.Option("--signals", help="Signals of the audio that decide: off, or NAME,... (all of them)."),
+    ] = None
     worst: Annotated[int, typer.Option("--worst", min=0, help="How many of the worst utterances are listed.")] = 5
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")] = 0
     lower_is_better: Annotated[
@@ -165,6 +169,7 @@ class Decision(Limits):
             UsageError: Also for a count of bad scores without a limit below which they are bad.
         """
         from ...gates.options import parse_per_score
+        from ...gates.signals import chosen_signals
 
         if self.max_bad and not self.utt_floor:
             raise UsageError("--max-bad counts scores below --utt-floor; give that too")
@@ -180,6 +185,7 @@ class Decision(Limits):
             worst=self.worst,
             seed=self.seed,
             lower_is_better=tuple(self.lower_is_better or ()),
+            **({} if self.signals is None else {"signals": chosen_signals(self.signals)}),
             **more,
         )
 

@@ -27,7 +27,7 @@ def show(report: GateReport, *, quiet: bool = False, as_json: bool = False) -> N
         say(f"{finding.level}: {finding.message}")
     if len(report.findings) > MOST_FINDINGS:
         say(f"and {len(report.findings) - MOST_FINDINGS} more findings; --json or --report has all of them")
-    print_table(COLUMNS, [entry_cells(entry) for entry in report.predictors], right=1)
+    print_table(COLUMNS, [entry_cells(entry) for entry in report.entries], right=1)
     for name, details in report.details.items():
         if details.stated:
             print(clean(f"  {name}: scored with {details.stated}"))
