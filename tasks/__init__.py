@@ -33,6 +33,24 @@ class TaskRegistry(Registry[type[MosTask]]):
         self._entries[name], self._origins[name] = kind, origin
         return name
 
+    def add_hub(self, given: str) -> str:
+        """Register ``hf:OWNER/NAME[@REVISION]`` for this process; its name. The last revision that was named holds.
+
+        Raises:
+            DataError: If it is no such name.
+            UsageError: If another task has the name.
+        """
+        from .hubtask import hub_task_of
+
+        kind, origin = hub_task_of(given), given.partition("@")[0]
+        name = kind.card.name
+        if name in self and self.origin(name) != origin:
+            raise UsageError(
+                f"{given}: the name {name!r} is taken ({self.origin(name)}); give it another in a YAML file"
+            )
+        self._entries[name], self._origins[name] = kind, origin
+        return name
+
     def add_folder(self, folder: str | Path) -> list[str]:
         """Register every YAML file of a folder; their names.
 
@@ -76,7 +94,8 @@ def load_task(name: str, data_root: str | Path | None = None, **options: Any) ->
     """The task called ``name``.
 
     Args:
-        name: A registry name (``mosharness ls tasks`` shows them), or the path of a YAML file.
+        name: A registry name (``mosharness ls tasks`` shows them), the path of a YAML file, or
+            ``hf:OWNER/NAME[@REVISION]``.
         data_root: Folder of the data set; without it ``$MOSHARNESS_DATA/<name>``.
         options: Options of that task.
 
@@ -95,6 +114,8 @@ def task_name(given: str) -> str:
     """
     from .described import is_task_file
 
+    if given.startswith("hf:"):
+        return TASKS.add_hub(given)
     return TASKS.add_file(given) if is_task_file(given) else given
 
 

@@ -39,19 +39,22 @@ class TaskSource(Typed, frozen=True, kw_only=True):
         folder: A folder as the task ``folder`` reads it, or a portable copy.
         table: A table of labels, or one by split (SHEET's ``train.csv dev.csv test.csv``).
         audio: With ``table``: the folder that its paths are relative to; that of the YAML file by default.
+        hub: ``OWNER/NAME`` or ``OWNER/NAME@REVISION`` of a data set on the hub.
     """
 
     folder: str = ""
     table: str | dict[str, str] = ""
     audio: str = ""
+    hub: str = ""
 
 
 class TaskSplitEntry(Typed, frozen=True, kw_only=True):
-    """What is known of a split: expected ``utterances`` and ``systems``, ``note``."""
+    """What is known of a split: expected ``utterances`` and ``systems``, ``note``; on the hub, its ``name`` there."""
 
     utterances: int | None = None
     systems: int | None = None
     note: str = ""
+    name: str = ""
 
 
 class TaskFile(Typed, frozen=True, kw_only=True):
@@ -112,9 +115,9 @@ def read_task_file(path: str | Path) -> TaskFile:
             _check_fields(split, TaskSplitEntry, f"field of a split in {path}")
     found = as_typed(value, TaskFile, path)
     check_name(found.name, f"{path}: name")
-    given = [name for name in ("folder", "table") if getattr(found.source, name)]
+    given = [name for name in ("folder", "table", "hub") if getattr(found.source, name)]
     if len(given) != 1:
-        raise UsageError(f"{path}: source: give either folder or table; here is {' and '.join(given) or 'neither'}")
+        raise UsageError(f"{path}: source: give one of folder, table and hub; here is {' and '.join(given) or 'none'}")
     if found.scale[0] >= found.scale[1]:
         raise UsageError(f"{path}: scale: the lowest score comes first, such as [1, 5]")
     return found
@@ -142,6 +145,10 @@ def task_of_file(path: str | Path) -> type[MosTask]:
     """The task that a YAML file describes, as a class; errors as :func:`read_task_file`."""
     path = Path(path).expanduser()
     described = read_task_file(path)
+    if described.source.hub:
+        from .hubtask import hub_task
+
+        return hub_task(described, path)
     card = replace(
         Folder.card,
         name=described.name,

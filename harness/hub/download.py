@@ -269,6 +269,20 @@ def _ask_sizes(request: dict[str, Any]) -> dict[str, Any]:
         return {"answers": list(pool.map(one, request["repos"]))}
 
 
+def _list_files(request: dict[str, Any]) -> dict[str, Any]:
+    """The commit of a revision and the files that it has, with their bytes."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import huggingface_hub  # noqa: F401 - imported before the sign of life: it takes a while
+
+    _emit("alive")
+    repo_id, revision, kind = (request[name] for name in ("repo_id", "revision", "kind"))
+    try:
+        commit, sizes = _described(repo_id, revision, kind, [])
+    except Exception as error:
+        raise _hub_failure(error, repo_id, revision, kind) from error
+    return {"commit": commit, "files": sizes}
+
+
 def _described(repo_id: str, revision: str, kind: str, files: list[str]) -> tuple[str, dict[str, int | None]]:
     """The commit of a repository and the bytes of all its files, once it is known to hold ``files``."""
     from huggingface_hub import HfApi
@@ -309,6 +323,8 @@ def main() -> None:
             result = _fetch_file(request)
         elif request["do"] == "sizes":
             result = _ask_sizes(request)
+        elif request["do"] == "list":
+            result = _list_files(request)
         else:
             result = _fetch_snapshot(request)
     except TransferFailed as failure:

@@ -93,8 +93,8 @@ def test_prepare_writes_a_task_that_loads_equal(cli: Cli, place: Path) -> None:
     ("text", "said"),
     [
         ("name: folder\nsource: {folder: one}", "taken"),
-        ("name: x\nsource: {folder: one, table: a.csv}", "either folder or table"),
-        ("name: x\nsource: {}", "either folder or table"),
+        ("name: x\nsource: {folder: one, table: a.csv}", "one of folder, table and hub"),
+        ("name: x\nsource: {}", "one of folder, table and hub"),
         ("name: x\nsource: {folder: one}\nscal: [1, 5]", "scale"),
         ("name: X y\nsource: {folder: one}", "will not do"),
         ("name: x\nsource: {folder: one}\nscale: [5, 1]", "lowest"),

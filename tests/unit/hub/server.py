@@ -12,6 +12,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -53,9 +54,12 @@ class Answer(BaseHTTPRequestHandler):
             return None
         if repo not in self.server.repos:
             return self.reply(404, b"", **{"X-Error-Code": "RepoNotFound"})
-        if not path.endswith(("/main", COMMIT, repo)):
+        path, _, below = path.partition(f"/tree/{COMMIT}/") if place == "tree" else (path, "", "")
+        if not below and not path.endswith(("/main", COMMIT, repo)):
             return self.reply(404, b"", **{"X-Error-Code": "RevisionNotFound"})
         files = self.server.repos[repo]
+        if below:
+            files = {name: body for name, body in files.items() if name.startswith(f"{below}/")}
         tree = [
             {"type": "file", "path": n, "size": len(b), "oid": hashlib.sha1(b).hexdigest()} for n, b in files.items()
         ]
@@ -65,6 +69,24 @@ class Answer(BaseHTTPRequestHandler):
         return self.reply(200, json.dumps(tree if place == "tree" else about).encode())
 
     do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        """``paths-info``: which of some paths are files, as a file system on the hub asks."""
+        path = self.path.split("?")[0].strip("/")
+        self.server.asked.append(f"{self.command} {self.path}")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        asked = json.loads(body)["paths"] if body.startswith("{") else parse_qs(body).get("paths", [])
+        files = self.server.repos.get("/".join(path.removeprefix("api/").split("/")[:3]), {})
+        if self.misbehaves("tree"):
+            return None
+        found = [
+            {"type": "file", "path": n, "size": len(files[n]), "oid": hashlib.sha1(files[n]).hexdigest()}
+            for n in asked
+            if n in files
+        ]
+        folders = {n for n in asked if n not in files and any(one.startswith(f"{n}/") for one in files)}
+        found += [{"type": "directory", "path": n, "oid": "0" * 40} for n in sorted(folders)]
+        return self.reply(200, json.dumps(found).encode())
 
     def plain(self, name: str) -> None:
         if name in self.server.redirects:
