@@ -236,12 +236,17 @@ class DescribedFolder(Folder):
         return super().build(root, split, audio=audio)
 
     def _table(self, path: Path) -> Metadata:
-        found = read_metadata(path, str(self.option["columns"]), self._chosen(), systems=self.described.systems)
+        if not self.described.source.table:
+            return super()._table(path)
+        found = self._read(path)
         if isinstance(self.described.source.table, dict):
             split = self._reading or next(iter(self.described.source.table))
             for record in found.records:
                 record["split"] = split
         return found
+
+    def _read(self, path: Path) -> Metadata:
+        return read_metadata(path, str(self.option["columns"]), self._chosen(), systems=self.described.systems)
 
     def _note_unlisted(self, present: set[str], names: set[str], path: Path) -> None:
         if not self.described.source.table:

@@ -13,6 +13,7 @@ from ..harness.audio.discover import Discovery, find_audio, utterance_id
 from ..harness.core.errors import DataError, UsageError
 from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
+from .audiofolder import merged, split_tables
 from .base import MosTask, Row, SplitInfo, TaskCard, TaskSplit, columns
 from .cut import cut_clips, cut_of
 from .folder_parts import FolderClip, parse_scale, parts_of, split_of
@@ -167,10 +168,17 @@ class Folder(MosTask):
         return self.data_root if self.data_root is not None else data_root(self.card.name)
 
     def metadata(self, root: Path) -> Path:
-        """The table of the clips below ``root``, or where it would be expected."""
-        return metadata_file(root)
+        """The table of the clips below ``root``, or where it would be expected; the first of several."""
+        return next(iter(split_tables(root).values()), metadata_file(root))
 
     def _table(self, path: Path) -> Metadata:
+        place = self._place()
+        tables = split_tables(place.resolve()) if place is not None and place.is_dir() else {}
+        if path.resolve() in tables.values() and place is not None:
+            return merged(tables, place.resolve(), self._read)
+        return self._read(path)
+
+    def _read(self, path: Path) -> Metadata:
         return read_metadata(path, str(self.option["columns"]), self._chosen())
 
     def _chosen(self) -> list[str]:
@@ -231,8 +239,9 @@ class Folder(MosTask):
             self.note("other_columns", f"{path.name}: columns that are not read: {', '.join(other)}")
         present = self._present(root)
         stems = by_stem(present)
-        lines = list(zip(table.lines, table.records, strict=True))
-        names = [audio_name(row["path"], path, at, stems, root) for at, row in lines]
+        tables = table.files or [path] * len(table.records)
+        lines = list(zip(table.lines, table.records, tables, strict=True))
+        names = [audio_name(row["path"], source, at, stems, root) for at, row, source in lines]
         doubled = [name for name, count in Counter(names).items() if count > 1]
         if doubled:
             raise DataError(f"{path}: {len(doubled)} paths are listed more than once (first: {doubled[0]!r})")
@@ -242,19 +251,20 @@ class Folder(MosTask):
         ids = clip_ids(names, {name for name in present if name in names or same_spelling(name) not in spelled})
         files = AudioFiles(root)
         clips = []
-        for (at, row), name, split in zip(lines, names, splits, strict=True):
+        for (at, row, source), name, split in zip(lines, names, splits, strict=True):
             clips.append(
                 FolderClip(
                     utterance_id=ids[name],
                     system_id=row["system_id"],
-                    audio_path=files.find("", name, path),
+                    audio_path=files.find("", name, source),
                     text=row.get("text", ""),
                     split=split,
                     scores={key: row[key] for key in self.card.dimensions if key in row},
-                    n_ratings=rating_count(row, path, at),
+                    n_ratings=rating_count(row, source, at),
                     row=at,
                     ratings=table.ratings.get(row["path"], {}),
                     listeners=table.listeners.get(row["path"], ()),
+                    file=source,
                 )
             )
         if files.respelled:
@@ -284,7 +294,8 @@ class Folder(MosTask):
     def _note_ignored(self, discovery: Discovery) -> None:
         kinds = {kind: group.count for kind, group in discovery.ignored.items()}
         if "other suffix" in kinds:
-            kinds["other suffix"] -= self.metadata(self.root()).is_file()
+            tables = split_tables(self.root())
+            kinds["other suffix"] -= len(tables) or self.metadata(self.root()).is_file()
         examples = [Path(name).name for group in discovery.ignored.values() for name in group.examples]
         examples = [name for name in examples if name != self.metadata(self.root()).name]
         parts = [f"{count} {kind}" for kind, count in sorted(kinds.items()) if count]
@@ -293,7 +304,7 @@ class Folder(MosTask):
             self.note("other_files", f"files that are not clips: {', '.join(parts)}{first}")
 
     def _score(self, root: Path, clip: FolderClip, name: str) -> float:
-        path = self.metadata(root)
+        path = clip.file or self.metadata(root)
         cell = (clip.scores or {}).get(name)
         if cell is None:
             raise DataError(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..harness.core.errors import DataError, UsageError
 
 _SPLIT = re.compile(r"(train|dev|test)(_[a-z0-9]+)*", re.ASCII)
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _SCALE = re.compile(rf"{_NUMBER}\s*[-:]\s*{_NUMBER}", re.ASCII)
+SPLITS = {"train": "train", "validation": "dev", "valid": "dev", "val": "dev", "dev": "dev", "test": "test"}
+"""Name of a folder to our split."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class FolderClip:
         row: Line of the metadata, 0 without.
         ratings: Dimension to single ratings, where the metadata has a row a rating.
         listeners: Who gave them, in the same order.
+        file: The table that lists it; ``None`` without.
     """
 
     utterance_id: str
@@ -40,6 +43,7 @@ class FolderClip:
     row: int = 0
     ratings: Mapping[str, list[float]] = field(default_factory=dict)
     listeners: Sequence[str] = ()
+    file: Path | None = None
 
 
 def parse_scale(text: str) -> tuple[float, float]:
@@ -68,3 +72,19 @@ def split_of(row: Mapping[str, str], path: Path, at: int) -> str:
     if not _SPLIT.fullmatch(name):
         raise DataError(f"{path}: row {at}: split {name!r}; it must be train, dev or test, or one of these with _NAME")
     return name
+
+
+def splits_by_folder(paths: Sequence[str]) -> list[str]:
+    """Our split of each path by its first folder (below ``data``); empty where some path has none.
+
+    Example:
+        >>> splits_by_folder(["train/a.wav", "data/validation/b.wav"]), splits_by_folder(["train/a.wav", "b.wav"])
+        (['train', 'dev'], [])
+    """
+    found = []
+    for path in paths:
+        parts = [part for part in PurePosixPath(path.replace("\\", "/")).parts[:-1] if part not in (".", "data")]
+        if not parts or parts[0] not in SPLITS:
+            return []
+        found.append(SPLITS[parts[0]])
+    return found

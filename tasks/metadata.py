@@ -28,6 +28,7 @@ from ..harness.tables.grid import Grid, plain_name, read_grid
 from ..harness.tables.match import DRIVE
 from ..harness.tables.numbers import number
 from ..harness.tables.ratings import contradicts, wide_ratings
+from .folder_parts import splits_by_folder
 
 METADATA = "metadata.csv"
 NAMES = (METADATA, "metadata.tsv", "metadata.jsonl", "metadata.json", "metadata.parquet", "metadata.txt")
@@ -49,6 +50,7 @@ class Metadata:
         ratings: Clip (its ``path``) to dimension to single ratings; empty where a row is a clip.
         listeners: Clip to who gave them, in the same order.
         understood: What was read, in words; empty for our own layout.
+        files: The table of each record, where there are several tables.
     """
 
     records: list[dict[str, str]]
@@ -56,6 +58,7 @@ class Metadata:
     ratings: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     listeners: dict[str, list[str]] = field(default_factory=dict)
     understood: str = ""
+    files: list[Path] = field(default_factory=list)
 
     @property
     def header(self) -> list[str]:
@@ -102,6 +105,9 @@ def read_metadata(path: Path, columns: str = "", dimensions: Collection[str] = (
             record[name] = cell
     for record in records if not systems else ():
         record["system_id"] = ""
+    if "split" not in places and "file_name" in grid.header:  # an audiofolder, whose splits are its folders
+        for record, split in zip(records, splits_by_folder(grid.column(places["path"])), strict=False):
+            record["split"] = split
     found = Metadata(records, list(grid.lines))
     if heads != list(grid.header) or grid.form != "text with commas" or "listener" in places:
         found.understood = Chosen({**places, **labels}, grid).describe()

@@ -19,7 +19,7 @@ import soundfile
 from mosharness.harness.core.errors import DataError, HubError, MosharnessError, UnknownName
 from mosharness.harness.hub.hub import set_offline
 from mosharness.tasks import TASKS, load_task
-from mosharness.tasks.hubtask import find_columns
+from mosharness.tasks.hubcolumns import find_columns
 
 from .server import COMMIT, LocalHub
 

@@ -270,3 +270,48 @@ def test_one_folder_does_not_change_the_card_of_another(tmp_path: Path) -> None:
     load_task("folder", folder(tmp_path, SCORED.replace("mos", "pq")))
     assert Folder.card.dimensions == ("mos",)
     assert load_task("folder").card.dimensions == ("mos",)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("below", ["", "data/"])
+def test_an_audiofolder_has_a_table_in_the_folder_of_each_split(tmp_path: Path, suffix: str, below: str) -> None:
+    import pandas as pd
+
+    for split, at in (("train", 0), ("validation", 1), ("test", 2)):
+        place = tmp_path / f"{below}{split}"
+        for clip in range(2):
+            write_wav(place / f"clip{clip}.wav", 16_000)
+        rows = pd.DataFrame(
+            {"file_name": ["clip0.wav", "clip1.wav"], "system_id": ["x", "y"], "mos": [1.0 + at, 2.0 + at]}
+        )
+        path = place / f"metadata.{suffix}"
+        {"csv": lambda: rows.to_csv(path, index=False), "parquet": lambda: rows.to_parquet(path)}.get(
+            suffix, lambda: rows.to_json(path, orient="records", lines=True)
+        )()
+    task = load_task("folder", tmp_path)
+    assert list(task.card.splits) == ["train", "dev", "test"]
+    test = task.open("test")
+    assert [row["mos"] for row in test.rows] == [3.0, 4.0] and not test.missing_audio
+    assert [row["utterance_id"] for row in task.open("dev").rows] == [f"{below}validation/clip{at}" for at in range(2)]
+
+
+def test_an_audiofolder_with_one_table_has_the_splits_of_its_folders(tmp_path: Path) -> None:
+    for name in ("train/a.wav", "test/a.wav"):
+        write_wav(tmp_path / name, 16_000)
+    (tmp_path / "metadata.csv").write_text("file_name,system_id,mos\ntrain/a.wav,x,1\ntest/a.wav,y,2\n")
+    task = load_task("folder", tmp_path)
+    assert list(task.card.splits) == ["train", "test"] and task.open("test").rows[0]["mos"] == 2.0
+    (tmp_path / "metadata.csv").write_text("path,system_id,mos\ntrain/a.wav,x,1\ntest/a.wav,y,2\n")
+    assert len(load_task("folder", tmp_path).open("test").rows) == 2, "our own layout says its splits itself"
+
+
+def test_a_mistake_in_one_of_several_tables_names_it(tmp_path: Path) -> None:
+    for split, cell in (("train", "3"), ("test", "high")):
+        write_wav(tmp_path / split / "a.wav", 16_000)
+        (tmp_path / split / "metadata.csv").write_text(f"file_name,system_id,mos\na.wav,x,{cell}\n")
+    with pytest.raises(DataError, match="test/metadata.csv"):
+        load_task("folder", tmp_path).open("test")
+    (tmp_path / "data/test").mkdir(parents=True)
+    (tmp_path / "data/test/metadata.csv").write_text("file_name,system_id,mos\na.wav,x,3\n")
+    with pytest.raises(DataError, match="keep one"):
+        load_task("folder", tmp_path).open("test")
