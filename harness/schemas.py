@@ -16,7 +16,7 @@ from .core.files import atomic_write, dump_json
 
 FORMATS = {
     "run": "results.schema:Result",
-    "task-file": "mosharness.tasks.described:TaskFile",
+    "task-file": "mosharness.tasks.taskfile:TaskFile",
     "task-manifest": "mosharness.tasks.manifest:TaskManifest",
     "study": "study.schema:StudyReport",
     "study-row": "study.schema:RowRecord",

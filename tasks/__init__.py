@@ -112,7 +112,7 @@ def task_name(given: str) -> str:
         DataError: If the file is absent or malformed.
         UsageError: If its name is taken.
     """
-    from .described import is_task_file
+    from .taskfile import is_task_file
 
     if given.startswith("hf:"):
         return TASKS.add_hub(given)

@@ -17,7 +17,7 @@ from .hubcolumns import WAY_OUT, Found, find_columns
 from .hubrepo import HubFiles, columns_of, fetched, files_of_folder, files_of_hub, rows_of, unpacked
 
 if TYPE_CHECKING:
-    from .described import TaskFile
+    from .taskfile import TaskFile
 
 PREFIX = "hf:"
 MAIN = "main"

@@ -35,8 +35,8 @@ def prepare(
 ) -> None:
     """Validate an official download, report what is missing, and write a portable parquet copy."""
     from ...tasks import TASKS, load_task
-    from ...tasks.described import WRITTEN, describe_folder, write_task_file
     from ...tasks.prepare import prepare as write_copy
+    from ...tasks.taskfile import WRITTEN, describe_folder, write_task_file
     from ..core.guard import guard_output, text_with
 
     others, for_task = common.split_settings(set_)

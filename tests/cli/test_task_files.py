@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mosharness.harness.core.errors import MosharnessError
 from mosharness.tasks import TASKS, load_task
-from mosharness.tasks.described import TaskFile, TaskSource, read_task_file, write_task_file
+from mosharness.tasks.taskfile import TaskFile, TaskSource, read_task_file, write_task_file
 
 Cli = Callable[..., Any]
 
