@@ -1,4 +1,4 @@
-"""The task that a YAML file describes: a folder or tables of one's own, or a data set of the hub, under its own name."""
+"""The task that a YAML file describes: a folder or tables, or a data set of the hub, under a name of its own."""
 
 from __future__ import annotations
 
