@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from ..harness.core.errors import CheckpointError
 from .trainable import Trainable
+from .wheels import file_in_package
 
 if TYPE_CHECKING:
     from ..harness.audio.read import Waveform
@@ -37,3 +40,43 @@ class Clipwise(Trainable):
         import torch
 
         return [torch.from_numpy(item) for item in items]
+
+
+class InWheel(Clipwise):
+    """Base of clipwise predictors whose weights lie as one file in an installed package, which is not imported.
+
+    Attributes:
+        package: Import name of the package (class attribute).
+    """
+
+    package: ClassVar[str] = ""
+
+    @classmethod
+    def weights_file(cls, config: Mapping[str, Any]) -> str:
+        """Path of the file inside the package, for these settings."""
+        raise CheckpointError(f"predictor {cls.card.name} does not implement weights_file ({dict(config)})")
+
+    @classmethod
+    def read_file(cls, path: Path) -> dict[str, Any]:
+        """The file's tensors under our names.
+
+        Raises:
+            CheckpointError: If it is no such file.
+        """
+        raise CheckpointError(f"{path}: predictor {cls.card.name} does not implement read_file")
+
+    @classmethod
+    def local_weights(cls, config: Mapping[str, Any]) -> Path | None:
+        """The file in the installed package."""
+        return file_in_package(cls.package, cls.weights_file(config), cls.card.name)
+
+    @classmethod
+    def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
+        """Load such a file from anywhere; what it has seen is what the card says.
+
+        Raises:
+            CheckpointError: If the file is no such checkpoint.
+        """
+        predictor = cls.empty(config, **{"trained_on": cls.card.trained_on, **options})
+        predictor.load_tensors(cls.read_file(path))
+        return predictor

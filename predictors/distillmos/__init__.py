@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
-from ..clipwise import Clipwise
-from ..wheels import file_in_package
+from ..clipwise import InWheel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +22,7 @@ else:
 SAMPLE_RATE = 16_000
 
 
-class DistillMos(Clipwise):
+class DistillMos(InWheel):
     """Stahl and Gamper 2025, the weights ``distill_mos_v7``; scores lie between 1 and 5.
 
     The file is read out of the installed package ``distillmos`` (extra ``open``), which is not imported. A clip is cut
@@ -33,6 +32,7 @@ class DistillMos(Clipwise):
     theirs takes the first one.
     """
 
+    package = "distillmos"
     card: ClassVar[PredictorCard] = PredictorCard(
         name="distillmos",
         title="Distill-MOS: compact network distilled from XLS-R",
@@ -72,19 +72,11 @@ class DistillMos(Clipwise):
         self.network.weights_changed()
 
     @classmethod
-    def local_weights(cls, config: Mapping[str, Any]) -> Path | None:
-        """The file in the installed package."""
-        return file_in_package("distillmos", "weights/distill_mos_v7.pt", cls.card.name)
+    def weights_file(cls, config: Mapping[str, Any]) -> str:
+        return "weights/distill_mos_v7.pt"
 
     @classmethod
-    def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
-        """Load the authors' file.
-
-        Raises:
-            CheckpointError: If the file is no such checkpoint.
-        """
+    def read_file(cls, path: Path) -> dict[str, Any]:
         from .convert import read_official
 
-        predictor = cls.empty(config, **{"trained_on": cls.card.trained_on, **options})
-        predictor.load_tensors(read_official(path))
-        return predictor
+        return read_official(path)

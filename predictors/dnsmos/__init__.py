@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
-from ..clipwise import Clipwise
-from ..wheels import file_in_package
+from ..clipwise import InWheel
 from .config import DnsmosConfig
 from .windows import SAMPLE_RATE, fill
 
@@ -40,7 +39,7 @@ RAW = ("sig", "bak", "mos")
 """Order of the network's outputs."""
 
 
-class Dnsmos(Clipwise):
+class Dnsmos(InWheel):
     """Reddy et al. 2022: P.835 scores of the signal (``sig``), the background (``bak``) and overall (``mos``).
 
     The file is read out of the installed package ``speechmos`` (extra ``open``), which is not imported; the network
@@ -48,6 +47,7 @@ class Dnsmos(Clipwise):
     the package does. ``personalized=true`` takes the network for personalised noise suppressors.
     """
 
+    package = "speechmos"
     card: ClassVar[PredictorCard] = PredictorCard(
         name="dnsmos",
         title="DNSMOS P.835: signal, background and overall quality",
@@ -88,28 +88,20 @@ class Dnsmos(Clipwise):
         return torch.stack(rows)
 
     @classmethod
-    def local_weights(cls, config: Mapping[str, Any]) -> Path | None:
-        """The file in the installed package."""
-        folder = "pdnsmos_models" if config.get("personalized") else "dnsmos_models"
-        return file_in_package("speechmos", f"{folder}/sig_bak_ovr.onnx", cls.card.name)
+    def weights_file(cls, config: Mapping[str, Any]) -> str:
+        return f"{'pdnsmos_models' if config.get('personalized') else 'dnsmos_models'}/sig_bak_ovr.onnx"
 
     @classmethod
-    def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
-        """Load a ``sig_bak_ovr.onnx``; ``personalized`` says which of the two it is.
-
-        Raises:
-            CheckpointError: If the file is no such network.
-        """
+    def read_file(cls, path: Path) -> dict[str, Any]:
         from .convert import signal_tensors
 
-        predictor = cls.empty(config, **options)
-        predictor.load_tensors(signal_tensors(path))
-        return predictor
+        return signal_tensors(path)
 
 
-class DnsmosP808(Clipwise):
+class DnsmosP808(InWheel):
     """Reddy et al. 2021: one overall score from a small network on a mel picture (``model_v8``)."""
 
+    package = "speechmos"
     card: ClassVar[PredictorCard] = PredictorCard(
         name="dnsmos_p808",
         title="DNSMOS P.808: overall quality",
@@ -141,22 +133,14 @@ class DnsmosP808(Clipwise):
         return torch.stack([self.network(pictures).mean(dim=0) for pictures in batch])
 
     @classmethod
-    def local_weights(cls, config: Mapping[str, Any]) -> Path | None:
-        """The file in the installed package."""
-        return file_in_package("speechmos", "dnsmos_models/model_v8.onnx", cls.card.name)
+    def weights_file(cls, config: Mapping[str, Any]) -> str:
+        return "dnsmos_models/model_v8.onnx"
 
     @classmethod
-    def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
-        """Load a ``model_v8.onnx``.
-
-        Raises:
-            CheckpointError: If the file is no such network.
-        """
+    def read_file(cls, path: Path) -> dict[str, Any]:
         from .convert import overall_tensors
 
-        predictor = cls.empty(config, **options)
-        predictor.load_tensors(overall_tensors(path))
-        return predictor
+        return overall_tensors(path)
 
 
 def polynomial(factors: Sequence[float], values: Tensor) -> Tensor:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from ...harness.core.lazy import LazyModule
 from ..base import PredictorCard
-from ..clipwise import Clipwise
-from ..wheels import file_in_package
+from ..clipwise import InWheel
 from .config import PlcmosConfig
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class Prepared(NamedTuple):
     raters: Any
 
 
-class Plcmos(Clipwise):
+class Plcmos(InWheel):
     """Diener et al. 2023, ``plcmos_v2``.
 
     The file is read out of the installed package ``speechmos`` (extra ``open``), which is not imported; the network
@@ -38,6 +37,7 @@ class Plcmos(Clipwise):
     adds the standard error of that mean as a column.
     """
 
+    package = "speechmos"
     card: ClassVar[PredictorCard] = PredictorCard(
         name="plcmos",
         title="PLCMOS v2: concealment of lost packets",
@@ -96,19 +96,11 @@ class Plcmos(Clipwise):
         return f"mean of {self.config.raters} drawn raters, seed {self.config.seed}"
 
     @classmethod
-    def local_weights(cls, config: Mapping[str, Any]) -> Path | None:
-        """The file in the installed package."""
-        return file_in_package("speechmos", "plcmos_models/plcmos_v2.onnx", cls.card.name)
+    def weights_file(cls, config: Mapping[str, Any]) -> str:
+        return "plcmos_models/plcmos_v2.onnx"
 
     @classmethod
-    def from_official(cls, path: Path, config: Mapping[str, Any], **options: Any) -> Self:
-        """Load a ``plcmos_v2.onnx``.
-
-        Raises:
-            CheckpointError: If the file is no such network.
-        """
+    def read_file(cls, path: Path) -> dict[str, Any]:
         from .network import read_official
 
-        predictor = cls.empty(config, **options)
-        predictor.load_tensors(read_official(path))
-        return predictor
+        return read_official(path)
