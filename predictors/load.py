@@ -8,6 +8,7 @@ from typing import Any
 
 from ..harness.core.errors import CheckpointError
 from ..harness.core.files import read_json
+from ..harness.core.quiet import prints_apart
 from .base import CheckpointInfo, Predictor
 from .checkpoints import check_own_file
 from .weightless import without_weights
@@ -18,7 +19,17 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w.-]+)?", re.ASCII)
 def load(
     cls: type[Predictor], checkpoint: str | Path | None, device: str, precision: Any, config: dict[str, Any]
 ) -> Predictor:
-    """A predictor of a class, with weights; arguments and errors as of :func:`mosharness.predictors.load_predictor`."""
+    """A predictor of a class, with weights; arguments and errors as of :func:`mosharness.predictors.load_predictor`.
+
+    What its code prints meanwhile goes to stderr.
+    """
+    with prints_apart():
+        return _load(cls, checkpoint, device, precision, config)
+
+
+def _load(
+    cls: type[Predictor], checkpoint: str | Path | None, device: str, precision: Any, config: dict[str, Any]
+) -> Predictor:
     options: dict[str, Any] = {"device": device, "precision": precision}
     if checkpoint is None:
         checkpoint = cls.local_weights(config)

@@ -12,7 +12,8 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from typing import TextIO
 
 _lock = threading.Lock()
 _stderr: int | None = None
@@ -35,6 +36,14 @@ def messages_apart() -> None:
     encoding, errors = sys.stderr.encoding, sys.stderr.errors
     sys.stderr = io.TextIOWrapper(os.fdopen(own, "wb", 0), encoding, errors, line_buffering=True, write_through=True)
     _stderr = own
+
+
+def prints_apart() -> redirect_stdout[TextIO]:
+    """A context in which what Python code prints goes to stderr: stdout is for tables and JSON of verbs.
+
+    Loading and scoring run in it, because packages of others print. Several threads of one call may.
+    """
+    return redirect_stdout(sys.stderr)
 
 
 @contextmanager

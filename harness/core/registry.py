@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from .errors import MosharnessError, UnknownName
+from .quiet import prints_apart
 
 T = TypeVar("T")
 
@@ -83,7 +84,8 @@ class Registry(Generic[T]):
         entry = self._entries[name]
         if isinstance(entry, EntryPoint):
             try:
-                entry = entry.load()
+                with prints_apart():
+                    entry = entry.load()
             except Exception as error:
                 raise MosharnessError(
                     f'the {self.kind} "{name}" of the installed package {self._origins[name]} cannot be imported: '

@@ -11,6 +11,7 @@ from ..core.clip import Clip, Outcome
 from ..core.contents import contents_of
 from ..core.files import digest
 from ..core.progress import progress_bar
+from ..core.quiet import prints_apart
 from .cache import PredictionCache
 from .journal import Journal
 from .pipeline import Reader, score_batches, source_duration
@@ -108,7 +109,7 @@ def _score(
             rows.update(zip(batches[number], finished, strict=True))
     resumed = len(rows)
     left = [number for number in range(len(batches)) if book is None or number not in book.done]
-    with progress_bar(title, total=len(items), done=resumed, show=show) as advance:
+    with prints_apart(), progress_bar(title, total=len(items), done=resumed, show=show) as advance:
         todo = [batches[number] for number in left]
         scored = score_batches(predictor, items, todo, cache=cache, workers=workers, read=read or read_audio)
         for number, finished in zip(left, scored, strict=True):
