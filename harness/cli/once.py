@@ -1,6 +1,6 @@
 """Options that take one value and are given twice: the command-line library takes the last without a word.
 
-People who repeat ``--predictions`` or ``--predictor`` want both, so that is refused. Of other options the last one
+People who repeat ``--predictions`` want both tables, so that is refused. Of other options the last one
 counts, as scripts that add to a command expect, and that is said.
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 from ..core.errors import UsageError
 from .show import say
 
-SEVERAL = ("predictions", "predictor", "truth")
-"""Options that people repeat to name several."""
+SEVERAL = {"evaluate": ("predictions", "truth"), "inspect": ("predictor",)}
+"""Options that people repeat to name several, by verb."""
 
 
 def once(command: Any) -> Any:
@@ -36,7 +36,7 @@ def once(command: Any) -> Any:
         def parse_args(args: list[str]) -> Any:
             values, rest, order = parse(args)
             if not ctx.resilient_parsing:
-                _look_for_repeated(order)
+                _look_for_repeated(order, SEVERAL.get(command.name, ()))
             return values, rest, order
 
         parser.parse_args = parse_args
@@ -46,11 +46,11 @@ def once(command: Any) -> Any:
     return command
 
 
-def _look_for_repeated(order: list[Any]) -> None:
+def _look_for_repeated(order: list[Any], several: tuple[str, ...]) -> None:
     """Refuse, or say, options of one value that occur several times.
 
     Raises:
-        UsageError: For one of :data:`SEVERAL`.
+        UsageError: For one of ``several``.
     """
     options = {
         one.name: one
@@ -62,6 +62,6 @@ def _look_for_repeated(order: list[Any]) -> None:
         if counts[name] < 2:
             continue
         said = f"{max(one.opts, key=len)} is given {counts[name]} times"
-        if name in SEVERAL:
+        if name in several:
             raise UsageError(f"{said}; it takes one value here, so run the command once for each")
         say(f"note: {said}; the last one counts")

@@ -81,7 +81,7 @@ def test_a_verb_that_does_not_exist_names_the_nearest(cli: Cli) -> None:
     [
         (["evaluate", "--predictions", "a.csv", "--predictions", "b.csv", "--truth", "t.csv"], "--predictions"),
         (["inspect", "x.wav", "-o", "out", "--predictor", "dsp", "--predictor=nisqa"], "--predictor"),
-        (["train", "--task", "demo", "--predictor", "dsp", "--predictor", "sslmos"], "--predictor"),
+        (["evaluate", "--predictions", "a.csv", "--truth", "t.csv", "--truth", "u.csv"], "--truth"),
     ],
 )
 def test_inputs_that_are_named_twice_are_not_dropped(cli: Cli, command: list[str], option: str) -> None:

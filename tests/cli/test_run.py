@@ -155,7 +155,7 @@ def test_several_predictors_get_a_summary_and_one_failure_does_not_stop_the_othe
         (["run", "--task", "demo", "--predictor", "nisk"], 'Did you mean "nisqa"'),
         (["run", "--task", "demo", "--predictor", "dsp", "--split", "tst"], 'Did you mean "test"'),
         (["run", "--task", "demo", "--predictor", "dsp"], "--train"),
-        (["run", "--task", "demo", "--predictor", "nisqa", "--train"], "cannot be trained here"),
+        (["run", "--task", "demo", "--predictor", "distillmos", "--train"], "cannot be trained here"),
         (
             ["run", "--task", "demo", "--predictor", "dsp", "--interval", "clips"],
             "'clips' is not one of 'systems', 'two-level', 'utterances'",
