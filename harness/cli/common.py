@@ -125,6 +125,22 @@ def with_cut(
     return {**task, **{name: value for name, value in given.items() if value is not None}}
 
 
+def with_columns(task: dict[str, Any], columns: Sequence[str] | None) -> dict[str, Any]:
+    """Options of a task with those of ``--column FIELD=HEADER``, which win over ``--set task.columns``.
+
+    Raises:
+        UsageError: For a heading without its field, or a field that is named twice.
+    """
+    from ..tables.fields import parse_columns
+
+    named = parse_columns(columns or ())
+    if not named:
+        return task
+    if "" in named:
+        raise UsageError(f"--column {named['']}: write FIELD=HEADER, such as path=wav or mos=score")
+    return {**task, "columns": ",".join(f"{field}={header}" for field, header in named.items())}
+
+
 def split_settings(pairs: Sequence[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """``--set`` values for the predictor and, those that begin with ``task.``, for the task."""
     values = parse_assignments(pairs or [])

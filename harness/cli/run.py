@@ -37,6 +37,10 @@ def run(
     init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
     task_path: common.TaskPath = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="FIELD=HEADER of the task's table, such as path=wav or mos=score; may repeat."),
+    ] = None,
     split_by: common.SplitBy = None,
     dev: common.DevShare = None,
     test: common.TestShare = None,
@@ -75,7 +79,7 @@ def run(
         precision=precision,
         seed=seed,
         config=settings.predictor,
-        task_options=common.with_cut(settings.task, split_by, dev, test, split_seed),
+        task_options=common.with_columns(common.with_cut(settings.task, split_by, dev, test, split_seed), column),
         options=RunOptions(
             system_truth=system_truth,
             limit=limit,

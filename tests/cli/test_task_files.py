@@ -118,3 +118,12 @@ def test_a_written_file_reads_back(tmp_path: Path) -> None:
     assert read_task_file(tmp_path / "x.yaml") == task
     with pytest.raises(MosharnessError, match="no YAML file"):
         TASKS.add_folder(tmp_path / "nowhere") if (tmp_path / "nowhere").mkdir() is None else None
+
+
+def test_run_takes_columns(cli: Cli, place: Path) -> None:
+    given = ("run", "--task", "folder", "--data-root", place / "one", "--predictor", "dsp", "--output", place / "out")
+    outcome = cli(*given, "--column", "system_id=nobody", "--column", "mos=opinion")
+    assert outcome.code == 2 and "nobody" in outcome.err and "made_by" in outcome.err
+    assert "FIELD=HEADER" in cli(*given, "--column", "opinion").err
+    named = cli(*given, "--column", "system_id=made_by", "--column", "mos=opinion")
+    assert named.code == 2 and "no column" not in named.err, "what is wrong now is another thing"
