@@ -42,6 +42,18 @@ Tasks = Annotated[
 TaskName = Annotated[
     str, typer.Option("--task", help="Task, or a YAML file. `mosharness ls tasks` lists them.", callback=named_task)
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        help="FIELD=HEADER of a table, such as path=wav, mos=score, listener=who; may repeat. HEADER alone, "
+        "in `evaluate`: the column of predictions to take as the primary dimension.",
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option("--without", help="Listener whose ratings are left out; may repeat. Nobody is by default."),
+]
 TaskPath = Annotated[
     list[Path] | None,
     typer.Option(

@@ -34,17 +34,8 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of the task.")] = "test",
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            help="FIELD=HEADER, such as utterance_id=wav, mos=utmos, listener=who; may repeat. HEADER alone: column of "
-            "the predictions to take as the primary dimension.",
-        ),
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option("--without", help="Listener of --truth to leave out; may repeat.")
-    ] = None,
+    column: common.Columns = None,
+    without: common.Without = None,
     data_root: common.DataRoot = None,
     task_path: common.TaskPath = None,
     system_truth: common.SystemTruthOption = "split-mean",

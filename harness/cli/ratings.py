@@ -30,13 +30,8 @@ def ratings(
         choices.RatingForm | None,
         typer.Option("--form", help="By columns and range by default."),
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--column", help="FIELD=HEADER, such as listener=who, mos=score or vote=choice; may repeat."),
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option("--without", help="Listener to leave out; may repeat. Nobody is by default.")
-    ] = None,
+    column: common.Columns = None,
+    without: common.Without = None,
     means: Annotated[
         Path | None, typer.Option("--means", help="Published means to compare with; says who was left out of them.")
     ] = None,

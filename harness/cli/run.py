@@ -37,10 +37,7 @@ def run(
     init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
     task_path: common.TaskPath = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--column", help="FIELD=HEADER of the task's table, such as path=wav or mos=score; may repeat."),
-    ] = None,
+    column: common.Columns = None,
     split_by: common.SplitBy = None,
     dev: common.DevShare = None,
     test: common.TestShare = None,
