@@ -54,8 +54,8 @@ def frame_levels(wave: NDArray[np.float64], sample_rate: int) -> NDArray[np.floa
     lengths = np.full(count, size)
     lengths[-1] = max(1, wave.size - (count - 1) * size)
     with np.errstate(divide="ignore"):
-        levels = 10.0 * np.log10(power / lengths)
-    return np.maximum(levels, LOWEST_DBFS)
+        levels: NDArray[np.float64] = np.maximum(10.0 * np.log10(power / lengths), LOWEST_DBFS)
+    return levels
 
 
 def speech_frames(levels: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -149,10 +149,10 @@ def _in_parts(scorer: Scorer, entry: Clip, row: Outcome, limit: float, use_cache
     parts = bounds_of_parts(clip.samples.size, math.floor(min(limit, 1e9) * clip.sample_rate))
     moments = _scored(scorer, entry, clip, parts, use_cache, workers)
     kept = np.array([one.outcome.scores for one in moments if one.outcome.status != "failed"], np.float64)
-    facts = {"duration_s": clip.duration_s, "sample_rate": clip.sample_rate, "content": clip.content_sha256}
+    doubled = replace(doubled, duration_s=clip.duration_s, sample_rate=clip.sample_rate, content=clip.content_sha256)
     lost = [one for one in moments if one.outcome.status == "failed"]
     if not len(kept):
-        return replace(doubled, **facts, status="failed", findings=lost[0].outcome.findings)
+        return replace(doubled, status="failed", findings=lost[0].outcome.findings)
     length = max(one.end_s - one.start_s for one in moments)
     said = f"mean over {counted(len(kept), 'window')} of at most {length:.2f} s"
     if lost:
@@ -160,7 +160,7 @@ def _in_parts(scorer: Scorer, entry: Clip, row: Outcome, limit: float, use_cache
         said += f"; {counted(len(lost), 'window')} not scored (first: at {first.start_s:.2f} s, {first.outcome.reason})"
     scores = tuple(float(value) for pair in zip(kept.mean(axis=0), kept.min(axis=0), strict=True) for value in pair)
     findings = (*clip.findings, Finding("windows", said))
-    return replace(doubled, **facts, scores=scores, status="warning", findings=findings)
+    return replace(doubled, scores=scores, status="warning", findings=findings)
 
 
 def curves(

@@ -66,7 +66,8 @@ def _waves(subject: Subject) -> list[Wave]:
 
 def _alone(subject: Subject, items: list[Any]) -> tuple[list[int], np.ndarray]:
     """Positions of clips that were scored alone before patience ended, ascending, and their scores."""
-    begun, scores = time.monotonic(), {}
+    begun = time.monotonic()
+    scores: dict[int, np.ndarray] = {}
     for at in map(int, np.random.default_rng(0).permutation(len(items))):
         if scores and time.monotonic() - begun > PATIENCE_S:
             break
