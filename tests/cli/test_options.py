@@ -38,6 +38,7 @@ DIFFERENT = {
     "--set": "what a verb has settings of differs",
     "--name": "of a row that is made here, or of one that was made elsewhere",
     "--published": "beside the results, or of the checkout",
+    "--system": "systems to take clips from, or what names the systems of a summary",
     "--allow-missing": "clips without audio, or texts that a candidate lacks",
     "--baseline": "to compare with, or to replace",
     "--candidate": "to judge, or to accept",
