@@ -11,7 +11,7 @@ READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | cksum | cut
 # Packages are compiled once, not by every process that the tests start.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo demo-voices test lint install clean
+.PHONY: demo demo-voices test lint style install clean
 
 # DEMO names the folder; a new temporary one by default. DEMO_OPTIONS are added to `mosharness run` (the tests shorten it).
 # One thread each: the networks are too small to gain from more, and the two halves run side by side.
@@ -33,28 +33,36 @@ demo: install
 	echo "work took $$(( $$(date +%s) - start )) s"
 
 # Real weights on real voices: the same voice rendered again passes a gate, a coarse codec fails it (exit code 1), and
-# four predictors stand side by side. DEMO_VOICES are added to `predict` and `gate`.
+# four predictors stand side by side. DEMO_VOICES are added to `predict` and `gate`, DEMO_GATE to `gate` (the tests
+# shorten it with them).
+DEMO_PREDICTORS ?= distillmos,dnsmos,dnsmos_p808,plcmos
 demo-voices: install
 	@set -e; export OMP_NUM_THREADS=1; place="$(DEMO)/voices"; options="--device cpu --workers 1 $(DEMO_VOICES)"; \
 	$(BIN)/python -m mosharness.tasks.demo.voices "$$place"; \
 	echo; echo "== A gate: last night's voice against the released one, the same rendered again"; \
-	$(BIN)/mosharness gate --baseline "$$place/released" --candidate "$$place/tonight" $$options; \
+	$(BIN)/mosharness gate --baseline "$$place/released" --candidate "$$place/tonight" $$options $(DEMO_GATE); \
 	echo; echo "== A gate: the released voice through a codec that is too coarse"; code=0; \
-	$(BIN)/mosharness gate --baseline "$$place/released" --candidate "$$place/broken" $$options || code=$$?; \
+	$(BIN)/mosharness gate --baseline "$$place/released" --candidate "$$place/broken" $$options $(DEMO_GATE) || code=$$?; \
 	test $$code -eq 1; \
-	echo; echo "== Four predictors on eight voices"; \
-	$(BIN)/mosharness predict "$$place/systems" --predictor distillmos,dnsmos,dnsmos_p808,plcmos $$options \
+	echo; echo "== Predictors on eight voices"; \
+	$(BIN)/mosharness predict "$$place/systems" --predictor $(DEMO_PREDICTORS) $$options \
 		-o "$$place/scores.csv"; \
 	echo; $(BIN)/mosharness agree "$$place/scores.csv" -o "$$place/agree.md"
 
 # Two test processes with one thread each: more threads than cores only slow each other down. tests/conftest.py orders.
-test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup --no-loadscope-reorder
+# Types are checked beside them.
+test: style
+	@$(BIN)/python tests/typecheck.py & types=$$!; code=0; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup --no-loadscope-reorder || code=$$?; \
+	wait $$types || { echo "types: see the errors of tests/typecheck.py above" >&2; exit 1; }; \
+	exit $$code
 
-lint: install
+lint: style
+	$(BIN)/python tests/typecheck.py
+
+style: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python tests/typecheck.py
 
 install: $(READY)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ...predictors import VERBS
+from ...predictors import OPEN_PREDICTORS, VERBS
 from ..core.errors import UnknownName, UsageError
 from .boundary import EXIT_CODES, INTERRUPTED, exit_code_of
 from .show import error_line, say
@@ -17,8 +17,8 @@ from .verbs import VerbGroup
 
 SETTINGS = Path("mosharness.yaml")
 LISTED = {
-    "predictor": "`mosharness ls predictors` lists them; distillmos and dnsmos need no download",
-    "task": "`mosharness ls tasks` lists them; demo needs no download",
+    "predictor": f"`mosharness ls predictors` lists them; {' and '.join(OPEN_PREDICTORS)} need no download",
+    "task": "`mosharness ls tasks` lists them",
 }
 """What is said where one of these is missing."""
 SETTING = re.compile(r"[A-Za-z_][\w.]*=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -59,7 +60,8 @@ def _waves(subject: Subject) -> list[Wave]:
     shortest = min(max(SHORT_S, predictor.card.min_seconds * 1.05), max(subject.lengths))
     step = 0.0 if predictor.card.batching == "equal_length" else 0.1
     longest = min(shortest * (1 + 4 * step), max(subject.lengths))
-    count = min(predictor.max_clips, MOST, max(1, int(predictor.max_batch_seconds // longest)))
+    room = predictor.max_batch_seconds / longest  # infinite where only the number of clips is limited
+    count = min(predictor.max_clips, MOST, max(1, math.floor(min(room, MOST))))
     lengths = [min(shortest * (1 + step * (at % 5)), longest) for at in range(count)]
     return [speech_like(length, subject.rate, 100 + at) for at, length in enumerate(lengths)]
 

@@ -22,7 +22,6 @@ ALLOWED = {
     ("stats/p1401.py", "nisqa"): "a mapping of P.1401 in the form that the NISQA paper gives it",
     ("boards/published.py", "nisqa"): "names within tables of published figures",
     ("boards/published.py", "jsqa"): "names within tables of published figures",
-    ("cli/evaluate.py", "utmos"): "an example of a column in a help text",
     **{
         ("tables/fields.py", name): "a column that people name after a predictor, whoever computed it"
         for name in ("utmos", "utmosv2", "dnsmos", "dnsmos_p808", "plcmos", "nisqa", "distillmos", "sslmos")

@@ -14,7 +14,7 @@ NAME = re.compile(r"[A-Za-z0-9_.*-]*[A-Za-z0-9_*]\.(?:pt|pth|tar|ckpt|bin|pkl|sa
 NOT_WEIGHTS = {
     *("main.tar", "track3_obf.tar", "track3_post_eval_distro.tar", "caches.tar", "phase1-main.tar"),  # data, caches
     *("state.safetensors", "last.safetensors", "step-*.safetensors"),  # of an unfinished training
-    *("model.onnx", "model.bin", "weights.pt", "FILE.ckpt", "mine.tar", "FILE.pt"),  # made up in an example
+    *("model.onnx", "model.bin", "model.pt", "weights.pt", "FILE.ckpt", "mine.tar", "FILE.pt"),  # made up in an example
 }
 
 
