@@ -249,7 +249,8 @@ def test_the_packages_in_one_process(load: Callable[..., Any], tmp_path: Path, m
     """The packages themselves on files; ``benchmarks/open_weights.py`` takes more and longer ones."""
     import soundfile
 
-    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # of librosa in the package: compiling it takes most of a minute
+    if "numba" not in sys.modules:  # of librosa in the package: compiling it takes most of a minute
+        monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     torch = pytest.importorskip("torch")
     librosa = pytest.importorskip("librosa")
     torchaudio = pytest.importorskip("torchaudio")
