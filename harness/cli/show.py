@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from ..core.files import dump_json
-
 if TYPE_CHECKING:
     from ..results.parts import Estimate
 
@@ -34,6 +32,8 @@ def error_line(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Machine output: strict JSON on stdout, nothing else."""
+    from ..core.files import dump_json
+
     sys.stdout.write(dump_json(value) + "\n")
 
 
