@@ -17,6 +17,21 @@ Recogniser = Callable[[Path], bool]
 """Whether a file is one that the verb at hand wrote before."""
 
 
+def check_writable(path: Path, option: str) -> None:
+    """Whether a file can be written where it is wanted, said before there is anything to lose; folders are made.
+
+    Raises:
+        UsageError: Naming the option and what the system says.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(f".{path.name}.probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"{option} {path}: cannot be written ({error.strerror})") from error
+
+
 def guard_output(
     path: str | Path,
     option: str,

@@ -14,7 +14,7 @@ from ..audio.suffixes import AUDIO_LIKE, VIDEO_SUFFIXES
 from ..core.clip import Clip, Outcome
 from ..core.errors import DataError, UsageError
 from ..core.files import atomic_write, csv_cell, csv_text, dump_json, write_csv, write_parquet
-from ..core.guard import guard_output, is_table
+from ..core.guard import check_writable, guard_output, is_table
 from ..core.ids import existing, same_spelling
 from ..core.printable import printable
 from ..tables.fields import HEADER_WORDS, SYNONYMS, Chosen, candidates, check_doubled, the_one
@@ -188,13 +188,7 @@ def check_output(path: Path, inputs: Iterable[str | Path] = (), *, overwrite: bo
     check_format(path)
     named = (("one of the inputs", one) for one in inputs)
     guard_output(path, "-o", lambda one: is_table(one, FIRST, LAST), inputs=named, overwrite=overwrite)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f".{path.name}.probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(f"-o {path}: cannot be written ({error.strerror})") from error
+    check_writable(path, "-o")
 
 
 def predict_entries(

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.clip import Clip, Outcome
 from ..core.errors import DataError, UsageError
 from ..core.files import atomic_write, csv_text, write_csv, write_json
-from ..core.guard import first_line, guard_output, json_with, text_with
+from ..core.guard import check_writable, first_line, guard_output, json_with, text_with
 from ..core.markdown import markdown_text, table
 from ..core.printable import printable
 from ..tables.fields import HEADER_WORDS
@@ -183,13 +183,7 @@ def check_summary(path: Path, inputs: Sequence[str | Path], output: Path | None,
         ".md": text_with(GENERATED),
     }[path.suffix.lower()]
     guard_output(path, "--summary", ours, inputs=[("one of the inputs", one) for one in inputs], overwrite=overwrite)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f".{path.name}.probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UsageError(f"--summary {path}: cannot be written ({error.strerror})") from error
+    check_writable(path, "--summary")
 
 
 def write_summary(path: Path, lines: Sequence[Line]) -> None:
