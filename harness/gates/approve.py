@@ -10,9 +10,9 @@ from .baseline import read_baseline, save_baseline
 from .fingerprint import refuse_other_names, refuse_other_scores
 from .history import means
 from .options import AudioOptions
+from .records import ApprovalOutput
 from .run import score_side
 from .saved import Approval, SavedBaseline
-from .schema import ApprovalOutput
 
 
 def approve_baseline(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from .records import HistoryEntry
 from .schema import (
     BrokenShare,
     DropFloor,
     Floor,
     GateReport,
-    HistoryEntry,
     MeanFloor,
     ScoreComparison,
     SignalComparison,
@@ -27,6 +27,8 @@ def entry_name(entry: ScoreComparison | HistoryEntry) -> str:
     name = f"{entry.name} ({entry.unit})" if isinstance(entry, SignalComparison) else entry.name
     if entry.scope == "voice":
         return f"{name}, voice {entry.voice}"
+    if entry.scope == "slice":
+        return f"{name}, {entry.slice} {entry.voice}"
     return f"{name}, voices pooled" if entry.scope == "pooled" else name
 
 

@@ -12,8 +12,9 @@ from ..core.files import file_sha256
 from ..core.provenance import utc_now
 from ..core.typed import as_typed, plain
 from .baseline import read_baseline
+from .records import HistoryEntry, HistoryRun
 from .saved import Approval, SavedBaseline, SavedFile
-from .schema import BaselineStep, GateReport, HistoryEntry, HistoryRun
+from .schema import BaselineStep, GateReport
 
 
 def approval(path: Path, reason: str) -> Approval:

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 
 from .console import entry_name
-from .schema import BaselineStep, GateReport, HistoryRun, ScoreComparison
+from .records import HistoryRun
+from .schema import BaselineStep, GateReport, Pair, ScoreComparison
 from .units import TextKey
 
 WIDTH, EDGE = 720, 30
@@ -31,7 +32,7 @@ def difference_plot(report: GateReport, entry: ScoreComparison) -> dict[str, Any
         Positions in units of the drawing, and the plot in a sentence (``label``). Above :data:`MOST_DOTS` texts the
         drawing keeps evenly spaced ranks, the extremes among them, and says so.
     """
-    pairs = [pair for pair in report.pairs if entry.scope != "voice" or pair.voice == entry.voice]
+    pairs = [pair for pair in report.pairs if within(pair, entry)]
     if not pairs:
         return None
     name, margin = entry.name, entry.margin
@@ -77,6 +78,13 @@ def difference_plot(report: GateReport, entry: ScoreComparison) -> dict[str, Any
             f"mean {entry.mean_diff:+.3f}, margin {margin:g}; {beyond} beyond the margin"
         ),
     }
+
+
+def within(pair: Pair, entry: ScoreComparison) -> bool:
+    """Whether a comparison is over this text."""
+    if entry.scope == "slice":
+        return pair.slices.get(entry.slice) == entry.voice
+    return entry.scope != "voice" or pair.voice == entry.voice
 
 
 def ticks_of(values: Iterable[float]) -> list[float]:

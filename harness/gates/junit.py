@@ -106,7 +106,8 @@ def _score_suite(name: str, report: GateReport) -> ET.Element:
     output = []
     entries = [entry for entry in report.entries if entry.name == name]
     for entry in entries:
-        prefix = {"voice": f"{entry.voice}.", "pooled": "pooled."}.get(entry.scope, "")
+        prefixes = {"voice": f"{entry.voice}.", "pooled": "pooled.", "slice": f"{entry.slice}.{entry.voice}."}
+        prefix = prefixes.get(entry.scope, "")
         for figure in FIGURES:
             if getattr(entry, figure) is not None:
                 _property(properties, prefix + figure, getattr(entry, figure))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .console import entry_name
 from .power import detectable_drop, normal_drop, power, sample_size
-from .schema import GatePlan, GateReport, ScorePlan
+from .records import GatePlan, ScorePlan
+from .schema import GateReport
 
 
 def make_plan(name: str, n: int, sd_diff: float, mean_diff: float, margin: float, alpha: float = 0.05) -> ScorePlan:

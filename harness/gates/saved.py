@@ -36,7 +36,14 @@ class SavedPredictor(Typed, frozen=True, kw_only=True):
 
 
 class SavedFile(Typed, frozen=True, kw_only=True):
-    """One file of a saved baseline: text, voice, seed, digest of the audio, scores and signals by name; times in s."""
+    """One file of a saved baseline: text, voice, seed, digest of the audio, scores and signals by name; times in s.
+
+    Attributes:
+        columns: Joined figures by column.
+        slices: Values by what cuts slices.
+        text: The sentence, where it is known; predictors that read it were given it.
+        audio: A compressed copy of the audio, relative to the baseline's file; empty where none is kept.
+    """
 
     key: str
     voice: str
@@ -48,16 +55,22 @@ class SavedFile(Typed, frozen=True, kw_only=True):
     rms_dbfs: float
     scores: Mapping[str, float]
     signals: Mapping[str, float] = {}
+    columns: Mapping[str, float] = {}
+    slices: Mapping[str, str] = {}
+    text: str = ""
+    audio: str = ""
 
 
 class Approval(Typed, frozen=True, kw_only=True):
-    """The record of replacing a baseline: when, why, and what it replaced."""
+    """The record of replacing a baseline: when, why, of which commit and label, and what it replaced."""
 
     approved: str
     reason: str
     previous_created: str | None
     previous_sha256: str = ""
     previous_means: Mapping[str, float]
+    label: str = ""
+    commit: str = ""
 
 
 class SavedBaseline(Typed, frozen=True, kw_only=True):

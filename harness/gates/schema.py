@@ -1,4 +1,4 @@
-"""The files and outputs of a gate, one class each: ``gate.json``, and what plan and approve print.
+"""The report of a gate, one class for each of its parts: ``gate.json``. Other files and outputs are in ``records.py``.
 
 ``docs/gate.md`` says what each key means to a reader, ``docs/schemas/`` has the JSON schemas. A figure that does not
 exist is ``None`` here and ``null`` in the file.
@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Literal
 
 from ..core.typed import UNSET, Typed, UnsetType
 from .options import GateOptions
-from .saved import SCHEMA_VERSION, Approval
+from .saved import SCHEMA_VERSION
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-Scope = Literal["all", "voice", "pooled"]
-"""What a comparison is over: every text of the only voice, those of one voice, or voices of a text averaged."""
+Scope = Literal["all", "voice", "slice", "pooled"]
+"""What a comparison is over: all texts of the only voice, those of one voice or slice, or voices of a text averaged."""
 
 
 class GateFinding(Typed, frozen=True, kw_only=False):
@@ -78,6 +78,14 @@ class ScoreComparison(Comparison, frozen=True, kw_only=True):
     """A comparison as the report lists it: of one score, over one scope.
 
     The means have the sign of the score; differences and bounds are in the sense "higher is better".
+
+    Attributes:
+        voice: The voice, or of a slice its value.
+        slice: What cut the slice, a column or ``folder``; empty for others.
+        p_worse: Of a slice: one-sided p of H0 (mean at or above -margin), adjusted by Holm over the slices of this
+            score; below alpha names a slice that failed.
+        kind: ``predictor``, ``signal``, or ``column``: joined from a table.
+        ratio: Whether the means are ratios of sums over texts (errors by words).
     """
 
     name: str
@@ -85,6 +93,10 @@ class ScoreComparison(Comparison, frozen=True, kw_only=True):
     voice: str
     margin: float
     lower_is_better: bool = False
+    slice: str = ""
+    p_worse: float | None = None
+    kind: Literal["predictor", "signal", "column"] = "predictor"
+    ratio: bool = False
 
 
 class SignalComparison(ScoreComparison, frozen=True, kw_only=True):
@@ -169,7 +181,13 @@ class PairScores(Typed, frozen=True, kw_only=False):
 
 
 class Pair(Typed, frozen=True, kw_only=True):
-    """One text on both sides: sources for people, scores and differences (higher is better) by score."""
+    """One text on both sides: sources for people, scores and differences (higher is better) by score.
+
+    Attributes:
+        text: The sentence, where it is known.
+        slices: Values by what cuts slices.
+        baseline_audio: Where the baseline's audio can be heard when that is not ``baseline`` itself.
+    """
 
     key: str
     voice: str
@@ -177,6 +195,9 @@ class Pair(Typed, frozen=True, kw_only=True):
     candidate: str
     scores: Mapping[str, PairScores]
     diff: Mapping[str, float]
+    text: str = ""
+    slices: Mapping[str, str] = {}
+    baseline_audio: str = ""
 
 
 class WorstText(Typed, frozen=True, kw_only=True):
@@ -218,11 +239,16 @@ class PredictorDetails(Typed, frozen=True, kw_only=True):
 
 
 class BaselineStep(Typed, frozen=True, kw_only=True):
-    """One of the baselines that a saved one descends from: when, its means by score, why it replaced the one before."""
+    """One of the baselines that a saved one descends from: when, its means by score, why it replaced the one before.
+
+    ``label`` and ``commit`` are what its approval was given, empty where nothing was.
+    """
 
     time: str
     means: Mapping[str, float]
     reason: str
+    label: str = ""
+    commit: str = ""
 
 
 class Seconds(Typed, frozen=True, kw_only=True):
@@ -258,6 +284,8 @@ class GateReport(Typed, frozen=True, kw_only=True):
     sample_rate: int | UnsetType | None = UNSET
     baseline_history: tuple[BaselineStep, ...] | UnsetType = UNSET
     seconds: Seconds | UnsetType = UNSET
+    label: str = ""
+    commit: str = ""
 
     @property
     def entries(self) -> tuple[ScoreComparison, ...]:
@@ -275,75 +303,3 @@ class GateReport(Typed, frozen=True, kw_only=True):
         if self.baseline is UNSET or self.candidate is UNSET:
             return None
         return self.baseline, self.candidate
-
-
-class HistoryEntry(Typed, frozen=True, kw_only=True):
-    """The figures of one comparison in a line of the history file."""
-
-    name: str
-    scope: Scope
-    voice: str = ""
-    n: int | None = None
-    margin: float | None = None
-    mean_baseline: float
-    mean_candidate: float
-    mean_diff: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    verdict: Verdict
-
-
-class HistoryRun(Typed, frozen=True, kw_only=True):
-    """A line of the file of ``--history``: one gate."""
-
-    time: str
-    verdict: Verdict | None = None
-    baseline: str | None = None
-    candidate: str | None = None
-    predictors: tuple[HistoryEntry, ...]
-
-
-class ApprovalOutput(Approval, frozen=True, kw_only=True):
-    """What ``gate approve --json`` prints: the record, and the means and fingerprints of the new baseline."""
-
-    schema_version: int = SCHEMA_VERSION
-    kind: Literal["gate-approval"] = "gate-approval"
-    baseline: str
-    files: int
-    means: Mapping[str, float]
-    predictors: Mapping[str, Mapping[str, Any]]
-
-
-class ScorePlan(Typed, frozen=True, kw_only=True):
-    """What a margin costs, given how much two renderings of one system differ.
-
-    Attributes:
-        name: Predictor or score.
-        n: Pairs that were measured.
-        sd_diff: Standard deviation of their differences.
-        mean_diff: Their mean; far from 0 means that the two renderings are not of the same system.
-        margin: The loss that would still be accepted.
-        power: Power at ``n`` for an equal candidate.
-        needed: Pairs for 80, 90 and 95 % power, by percentage.
-        detectable_drop: Smallest loss noticed with 80 % power at ``n``.
-        detectable_drop_normal: Its normal approximation.
-    """
-
-    name: str
-    n: int
-    sd_diff: float
-    mean_diff: float
-    margin: float
-    power: float
-    needed: Mapping[str, int | None]
-    detectable_drop: float
-    detectable_drop_normal: float
-
-
-class GatePlan(Typed, frozen=True, kw_only=True):
-    """What ``gate plan --json`` prints."""
-
-    schema_version: int = SCHEMA_VERSION
-    kind: Literal["gate-plan"] = "gate-plan"
-    alpha: float
-    scores: tuple[ScorePlan, ...]

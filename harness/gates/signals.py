@@ -127,6 +127,7 @@ def _compared(
         margin=margin,
         lower_is_better=turned < 0,
         unit=signal.unit,
+        kind="signal",
         two_sided=signal.worse == "both",
     )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ..show import clean, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from ...gates.schema import GateReport, ScorePlan
+    from ...gates.records import ScorePlan
+    from ...gates.schema import GateReport
 
 MOST_FINDINGS = 50
 

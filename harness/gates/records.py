@@ -1,0 +1,86 @@
+"""Files and outputs of a gate beside its report: lines of the history, and what plan and approve print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ..core.typed import Typed
+from .saved import SCHEMA_VERSION, Approval
+from .schema import Scope, Verdict
+
+
+class HistoryEntry(Typed, frozen=True, kw_only=True):
+    """The figures of one comparison in a line of the history file."""
+
+    name: str
+    scope: Scope
+    voice: str = ""
+    n: int | None = None
+    margin: float | None = None
+    mean_baseline: float
+    mean_candidate: float
+    mean_diff: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    verdict: Verdict
+    slice: str = ""
+
+
+class HistoryRun(Typed, frozen=True, kw_only=True):
+    """A line of the file of ``--history``: one gate; ``label`` and ``commit`` say of what, where that is known."""
+
+    time: str
+    verdict: Verdict | None = None
+    baseline: str | None = None
+    candidate: str | None = None
+    predictors: tuple[HistoryEntry, ...]
+    signals: tuple[HistoryEntry, ...] = ()
+    label: str = ""
+    commit: str = ""
+
+
+class ApprovalOutput(Approval, frozen=True, kw_only=True):
+    """What ``gate approve --json`` prints: the record, and the means and fingerprints of the new baseline."""
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["gate-approval"] = "gate-approval"
+    baseline: str
+    files: int
+    means: Mapping[str, float]
+    predictors: Mapping[str, Mapping[str, Any]]
+
+
+class ScorePlan(Typed, frozen=True, kw_only=True):
+    """What a margin costs, given how much two renderings of one system differ.
+
+    Attributes:
+        name: Predictor or score.
+        n: Pairs that were measured.
+        sd_diff: Standard deviation of their differences.
+        mean_diff: Their mean; far from 0 means that the two renderings are not of the same system.
+        margin: The loss that would still be accepted.
+        power: Power at ``n`` for an equal candidate.
+        needed: Pairs for 80, 90 and 95 % power, by percentage.
+        detectable_drop: Smallest loss noticed with 80 % power at ``n``.
+        detectable_drop_normal: Its normal approximation.
+    """
+
+    name: str
+    n: int
+    sd_diff: float
+    mean_diff: float
+    margin: float
+    power: float
+    needed: Mapping[str, int | None]
+    detectable_drop: float
+    detectable_drop_normal: float
+
+
+class GatePlan(Typed, frozen=True, kw_only=True):
+    """What ``gate plan --json`` prints."""
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["gate-plan"] = "gate-plan"
+    alpha: float
+    scores: tuple[ScorePlan, ...]
