@@ -22,6 +22,7 @@ def evaluate(
     task: str | MosTask | None = None,
     split: str = "test",
     column: str | Mapping[str, str] | None = None,
+    form: str = "auto",
     name: str = "outside",
     trained_on: Sequence[str] | None = None,
     note: str = "",
@@ -38,6 +39,7 @@ def evaluate(
         split: Split of the task.
         column: Column of the predictions to take as the primary dimension, or field to heading in both files:
             ``{"utterance_id": "wav", "mos": "score"}``.
+        form: Which tool wrote the predictions (``nisqa``, ``versa``, ...), ``plain``, or ``auto``: found out.
         name: Name of the row.
         trained_on: ``task/split`` names that the predictor has seen; ``None``: not stated.
         note: Where the predictions come from; stored in the result.
@@ -68,6 +70,7 @@ def evaluate(
         task=loaded,
         split=one_split(loaded, split) if loaded is not None else split,
         column=column,
+        form=form,
         name=name,
         trained_on=trained_on,
         note=note,

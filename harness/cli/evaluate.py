@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import UsageError
+from ..tables.peers import PEERS
 from . import common
 from .results import show_result
 from .show import print_json, say
@@ -34,6 +35,13 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of the task.")] = "test",
+    from_: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help=f"What wrote the predictions: auto finds out, plain, {', '.join(PEERS)}.",
+        ),
+    ] = "auto",
     column: common.Columns = None,
     without: common.Without = None,
     data_root: common.DataRoot = None,
@@ -79,6 +87,7 @@ def evaluate(
         task=loaded,
         split=splits[0],
         column=parse_columns(column or ()),
+        form=from_,
         without=without or (),
         name=name,
         trained_on=trained_on,

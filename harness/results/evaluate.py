@@ -30,6 +30,7 @@ def evaluate_predictions(
     task: MosTask | None = None,
     split: str = "test",
     column: str | Mapping[str, str] | None = None,
+    form: str = "auto",
     without: Sequence[str] = (),
     name: str = "outside",
     trained_on: Sequence[str] | None = None,
@@ -47,6 +48,7 @@ def evaluate_predictions(
         column: Column of the prediction file to take as the primary dimension; or field to heading
             (``{"utterance_id": "wav", "mos": "score"}``), looked for in both files. ``truth.mos`` and
             ``predictions.mos`` are looked for in one.
+        form: Which tool wrote the predictions, ``plain``, or ``auto``: found out by the columns.
         without: Listeners of the truth file whose ratings are left out.
         name: Name of the row.
         trained_on: ``task/split`` names the predictor has seen; ``None`` when that is not known.
@@ -79,7 +81,7 @@ def evaluate_predictions(
         say(labels.understood)
         loaded = _loaded(labels, without)
     clips = [row["utterance_id"] for row in loaded.rows]
-    outside = read_predictions_of(predictions, loaded.card.dimensions, of_predictions, clips)
+    outside = read_predictions_of(predictions, loaded.card.dimensions, of_predictions, clips, form)
     table = outside.values
     given = {dimension for values in table.values() for dimension in values}
     dimensions = tuple(dimension for dimension in loaded.card.dimensions if dimension in given)
@@ -115,7 +117,7 @@ def evaluate_predictions(
         dimensions=dimensions,
         truth=system_truth,
         convention=convention,
-        predictor=outside_part(name, dimensions, trained_on, note, predictions, named),
+        predictor=outside_part(name, dimensions, trained_on, note, predictions, named, form),
         options=options,
         device="cpu",
         precision=None,

@@ -117,11 +117,13 @@ def outside_part(
     note: str,
     predictions: str | Path,
     columns: Mapping[str, str] | None = None,
+    form: str = "auto",
 ) -> ResultPredictor:
-    """The ``predictor`` part of a result whose predictions were made elsewhere: known by their file and columns."""
+    """The ``predictor`` part of a result whose predictions were made elsewhere: known by file, columns and form."""
+    read = {**({"columns": dict(columns)} if columns else {}), **({"form": form} if form != "auto" else {})}
     return ResultPredictor(
         files={"predictions": file_sha256(predictions)},
-        config={"columns": dict(columns)} if columns else None,
+        config=read or None,
         name=name,
         trained_on=tuple(trained_on) if trained_on is not None else None,
         dimensions=tuple(dimensions),

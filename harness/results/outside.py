@@ -21,6 +21,7 @@ from ..tables.grid import Grid, plain_name, read_grid
 from ..tables.ids import KEYS, Columns, id_column, short_header
 from ..tables.match import Matched, match_clips
 from ..tables.numbers import number
+from ..tables.peers import AUTO, Peer, peer_columns, recognise
 
 WEAK = ("mos", "mos_score", "score")
 """Of the names of predictions, those that labels have as well."""
@@ -79,7 +80,11 @@ def read_outside(
 
 
 def read_predictions_of(
-    path: object, dimensions: Sequence[str], columns: Columns | None = None, wanted: Collection[str] = ()
+    path: object,
+    dimensions: Sequence[str],
+    columns: Columns | None = None,
+    wanted: Collection[str] = (),
+    form: str = AUTO,
 ) -> Outside:
     """Read predictions that were made elsewhere.
 
@@ -92,6 +97,7 @@ def read_predictions_of(
         columns: Field to heading (``utterance_id``, or a dimension), as the user says; the empty field is the primary
             dimension, and then no other is read.
         wanted: Ids of the clips: where several columns could hold ids, the one that names most of them does.
+        form: ``auto``, ``plain``, or the tool that wrote the file (:data:`~mosharness.harness.tables.peers.PEERS`).
 
     Raises:
         PredictionError: For an unknown layout, a column that is not there, something that is no finite number, or an
@@ -104,15 +110,23 @@ def read_predictions_of(
     check_doubled(grid)
     if not grid.rows:
         raise PredictionError(f"{path}: no rows below the header")
+    peer = recognise(grid, form)
     if not grid.header and not columns:
         places = _answers(grid, dimensions)
     else:
         if not grid.header and "" in columns:
             raise PredictionError(f"{path}: --column {columns['']}: the file has no header to find it in")
         places = {"utterance_id": id_column(grid, columns, wanted) if grid.header or "utterance_id" in columns else 0}
-        places |= _value_columns(grid, dimensions, columns, places["utterance_id"])
-    values = _values(grid, places)
-    return Outside(values, Chosen(places, grid).describe())
+        if peer is not None and "" not in columns:
+            given = {name: named_column(grid, name, columns[name]) for name in dimensions if name in columns}
+            own = {} if dimensions[0] in given else peer_columns(peer, grid, dimensions)
+            places |= {**own, **given}
+        else:
+            places |= _value_columns(grid, dimensions, columns, places["utterance_id"])
+    values, repeated = _values(grid, places, peer)
+    said = [f"taken for {peer.title}", peer.note] if peer is not None else []
+    said += [f"{repeated} rows repeat a clip with the same value and count once"] if repeated else []
+    return Outside(values, Chosen(places, grid).describe(note="; ".join(filter(None, said))))
 
 
 def _answers(grid: Grid, dimensions: Sequence[str]) -> dict[str, int]:
@@ -170,19 +184,25 @@ def _chosen(grid: Grid, name: str, found: Sequence[int]) -> int:
     return at
 
 
-def _values(grid: Grid, places: Mapping[str, int]) -> dict[str, dict[str, float]]:
+def _values(grid: Grid, places: Mapping[str, int], peer: Peer | None) -> tuple[dict[str, dict[str, float]], int]:
+    """Predictions by id, and how many rows repeat one; of forms that have a row a rating, equal ones may."""
     key = places["utterance_id"]
     table: dict[str, dict[str, float]] = {}
+    repeated = 0
     for line, row in zip(grid.lines, grid.rows, strict=True):
         name = row[key]
-        if name in table:
-            raise PredictionError(f"{grid.path}: row {line}: {name!r} occurs twice; keep one of the rows")
-        table[name] = {
+        values = {
             dimension: _prediction(grid.path, line, row[at])
             for dimension, at in places.items()
             if dimension != "utterance_id" and row[at]
         }
-    return table
+        if peer is not None and peer.repeats and table.get(name) == values:
+            repeated += 1
+            continue
+        if name in table:
+            raise PredictionError(f"{grid.path}: row {line}: {name!r} occurs twice; keep one of the rows")
+        table[name] = values
+    return table, repeated
 
 
 def _prediction(path: str, line: int, cell: str) -> float:

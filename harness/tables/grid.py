@@ -6,20 +6,20 @@ printed; what cannot be read is refused with a sentence that says what to do.
 
 from __future__ import annotations
 
-import ast
 import csv
+import gzip
 import io
-import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from ..audio.suffixes import AUDIO_LIKE
 from ..core.errors import DataError
 from ..core.files import csv_text
+from .objects import cell_text, read_objects
 
 DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 """In the order in which they are preferred where several would do: a comma may also be a decimal one."""
@@ -27,7 +27,6 @@ DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 FOREIGN = {
     b"PK\x03\x04": "a spreadsheet or zip archive; save it as CSV (UTF-8)",
     b"\xd0\xcf\x11\xe0": "an old Excel file; save it as CSV (UTF-8)",
-    b"\x1f\x8b": "compressed (gzip); unpack it",
     b"BZh": "compressed (bzip2); unpack it",
     b"\xfd7zXZ": "compressed (xz); unpack it",
     b"\x93NUMPY": "a numpy array; write a CSV with ids beside the numbers",
@@ -36,7 +35,9 @@ FOREIGN = {
 """First bytes of what is no table."""
 
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt")
+GZIP = b"\x1f\x8b"
 LARGEST_LINE = 1_000_000
+LARGEST_UNPACKED = 1 << 30
 COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 
@@ -95,18 +96,31 @@ def read_grid(path: str | Path, header_words: Iterable[str] = ()) -> Grid:
         raise DataError(f"{path}: this is a folder; {hint}") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
+    packed = data.startswith(GZIP)
+    data = _unpacked(data, path) if packed else data
     if not data.strip():
         raise DataError(f"{path}: the file is empty")
     for magic, what in FOREIGN.items():
         if data.startswith(magic):
             raise DataError(f"{path}: this is {what}")
     if data.startswith(b"PAR1"):
-        return _from_parquet(source)
+        return _from_parquet(source, data)
     text, encoding = decode(data, path)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     start = text.lstrip()[:1]
     grid = _from_objects(text, path) if start in ("{", "[") else _from_lines(text, path, frozenset(header_words))
-    return _without_empty_columns(replace(grid, form=grid.form + encoding))
+    return _without_empty_columns(replace(grid, form=grid.form + encoding + (", gzip" if packed else "")))
+
+
+def _unpacked(data: bytes, path: str | Path) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(data)) as stream:
+            content = stream.read(LARGEST_UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: compressed (gzip); unpack it (it is damaged: {error})") from error
+    if len(content) > LARGEST_UNPACKED:
+        raise DataError(f"{path}: more than {LARGEST_UNPACKED >> 20} MiB unpacked; no table is that large")
+    return content
 
 
 def decode(data: bytes, path: str | Path) -> tuple[str, str]:
@@ -256,72 +270,24 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\s.\-/]+", "_", name.strip().lower())
 
 
-# -- objects ----------------------------------------------------------------------------------------------------------
+# -- objects and parquet ----------------------------------------------------------------------------------------------
 
 
 def _from_objects(text: str, path: str | Path) -> Grid:
-    found, form, lines = _objects(text, path)
-    for number, one in zip(lines, found, strict=True):
-        if not isinstance(one, Mapping):
-            raise DataError(
-                f"{path}: line {number}: expected an object with names and values, got {type(one).__name__}"
-            )
-    names = tuple(dict.fromkeys(str(name) for one in found for name in one))
-    if not names:
-        raise DataError(f"{path}: the objects are empty")
-    rows = [tuple(_cell({str(key): value for key, value in one.items()}.get(name)) for name in names) for one in found]
-    return Grid(str(path), names, tuple(rows), tuple(lines), form)
+    names, rows, lines, form = read_objects(text, path)
+    return Grid(str(path), names, rows, lines, form)
 
 
-def _objects(text: str, path: str | Path) -> tuple[list[Any], str, list[int]]:
-    try:
-        whole = json.loads(text)
-    except ValueError:
-        pass
-    else:
-        if isinstance(whole, Mapping) and whole and all(isinstance(one, (int, float)) for one in whole.values()):
-            pairs = [{"utterance_id": key, "score": value} for key, value in whole.items()]
-            return pairs, "JSON, ids with numbers", list(range(1, len(pairs) + 1))
-        if isinstance(whole, Mapping) and len(whole) == 1 and isinstance(next(iter(whole.values())), list):
-            whole = next(iter(whole.values()))  # {"results": [...]}
-        if isinstance(whole, Mapping) and whole and all(isinstance(one, Mapping) for one in whole.values()):
-            whole = [{"utterance_id": key, **value} for key, value in whole.items()]
-        found = list(whole) if isinstance(whole, list) else [whole]
-        return found, "JSON", list(range(1, len(found) + 1))
-    found, lines, form = [], [], "JSON lines"
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            try:
-                found.append(ast.literal_eval(line.strip()))  # values only, nothing is run
-            except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-                raise DataError(f"{path}: line {number} is neither JSON nor a Python dictionary") from error
-            form = "Python dictionaries, one a line"
-        lines.append(number)
-    return found, form, lines
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value).strip()
-    return repr(value)
-
-
-def _from_parquet(path: Path) -> Grid:
+def _from_parquet(path: Path, data: bytes) -> Grid:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(data))
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: not a readable parquet file ({error})") from error
     names = tuple(table.column_names)
-    columns = [[_cell(value) for value in table.column(name).to_pylist()] for name in names]
+    columns = [[cell_text(value) for value in table.column(name).to_pylist()] for name in names]
     rows = tuple(zip(*columns, strict=True))
     return _without_empty_columns(Grid(str(path), names, rows, tuple(range(1, len(rows) + 1)), "parquet"))
 

@@ -26,6 +26,10 @@ ALLOWED = {
         ("tables/fields.py", name): "a column that people name after a predictor, whoever computed it"
         for name in ("utmos", "utmosv2", "dnsmos", "dnsmos_p808", "plcmos", "nisqa", "distillmos", "sslmos")
     },
+    **{
+        ("tables/peers.py", name): "the form of a file that another tool of that name writes"
+        for name in ("utmosv2", "nisqa", "dnsmos", "distillmos")
+    },
     ("boards/published.py", "multisr"): "names within tables of published figures",
 }
 

@@ -279,7 +279,6 @@ def test_the_tables_at_hand(shared: Path) -> None:
     labels = {clip: scores["mos"] for clip, _, scores in read_truth(folder / "truth.csv").rows}
     plain = {name: values["mos"] for name, values in read_outside(folder / "plain.csv", ("mos",)).items()}
     ways_out = {
-        "dnsmos": "--column mos=OVRL",
         "dup_same": "occurs twice",
         "inf": "'inf'",
         "nan": "'nan'",
