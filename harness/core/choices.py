@@ -14,7 +14,7 @@ Interval = Literal["systems", "two-level", "utterances"]
 """What the bootstrap of an interval resamples."""
 Level = Literal["utterance", "system"]
 """What a metric is computed over."""
-Method = Literal["paired-t", "bootstrap", "wilcoxon", "unpaired"]
+Method = Literal["paired-t", "skew-t", "bootstrap", "wilcoxon", "unpaired"]
 """How a gate compares two sides; ``harness/gates/methods.py`` has the function of each."""
 OnError = Literal["fail", "skip"]
 """What a gate does about a file that cannot be used: fail, or leave its text out."""

@@ -39,7 +39,7 @@ def compare(
         candidate: Finite scores, in the same order; only without pairs may its length differ.
         margin: The loss that would still be accepted, above 0.
         alpha: One-sided level, between 0 and 0.5.
-        method: A name of :data:`~mosharness.harness.gates.methods.METHODS`; ``paired-t`` keeps its level best in
+        method: A name of :data:`~mosharness.harness.gates.methods.METHODS`; ``skew-t`` keeps its level best in
             simulations with real differences.
         seed: Of the bootstrap.
 

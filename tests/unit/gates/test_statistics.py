@@ -52,6 +52,7 @@ def test_every_reference_row_is_met(shared: Path) -> None:
             [float(new[key][row["metric"]]) for key in keys],
             margin=float(row["margin"]),
             alpha=float(row["alpha"]),
+            method="paired-t",
         )
         assert found.verdict == row["verdict"], row
         assert found.n == int(row["n"])
