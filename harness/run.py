@@ -22,9 +22,10 @@ from .results.make import (
     task_part,
 )
 from .results.parts import RunTime
-from .results.predictions import Scored, write_predictions
+from .results.predictions import Scored, write_groups, write_predictions
 from .results.schema import Result
 from .results.store import result_folder, write_result
+from .tables.groups import check_groups, derived_groups, groups_of
 
 if TYPE_CHECKING:
     from ..predictors.base import Predictor
@@ -89,6 +90,7 @@ def run_split(
     loaded.findings += [TaskFinding("heard_clips", one) for one in heard_clips(seen, task, split, present)]
     audio, part = clips_digest(present, show=show), predictor_part(predictor, seen)
     settings = result_options(options, convention, predictor.precision)
+    groups = _groups(task, loaded, options)
     refuse_other_result(folder, before, task_part(loaded, dimensions, convention, audio), part, settings, truth)
     scores = score_clips_of(predictor, present, loaded, folder, options, show, read)
     scored_s = time.perf_counter() - clock
@@ -105,6 +107,7 @@ def run_split(
         device=predictor.device,
         precision=predictor.precision,
         audio=audio,
+        groups=groups,
     )
     result = result.with_time(
         RunTime(
@@ -117,6 +120,7 @@ def run_split(
         )
     )
     write_predictions(folder, table, dimensions)
+    write_groups(folder, groups, [clip.utterance_id for clip in clips])
     write_result(folder, result)
     if scores.journal is not None:
         scores.journal.remove()
@@ -210,6 +214,21 @@ def _check_missing(loaded: TaskSplit, clips: Sequence[Clip], allowed: int) -> No
             f"{len(missing)} of {len(clips)} clips of {where} have no audio (first: {shown}).{why}\n"
             f"  Complete the data, or pass --allow-missing {len(missing)} to score the others; the result will say so."
         )
+
+
+def _groups(task: MosTask, loaded: TaskSplit, options: RunOptions) -> dict[str, dict[str, str]]:
+    """Columns of ``--group-by``: of ``--groups``, the task's own table, or what is known of the clips."""
+    if not options.group_by:
+        return {}
+    ids = [row["utterance_id"] for row in loaded.rows]
+    seconds = {name: header.duration_s for name, header in loaded.headers.items()}
+    rates = {name: header.sample_rate for name, header in loaded.headers.items()}
+    own = task.group_values(loaded.split, options.group_by, ids)
+    paths = [options.groups] if options.groups is not None else []
+    derived = {**derived_groups(loaded.rows, seconds, rates), **own}
+    groups = groups_of(paths, options.group_by, ids, derived=derived)
+    check_groups(groups)
+    return groups
 
 
 def _table(

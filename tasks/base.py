@@ -8,7 +8,7 @@ hands out a Hugging Face ``datasets.Dataset`` with explicit features and undecod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -105,6 +105,19 @@ class MosTask:
     def build_system_truth(self, root: Path, split: str) -> dict[str, dict[str, float]]:
         """The organisers' system scores: dimension to system to value. Only with ``official_system_truth``."""
         raise UsageError(f"task {self.card.name} has no official system file for {split} under {root}")
+
+    def group_values(self, split: str, names: Sequence[str], clips: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Columns of the data set's own table that clips can be grouped by (language, speaker).
+
+        Args:
+            split: A name of ``card.splits``, whose rows were opened.
+            names: Columns that are asked for.
+            clips: Ids of the clips.
+
+        Returns:
+            Of those that there are: name to clip to value. The default knows none.
+        """
+        return {}
 
     def layout(self, root: Path) -> Path:
         """The folder that :meth:`build` reads, given what the user pointed at (outer or inner folder)."""

@@ -13,6 +13,8 @@ from ..harness.audio.discover import Discovery, find_audio, utterance_id
 from ..harness.core.errors import DataError, UsageError
 from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
+from ..harness.tables.fields import parse_columns
+from ..harness.tables.groups import read_groups
 from .audiofolder import merged, split_tables
 from .base import MosTask, Row, SplitInfo, TaskCard, TaskSplit, columns
 from .cut import cut_clips, cut_of
@@ -134,6 +136,18 @@ class Folder(MosTask):
                 row["listeners"] = list(clip.listeners)
             rows.append(row)
         return rows
+
+    def group_values(self, split: str, names: Sequence[str], clips: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Columns of the table beside the clips; see :meth:`MosTask.group_values`."""
+        root = self.root()
+        first = self.metadata(root)
+        tables = [one for one in split_tables(root).values() if first in split_tables(root).values()] or [first]
+        columns = parse_columns([one for one in str(self.option["columns"]).split(",") if one.strip()])
+        found: dict[str, dict[str, str]] = {}
+        for table in tables if not is_portable(root) else ():
+            for name, values in read_groups(table, names, clips, columns).items() if table.is_file() else ():
+                found.setdefault(name, {}).update(values)
+        return found
 
     # -- the card --------------------------------------------------------------------------------------------------
 

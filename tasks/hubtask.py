@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..harness.core.errors import DataError, UnknownName
+from ..harness.tables.grid import plain_name
+from ..harness.tables.groups import names_of
 from ..harness.tables.match import without_suffix
 from .base import MosTask, Row, SplitInfo, TaskCard
 from .folder_parts import parse_scale, parts_of
@@ -233,6 +235,23 @@ class HubTask(MosTask):
             if several:
                 self._add_rating(clip, row, found, at)
         return [self._averaged(clip, found) if several else clip for clip in clips.values()]
+
+    def group_values(self, split: str, names: Sequence[str], clips: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Columns of the data set; see :meth:`MosTask.group_values`."""
+        files, found = self._ready(split), self._found
+        kinds = columns_of(files, split)
+        plain = {plain_name(one): one for one in kinds if kinds[one] in ("text", "number")}
+        chosen = {name: plain[one] for name in names for one in reversed(names_of(name)) if one in plain}
+        if not chosen or found is None:
+            return {}
+        key = found.fields.get("utterance_id", found.audio)
+        values: dict[str, dict[str, str]] = {name: {} for name in chosen}
+        for at, (_, row) in enumerate(rows_of(files, split, list(dict.fromkeys([key, *chosen.values()])))):
+            clip = str(row[key]) if key != found.audio else _file_name(row[key]) or f"row-{at:06d}"
+            for name, column in chosen.items():
+                if row[column] is not None:
+                    values[name].setdefault(without_suffix(clip), str(row[column]))
+        return values
 
     def _row(self, name: str, row: Mapping[str, Any], found: Found, path: str) -> Row:
         clip: Row = {"utterance_id": name, "system_id": _text(row, found, "system_id"), "audio_path": path}

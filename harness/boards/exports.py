@@ -14,6 +14,7 @@ from ..stats.metrics import LEVELS, Detail, Level, metric_names
 from .columns import COLUMNS, Entry, metrics_with_values
 from .model import Board, BoardTable
 from .plots import number_text
+from .slices import slices_plain
 
 SCHEMA = "mosharness.leaderboard/1"
 LATEX_LEVELS: tuple[tuple[Level, Detail], ...] = (("system", "main"), ("utterance", "summary"))
@@ -134,6 +135,8 @@ def _plain_row(entry: Entry) -> dict[str, Any]:
         for level in LEVELS
         for ceiling in [row.ceiling_of(level, dimension)]
     }
+    if row.slices:
+        plain["slices"] = slices_plain(row, dimension)
     return plain
 
 

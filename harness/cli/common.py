@@ -50,6 +50,16 @@ Columns = Annotated[
         "in `evaluate`: the column of predictions to take as the primary dimension.",
     ),
 ]
+GroupBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group-by",
+        help="Figures by slice: language, speaker, category, rate, length, or any column; may repeat, or commas.",
+    ),
+]
+Groups = Annotated[
+    Path | None, typer.Option("--groups", help="Table with ids and the columns of --group-by, beside the data's own.")
+]
 Without = Annotated[
     list[str] | None,
     typer.Option("--without", help="Listener whose ratings are left out; may repeat. Nobody is by default."),
@@ -127,6 +137,18 @@ SplitBy = Annotated[
 DevShare = Annotated[float | None, typer.Option("--dev", help="With --split-by: share that is dev, 0.1 by default.")]
 TestShare = Annotated[float | None, typer.Option("--test", help="With --split-by: share that is test, 0.2 by default.")]
 SplitSeed = Annotated[int | None, typer.Option("--split-seed", min=0, help="With --split-by: seed of the draw, 0.")]
+
+
+def grouped_by(given: Sequence[str] | None) -> tuple[str, ...]:
+    """The columns of ``--group-by``, each once.
+
+    Raises:
+        UsageError: For an empty name.
+    """
+    names = [name.strip() for one in given or () for name in one.split(",")]
+    if not all(names):
+        raise UsageError("--group-by: names columns, several with commas between them")
+    return tuple(dict.fromkeys(names))
 
 
 def with_cut(

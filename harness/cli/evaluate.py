@@ -44,6 +44,8 @@ def evaluate(
     ] = "auto",
     column: common.Columns = None,
     without: common.Without = None,
+    group_by: common.GroupBy = None,
+    groups: common.Groups = None,
     data_root: common.DataRoot = None,
     task_path: common.TaskPath = None,
     system_truth: common.SystemTruthOption = "split-mean",
@@ -96,6 +98,8 @@ def evaluate(
             system_truth=system_truth,
             allow_missing=allow_missing,
             measure=MeasureOptions(interval=interval, seed=seed),
+            group_by=common.grouped_by(group_by),
+            groups=groups,
         ),
         say=lambda line: say(f"read {line}"),
     )

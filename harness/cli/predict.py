@@ -55,6 +55,8 @@ def predict(
             "--system", help="What names systems: a column of the manifest, or a folder level, 1 below PATH (default)."
         ),
     ] = None,
+    group_by: common.GroupBy = None,
+    groups: common.Groups = None,
     windows: Annotated[
         bool, typer.Option("--windows", help="Cut clips that are too long into windows: mean and minimum.")
     ] = False,
@@ -87,6 +89,7 @@ def predict(
     read = [*(path for path in paths if path != "-"), *(str(entry.path) for entry in entries)]
     _guard([*read, *(one.checkpoint for one in chosen if one.checkpoint)], output, summary, over_time, overwrite)
     systems = short.systems_of(entries, paths, system)
+    columns = short.groups_of_clips(entries, paths, common.grouped_by(group_by), groups)
     earlier = EarlierTable.read(output, overwrite=overwrite)
     clips = [entry.utterance_id for entry in entries]
     earlier.refuse_lost_clips(clips)
@@ -109,6 +112,7 @@ def predict(
     elif output is None:
         sys.stdout.write(work.csv_text_table(names, work.table(entries, rows)))
     found = short.summarise(systems, scored.columns, rows)
+    found += short.summarise_groups(short.with_outcomes(columns, rows), clips, scored.columns, rows)
     say_table(*short.cells(found), right=2)
     if summary is not None:
         short.write_summary(summary, found)

@@ -11,6 +11,7 @@ from .show import number, print_table, say, with_interval
 if TYPE_CHECKING:
     from ..results.parts import Change, RateReport
     from ..results.schema import Result
+    from ..results.slices import SliceReport
 
 LEVELS = ("system", "utterance")
 """In the order of tables for people."""
@@ -52,6 +53,8 @@ def show_result(result: Result) -> None:
         print(f"  {reason}")
     if result.multirate:
         show_rates(result.multirate)
+    for report in result.slices or ():
+        show_slices(report)
     print(
         f"  [..] 95 % interval, {result.options.resamples} bootstrap resamples of "
         f"{result.options.interval}; ceiling: correlation a perfect predictor would reach"
@@ -139,6 +142,17 @@ def show_rates(report: RateReport) -> None:
             for pair in drift.pairs
         ]
         print_table(["Hz", "recordings", "score changes by", "label changes by"], shown, title=title, right=1)
+
+
+def show_slices(report: SliceReport) -> None:
+    """Figures by slice of one column, its worst slice, and pooled against within-slice correlation."""
+    from ..results.slice_text import slice_lines, slice_table
+
+    header, rows = slice_table(report)
+    cut = f" ({report.cut})" if report.cut else ""
+    print_table(header, rows, title=f"by {report.column}{cut}", right=3)
+    for line in slice_lines(report):
+        print(f"  {line}")
 
 
 def _change(change: Change) -> str:

@@ -142,6 +142,61 @@ def summarise(systems: Sequence[str], columns: Sequence[str], rows: Sequence[Out
     return [*lines, *(_line(ALL, column, at, rows) for at, column in enumerate(columns))]
 
 
+def groups_of_clips(
+    clips: Sequence[Clip], paths: Sequence[str], names: Sequence[str], table: Path | None
+) -> dict[str, dict[str, str]]:
+    """The columns of ``--group-by`` by clip, of ``--groups`` or the manifests; rate and length are known once decoded.
+
+    Raises:
+        UnknownName: For a column that neither has.
+        DataError: If a table cannot be read, or a column changes within a clip.
+    """
+    from ..tables.groups import OF_AUDIO, groups_of, names_of
+
+    if not names:
+        return {}
+    manifests = [Path(path) for path in paths if Path(path).suffix.lower() in _lists() and not Path(path).is_dir()]
+    ids = [clip.utterance_id for clip in clips]
+    later = {name: dict.fromkeys(ids, "") for name in OF_AUDIO}
+    own = {"system_id": {clip.utterance_id: clip.system_id for clip in clips if clip.system_id}}
+    found = groups_of([*([table] if table is not None else []), *manifests], names, ids, derived={**later, **own})
+    return {
+        name: {} if set(names_of(name)) & set(OF_AUDIO) and not any(values.values()) else values
+        for name, values in found.items()
+    }
+
+
+def with_outcomes(groups: Mapping[str, Mapping[str, str]], rows: Sequence[Outcome]) -> dict[str, Mapping[str, str]]:
+    """The columns with rate and length as they were decoded, where no table had them."""
+    from ..tables.groups import length_slice, names_of
+
+    rates = {row.utterance_id: str(row.sample_rate or "") for row in rows}
+    lengths = {row.utterance_id: length_slice(row.duration_s) for row in rows}
+    return {name: values or (rates if "rate" in names_of(name) else lengths) for name, values in groups.items()}
+
+
+def summarise_groups(
+    groups: Mapping[str, Mapping[str, str]], clips: Sequence[str], columns: Sequence[str], rows: Sequence[Outcome]
+) -> list[Line]:
+    """Lines by value of each column of ``--group-by``, called ``COLUMN=VALUE``; numbers of many kinds by quarters.
+
+    Args:
+        groups: Column to clip to value.
+        clips: Ids, in the order of ``rows``.
+        columns: Names of the scores.
+        rows: What became of the clips.
+    """
+    from ..tables.groups import EMPTY, slice_order, sliced
+
+    lines = []
+    for column, values in groups.items():
+        named, _ = sliced({clip: values.get(clip, "") or EMPTY for clip in clips})
+        for value in sorted(set(named.values()), key=slice_order):
+            members = [row for row, clip in zip(rows, clips, strict=True) if named[clip] == value]
+            lines += [_line(printable(f"{column}={value}"), name, at, members) for at, name in enumerate(columns)]
+    return lines
+
+
 def _line(system: str, column: str, at: int, rows: Sequence[Outcome]) -> Line:
     scores = np.array([row.scores[at] for row in rows], np.float64)
     scores = np.sort(scores[np.isfinite(scores)])  # sorted: the order of clips moves no last digit

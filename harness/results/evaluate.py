@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.clip import Finding
 from ..core.errors import PredictionError, UsageError
+from ..tables.groups import derived_groups, groups_of
 from ..tables.match import Matched
 from ..tables.truth import Truth, read_system_truth, read_truth
 from .make import RunOptions, make_result, outside_part, resolve_system_truth, system_truth_name
@@ -101,6 +102,7 @@ def evaluate_predictions(
     if extra:
         message = f"{len(extra)} predictions are for clips that are not in the truth (first: {', '.join(extra[:3])})"
         loaded.findings.append(TaskFinding("extra_predictions", message))
+    groups = _groups(task, loaded, options, (truth, predictions), of_truth | of_predictions)
     if task is not None:
         system_truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
     elif options.system_truth == "split-mean":
@@ -122,9 +124,22 @@ def evaluate_predictions(
         device="cpu",
         precision=None,
         extra=len(extra),
+        groups=groups,
     )
     seconds = round(time.perf_counter() - clock, 3)
     return result.with_time(RunTime(started=started.isoformat(timespec="seconds"), total_s=seconds, notes=()))
+
+
+def _groups(
+    task: MosTask | None, loaded: TaskSplit, options: RunOptions, files: Sequence[object], columns: Mapping[str, str]
+) -> dict[str, dict[str, str]]:
+    """Columns of ``--group-by``: of ``--groups``, the task's own table, the truth, the predictions, in this order."""
+    if not options.group_by:
+        return {}
+    clips = [row["utterance_id"] for row in loaded.rows]
+    own = task.group_values(loaded.split, options.group_by, clips) if task is not None else {}
+    paths = [str(path) for path in (options.groups, *files) if path is not None]
+    return groups_of(paths, options.group_by, clips, columns, {**derived_groups(loaded.rows, {}, {}), **own})
 
 
 def _others(matched: Matched) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from ..core.files import check_name, file_sha256
 from ..core.provenance import provenance
 from ..core.typed import UNSET, UnsetType, changed
-from .measure import MeasureOptions, SystemTruth, measure_rows
+from .measure import Measured, MeasureOptions, SystemTruth, measure_rows
 from .multirate import rate_report
 from .off_scale import off_scale
 from .parts import (
@@ -26,10 +26,11 @@ from .parts import (
 )
 from .predictions import Scored, read_system_truth
 from .schema import Result
+from .slices import SliceReport, slice_reports
 
 if TYPE_CHECKING:
     from ...predictors.base import Predictor
-    from ...tasks.base import MosTask, TaskSplit
+    from ...tasks.base import MosTask, TaskCard, TaskSplit
     from ..core.choices import Level
 
 
@@ -45,6 +46,8 @@ class RunOptions:
         workers: Decoding threads; never changes a score.
         use_cache: Whether finished scores are looked up and stored.
         measure: How intervals are made.
+        group_by: Columns whose values are slices with figures of their own.
+        groups: A table with such columns by clip, beside the data set's own.
     """
 
     system_truth: str = "split-mean"
@@ -54,6 +57,8 @@ class RunOptions:
     workers: int | None = None
     use_cache: bool = True
     measure: MeasureOptions = field(default_factory=MeasureOptions)
+    group_by: tuple[str, ...] = ()
+    groups: Path | None = None
 
 
 def resolve_system_truth(
@@ -146,8 +151,9 @@ def make_result(
     precision: str | None,
     extra: int = 0,
     audio: str | UnsetType = UNSET,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Result:
-    """Measure a table and put the result together, all but ``time``."""
+    """Measure a table and put the result together, all but ``time``; ``groups`` are columns by clip."""
     card = loaded.card
     ratings = {
         dimension: dict(zip([row["utterance_id"] for row in loaded.rows], loaded.ratings(dimension), strict=True))
@@ -169,6 +175,7 @@ def make_result(
         systems=measured.systems,
         spread=measured.spread,
         multirate=UNSET if by_rate is None else by_rate,
+        slices=UNSET if not groups else _slices(groups, table, dimensions, card, options, measured, truth),
         findings=(
             *(Finding(code=finding.code, message=finding.message) for finding in loaded.findings),
             *_off_scale(table, dimensions, card.scale),
@@ -176,6 +183,26 @@ def make_result(
         options=result_options(options, convention, precision),
         provenance=Provenance(**provenance(device)),
         time=RunTime(),
+    )
+
+
+def _slices(
+    groups: Mapping[str, Mapping[str, str]],
+    table: Sequence[Scored],
+    dimensions: Sequence[str],
+    card: TaskCard,
+    options: RunOptions,
+    measured: Measured,
+    truth: SystemTruth | None,
+) -> tuple[SliceReport, ...]:
+    return slice_reports(
+        groups,
+        table,
+        dimensions,
+        level=cast("Level", card.primary_level),
+        metric=card.primary_metric,
+        options=options.measure,
+        pooled=measured.metrics if truth is None else None,
     )
 
 

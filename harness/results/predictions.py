@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 PARQUET_ABOVE = 100_000
+GROUPS = "groups.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,33 @@ def write_predictions(folder: Path, rows: Sequence[Scored], dimensions: Sequence
         write_csv(path, header, (_cells(row, dimensions) for row in rows))
     other.unlink(missing_ok=True)
     return path
+
+
+def write_groups(folder: Path, groups: Mapping[str, Mapping[str, str]], clips: Sequence[str]) -> None:
+    """Write ``groups.csv``, the columns of ``--group-by`` by clip; remove it where there are none."""
+    path = folder / GROUPS
+    if not groups:
+        path.unlink(missing_ok=True)
+        return
+    rows = ([clip, *(values.get(clip, "") for values in groups.values())] for clip in clips)
+    write_csv(path, ["utterance_id", *(f"group_{column}" for column in groups)], rows)
+
+
+def read_groups(folder: Path, columns: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Read back what :func:`write_groups` wrote; nothing where there is no such file.
+
+    Raises:
+        DataError: If it lacks a column.
+    """
+    path = folder / GROUPS
+    if not path.is_file():
+        return {}
+    rows = read_csv(path, ["utterance_id", *(f"group_{column}" for column in columns)])
+    clips = [csv_text(row["utterance_id"]) for row in rows]
+    return {
+        column: {clip: csv_text(row[f"group_{column}"]) for clip, row in zip(clips, rows, strict=True)}
+        for column in columns
+    }
 
 
 def read_predictions(folder: Path, dimensions: Sequence[str]) -> list[Scored]:

@@ -32,6 +32,8 @@ from .parts import (
     ResultTask,
     RunTime,
 )
+from .slice_text import slices_markdown
+from .slices import SliceReport
 from .systems import Spread, SystemRow, SystemScores, system_scores
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Result(Typed):
         findings: What the loader noticed.
         time: Everything that differs between two equal runs.
         multirate: Only of tasks whose clips have several sampling rates.
+        slices: One report a column of ``--group-by``.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Result(Typed):
     provenance: Provenance
     time: RunTime
     multirate: RateReport | UnsetType = UNSET
+    slices: tuple[SliceReport, ...] | UnsetType = UNSET
     schema: Literal["mosharness.run/2"] = SCHEMA
 
     def estimate(self, level: str, dimension: str, metric: str) -> Estimate:
@@ -112,7 +116,8 @@ class Result(Typed):
     def as_markdown(self) -> str:
         """A card in markdown: what was scored, and the metrics with their intervals."""
         lines = card_lines(self.name, self.task, self.counts, self.predictor)
-        return as_markdown(lines, *figures(self.metrics, self.ceiling))
+        card = as_markdown(lines, *figures(self.metrics, self.ceiling))
+        return "\n\n".join([card, *(slices_markdown(report) for report in self.slices or ())])
 
     def _repr_markdown_(self) -> str:
         return self.as_markdown()

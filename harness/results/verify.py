@@ -12,8 +12,9 @@ from ..core.errors import DataError
 from ..core.typed import changed, plain
 from .measure import MeasureOptions, measure_rows
 from .parts import Estimate, Metrics
-from .predictions import read_predictions
+from .predictions import read_groups, read_predictions
 from .schema import Result
+from .slices import slice_reports
 from .store import read_result
 from .systems import SystemRow
 
@@ -112,12 +113,24 @@ def _from_predictions(result: Result, folder: Path) -> tuple[int, list[Differenc
         options=MeasureOptions(options.interval, options.resamples, options.seed),
     )
     notes, stored, again = _common_metrics(result.metrics, measured.metrics)
-    compared = {
+    compared: dict[str, tuple[Any, Any]] = {
         "metrics": (stored, again),
         "systems": (result.systems, measured.systems),
         "spread": (result.spread, measured.spread),
         "counts": (changed(result.counts, extra=0), measured.counts),
     }
+    if result.slices and (groups := read_groups(folder, [one.column for one in result.slices])):
+        again_slices = slice_reports(
+            groups,
+            rows,
+            dimensions,
+            level=result.task.primary_level,
+            metric=result.task.primary_metric,
+            options=MeasureOptions(options.interval, options.resamples, options.seed),
+        )
+        compared["slices"] = (result.slices, again_slices)
+    elif result.slices:
+        notes.append("the slices are not recomputed: groups.csv is not there")
     differences: list[Difference] = []
     checked = sum(_compare(name, plain(one), plain(other), differences) for name, (one, other) in compared.items())
     return checked, differences, notes
