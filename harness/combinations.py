@@ -20,7 +20,7 @@ from .run import DEFAULT_OUTPUT, refuse_stored, run_split
 if TYPE_CHECKING:
     from ..predictors.base import Predictor
     from ..predictors.selection import Chosen
-    from ..tasks.base import MosTask
+    from ..tasks import ChosenTask, MosTask
     from .engine.pipeline import Reader
     from .results.schema import Result
 
@@ -53,7 +53,8 @@ class RunRequest:
         checkpoint: Weights; see :func:`~mosharness.predictors.trained.resolve_predictor`.
         name: Name of the rows; the predictor's by default.
         train: Train first; ``None`` scores what is there.
-        data_root: Folder of the data set.
+        data_root: Folder of the data set; with ``folders``, one that has a folder for each task, by its name.
+        folders: See ``data_root``.
         output: Folder of results and trained checkpoints.
         device, precision: Where and how the networks calculate.
         seed: Seed of training, the first of several; the recipe's, or 0, by default.
@@ -69,6 +70,7 @@ class RunRequest:
     name: str | None = None
     train: TrainFirst | None = None
     data_root: Path | None = None
+    folders: bool = False
     output: Path = DEFAULT_OUTPUT
     device: str = "auto"
     precision: Precision = "float32"
@@ -95,6 +97,25 @@ class RunRequest:
         seed = chosen if self.seed is None else self.seed
         options = replace(self.options, measure=replace(self.options.measure, seed=seed or 0))
         return replace(self, config={**config, **self.config}, seed=seed, options=options)
+
+    def for_tasks(self, chosen: Sequence[ChosenTask]) -> RunRequest:
+        """With ``folders`` where ``data_root`` is meant as one folder a task: for groups, and where it has such."""
+        root = self.data_root
+        several = len(chosen) > 1 and root is not None and any((root / one.name).is_dir() for one in chosen)
+        return replace(self, folders=several or any(not one.named for one in chosen))
+
+    def load(self, task: str) -> MosTask:
+        """The task, with the options of this request.
+
+        Raises:
+            UnknownName: If there is no such task or option.
+        """
+        from ..tasks import load_task
+
+        root = self.data_root
+        if root is not None and self.folders:
+            root = root / task
+        return load_task(task, root, **self.task_options)
 
 
 @dataclass(frozen=True)
@@ -180,11 +201,10 @@ def run_combination(
     """
     from ..predictors.selection import choose_predictors
     from ..predictors.trained import must_be_trained, resolve_predictor
-    from ..tasks import load_task
 
     if isinstance(predictor, str):
         (predictor,) = choose_predictors([predictor], request.config, request.checkpoint)
-    loaded = load_task(task, request.data_root, **request.task_options)
+    loaded = request.load(task)
     given = f"={predictor.checkpoint}" if predictor.checkpoint else ""
     untrained = must_be_trained(predictor.name, task, predictor.checkpoint, request.output, predictor.config)
     train = " --train" if request.train is not None or untrained else ""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..harness.core.errors import DataError, UsageError
+from ..harness.core.errors import DataError, UnknownName, UsageError
 from ..harness.core.registry import Registry
 from .base import MosTask, TaskCard, TaskFinding, TaskSplit
+from .benchmarks import ENTRIES, INDEX
+from .benchmarks.sets import ChosenTask, TaskGroup, choose_tasks, divide, task_groups, where_to_get
+from .card import card_of
 
 
 class TaskRegistry(Registry[type[MosTask]]):
@@ -63,6 +68,23 @@ class TaskRegistry(Registry[type[MosTask]]):
             raise DataError(f"--task-path {folder}: {'no YAML file in it' if place.is_dir() else 'no such folder'}")
         return [self.add_file(path) for path in paths]
 
+    def card(self, name: str) -> TaskCard:
+        """The card of a task; those of our benchmarks come from their index, without reading their files.
+
+        Raises:
+            UnknownName: If there is no such task.
+        """
+        if name in ENTRIES and self.origin(name) == self.OURS and not isinstance(self._entries[name], type):
+            if self._indexed is None:
+                from ..harness.core.files import read_json
+
+                self._indexed = {key: card_of(fields) for key, fields in read_json(INDEX)["cards"].items()}
+            if name in self._indexed:
+                return self._indexed[name]
+        return self[name].card
+
+    _indexed: dict[str, TaskCard] | None = None
+
     def __getitem__(self, name: str) -> type[MosTask]:
         found: Any = super().__getitem__(name)
         if isinstance(found, (str, Path)):
@@ -84,6 +106,7 @@ TASKS: TaskRegistry = TaskRegistry(
         "multisr": "mosharness.tasks.multisr:MultiSamplingRate",
         "folder": "mosharness.tasks.folder:Folder",
         "demo": "mosharness.tasks.demo:Demo",
+        **ENTRIES,  # type: ignore[dict-item]  # paths of YAML files, which __getitem__ reads
     },
     group="mosharness.tasks",
     hint="`mosharness ls tasks` shows them all.",
@@ -105,6 +128,21 @@ def load_task(name: str, data_root: str | Path | None = None, **options: Any) ->
     return TASKS[task_name(name)](data_root, **options)
 
 
+def tasks_of(given: Sequence[str]) -> list[ChosenTask]:
+    """The tasks that names, groups, globs and lists with commas stand for; files and data sets of the hub get names.
+
+    Raises:
+        UnknownName: For a name, group or pattern that there is not.
+        DataError: If a YAML file is absent or malformed.
+    """
+    chosen = [replace(one, name=task_name(one.name)) for one in choose_tasks(given, TASKS)]
+    for one in chosen:
+        if one.name not in TASKS:
+            known = [*TASKS, *task_groups()]
+            raise UnknownName("task", one.name, known, "`mosharness ls tasks` shows tasks and groups.")
+    return chosen
+
+
 def task_name(given: str) -> str:
     """The name of what ``--task`` was given: itself, or that of a YAML file, which is registered for this process.
 
@@ -119,4 +157,18 @@ def task_name(given: str) -> str:
     return TASKS.add_file(given) if is_task_file(given) else given
 
 
-__all__ = ["TASKS", "MosTask", "TaskCard", "TaskFinding", "TaskSplit", "load_task", "task_name"]
+__all__ = [
+    "TASKS",
+    "ChosenTask",
+    "MosTask",
+    "TaskCard",
+    "TaskFinding",
+    "TaskGroup",
+    "TaskSplit",
+    "divide",
+    "load_task",
+    "task_groups",
+    "task_name",
+    "tasks_of",
+    "where_to_get",
+]

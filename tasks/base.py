@@ -140,6 +140,14 @@ class MosTask:
             raise DataMissing(missing_screen(self.card, chosen, self.command))
         return chosen.resolve()
 
+    def at_hand(self) -> bool:
+        """Whether the data is on this machine; nothing is fetched to find out."""
+        try:
+            self.root()
+        except DataMissing:
+            return False
+        return True
+
     def resolve_split(self, split: str) -> tuple[str, ...]:
         """The concrete splits that a name stands for (``test`` of NISQA is three).
 

@@ -18,6 +18,10 @@ def task_of_file(path: str | Path) -> type[MosTask]:
     """The task that a YAML file describes, as a class; errors as :func:`read_task_file`."""
     path = Path(path).expanduser()
     described = read_task_file(path)
+    if described.source.release is not None:
+        from .release import release_task
+
+        return release_task(described, path)
     if described.source.hub:
         from .hubtask import hub_task
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..harness.core.errors import DataError, UnknownName
+from ..harness.core.errors import DataError, UnknownName, UsageError
+from ..harness.core.paths import data_root
 from ..harness.tables.grid import plain_name
 from ..harness.tables.groups import names_of
 from ..harness.tables.match import without_suffix
@@ -17,6 +18,7 @@ from .base import MosTask, Row, SplitInfo, TaskCard
 from .folder_parts import parse_scale, parts_of
 from .hubcolumns import WAY_OUT, Found, find_columns
 from .hubrepo import HubFiles, columns_of, fetched, files_of_folder, files_of_hub, rows_of, unpacked
+from .taskfile import expected_splits
 
 if TYPE_CHECKING:
     from .taskfile import TaskFile
@@ -75,9 +77,16 @@ def _class(repo_id: str, revision: str, name: str, described: TaskFile | None) -
             "columns": ",".join(f"{field}={header}" for field, header in described.map.items()),
             "scale": f"{low:g}:{high:g}",
         }
+        options["system_pattern"] = described.system_pattern
         card = replace(
             card,
             version=described.version,
+            splits=expected_splits(described) or card.splits,
+            obtain=described.obtain or card.obtain,
+            size=described.size,
+            sample_rates=described.sample_rates,
+            primary_level=described.level,
+            corpus=described.corpus,
             title=described.title or card.title,
             dimensions=described.dimensions or card.dimensions,
             scale=described.scale,
@@ -88,11 +97,7 @@ def _class(repo_id: str, revision: str, name: str, described: TaskFile | None) -
             human=described.human,
         )
     names = {own: one.name for own, one in described.splits.items() if one.name} if described is not None else {}
-    expected = (
-        {own: SplitInfo(one.utterances, one.systems, one.note) for own, one in described.splits.items()}
-        if described is not None
-        else {}
-    )
+    expected = expected_splits(described) if described is not None else {}
     fields = {"card": card, "options": options, "repo_id": repo_id, "revision": revision}
     return type("HubSet", (HubTask,), {**fields, "split_names": names, "expected": expected})
 
@@ -111,6 +116,8 @@ class HubTask(MosTask):
         scale: Lowest and highest possible score, ``1-5`` by default.
         config: Configuration of a data set that has several.
         streaming: Read from the hub without keeping its parquet files.
+        system_pattern: Regular expression of an id whose first group (else all of it) is the system, where no column
+            names systems.
     """
 
     card: ClassVar[TaskCard]
@@ -120,6 +127,7 @@ class HubTask(MosTask):
         "scale": "1-5",
         "config": "",
         "streaming": False,
+        "system_pattern": "",
     }
     repo_id: ClassVar[str]
     revision: ClassVar[str]
@@ -139,7 +147,7 @@ class HubTask(MosTask):
         """The files of the data set, which give the card its splits; listed once."""
         if self._files is None:
             config = str(self.option["config"])
-            if self.data_root is not None:
+            if self.data_root is not None or self._has_folder():
                 found = files_of_folder(super().root(), config)
             else:
                 found = files_of_hub(self.repo_id, self.revision, config)
@@ -155,6 +163,26 @@ class HubTask(MosTask):
                 dev_splits=parts_of(names, "dev"),
             )
         return self._files
+
+    def _has_folder(self) -> bool:
+        place = self.data_root if self.data_root is not None else data_root(self.card.name)
+        return place is not None and place.is_dir()
+
+    def at_hand(self) -> bool:
+        """Whether the data set is in a folder here, or in the hub's cache; nothing is fetched."""
+        from ..harness.hub.listing import listed_before
+        from ..harness.hub.look import look_snapshot
+
+        if self._has_folder():
+            return True
+        listed = listed_before(self.repo_id, self.revision) if self.data_root is None else None
+        if listed is None:
+            return False
+        files = [name for name in listed.files if name.endswith(".parquet") and "test" in name]
+        return (
+            bool(files)
+            and look_snapshot(self.repo_id, revision=listed.commit, files=dict.fromkeys(files), kind="dataset").here
+        )
 
     def _renamed(self, files: HubFiles) -> HubFiles:
         """Splits as the YAML file names them: of the hub's names only those that it lists."""
@@ -256,6 +284,8 @@ class HubTask(MosTask):
     def _row(self, name: str, row: Mapping[str, Any], found: Found, path: str) -> Row:
         clip: Row = {"utterance_id": name, "system_id": _text(row, found, "system_id"), "audio_path": path}
         clip["text"] = _text(row, found, "text")
+        if self.option["system_pattern"] and "system_id" not in found.fields:
+            clip["system_id"] = self._system_of(name)
         for dimension, column in found.dimensions.items():
             value = row[column]
             try:
@@ -270,8 +300,18 @@ class HubTask(MosTask):
                 clip["ratings"] = given
         return clip
 
+    def _system_of(self, name: str) -> str:
+        pattern = str(self.option["system_pattern"])
+        try:
+            match = re.search(pattern, name)
+        except re.error as error:
+            raise UsageError(f"option system_pattern: {pattern!r} is no regular expression: {error}") from error
+        if match is None:
+            raise DataError(f"{self.files().place}: option system_pattern {pattern!r} finds nothing in {name!r}")
+        return match[1] if match.re.groups else match[0]
+
     def _add_rating(self, clip: Row, row: Mapping[str, Any], found: Found, at: int) -> None:
-        if clip["system_id"] != _text(row, found, "system_id"):
+        if "system_id" in found.fields and clip["system_id"] != _text(row, found, "system_id"):
             raise DataError(f"{self.files().place}: row {at}: {clip['utterance_id']!r} is given two systems")
         clip.setdefault("listeners", []).append(_text(row, found, "listener"))
         for dimension, column in found.dimensions.items():

@@ -18,11 +18,13 @@ from typing import Any
 
 import msgspec
 
+from ..harness.core.choices import Level
 from ..harness.core.config import parse_yaml
 from ..harness.core.errors import DataError, UnknownName, UsageError
 from ..harness.core.files import atomic_write, check_name, read_text
 from ..harness.core.typed import Typed, as_typed, plain
-from .base import SplitInfo, TaskCard
+from .card import SplitInfo, TaskCard
+from .releasefile import Cut, LabelFiles, Ratings, Release, check_release
 
 SUFFIXES = (".yaml", ".yml")
 WRITTEN = "# a task of mosharness: mosharness run --task THIS_FILE --predictor P\n"
@@ -36,12 +38,14 @@ class TaskSource(Typed, frozen=True, kw_only=True):
         table: A table of labels, or one by split (SHEET's ``train.csv dev.csv test.csv``).
         audio: With ``table``: the folder that its paths are relative to; that of the YAML file by default.
         hub: ``OWNER/NAME`` or ``OWNER/NAME@REVISION`` of a data set on the hub.
+        release: The layout of a published data set; the user says with ``--data-root`` where it is.
     """
 
     folder: str = ""
     table: str | dict[str, str] = ""
     audio: str = ""
     hub: str = ""
+    release: Release | None = None
 
 
 class TaskSplitEntry(Typed, frozen=True, kw_only=True):
@@ -68,6 +72,11 @@ class TaskFile(Typed, frozen=True, kw_only=True):
         languages: Codes.
         human: ``False`` where the labels are no human ratings; every report then says so.
         systems: ``False`` where the data has no systems.
+        size: How large the download is, in words.
+        sample_rates: In Hz.
+        level: What boards rank by.
+        corpus: Name of the task whose clips these are, where another has them.
+        system_pattern: On the hub: what finds the system in an id, where no column names it.
     """
 
     name: str
@@ -85,6 +94,11 @@ class TaskFile(Typed, frozen=True, kw_only=True):
     languages: tuple[str, ...] = ()
     human: bool = True
     systems: bool = True
+    size: str = "unknown"
+    sample_rates: tuple[int, ...] = ()
+    level: Level = "system"
+    corpus: str = ""
+    system_pattern: str = ""
 
 
 def is_task_file(name: str) -> bool:
@@ -106,14 +120,20 @@ def read_task_file(path: str | Path) -> TaskFile:
     _check_fields(value, TaskFile, f"field of {path}")
     if isinstance(value.get("source"), dict):
         _check_fields(value["source"], TaskSource, f"source in {path}")
+        if isinstance(value["source"].get("release"), dict):
+            _check_release_fields(value["source"]["release"], path)
     for split in value["splits"].values() if isinstance(value.get("splits"), dict) else ():
         if isinstance(split, dict):
             _check_fields(split, TaskSplitEntry, f"field of a split in {path}")
     found = as_typed(value, TaskFile, path)
     check_name(found.name, f"{path}: name")
-    given = [name for name in ("folder", "table", "hub") if getattr(found.source, name)]
+    given = [name for name in ("folder", "table", "hub", "release") if getattr(found.source, name)]
     if len(given) != 1:
-        raise UsageError(f"{path}: source: give one of folder, table and hub; here is {' and '.join(given) or 'none'}")
+        raise UsageError(
+            f"{path}: source: give one of folder, table and hub, or a release; here is {' and '.join(given) or 'none'}"
+        )
+    if found.source.release is not None:
+        check_release(found.source.release, path)
     if found.scale[0] >= found.scale[1]:
         raise UsageError(f"{path}: scale: the lowest score comes first, such as [1, 5]")
     return found
@@ -124,6 +144,16 @@ def _check_fields(value: Mapping[str, Any], kind: type[Any], what: str) -> None:
     for name in value:
         if name not in known:
             raise UnknownName(what, str(name), known)
+
+
+def _check_release_fields(value: Mapping[str, Any], path: str | Path) -> None:
+    _check_fields(value, Release, f"field of release in {path}")
+    for name, kind in (("labels", LabelFiles), ("ratings", Ratings)):
+        for split in value[name].values() if isinstance(value.get(name), dict) else ():
+            if isinstance(split, dict):
+                _check_fields(split, kind, f"field of {name} in {path}")
+    if isinstance(value.get("cut"), dict):
+        _check_fields(value["cut"], Cut, f"field of cut in {path}")
 
 
 def write_task_file(path: str | Path, task: TaskFile) -> None:

@@ -49,4 +49,4 @@ def contamination(task: str, split: str, trained_on: Sequence[str] | None) -> tu
 
 def _corpus(task: str) -> str:
     """The corpus whose clips a task has, by its card; of a name that is no task here, the name."""
-    return (TASKS[task].card.corpus or task) if task in TASKS else task
+    return (TASKS.card(task).corpus or task) if task in TASKS else task

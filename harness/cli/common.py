@@ -21,7 +21,7 @@ def named_task(given: Any) -> Any:
         return None
     from ...tasks import task_name
 
-    return task_name(given) if isinstance(given, str) else [task_name(one) for one in given]
+    return task_name(given)
 
 
 def add_task_folders(folders: list[Path] | None) -> list[Path] | None:
@@ -36,7 +36,8 @@ def add_task_folders(folders: list[Path] | None) -> list[Path] | None:
 Tasks = Annotated[
     list[str],
     typer.Option(
-        "--task", help="Task, or a YAML file of one; may repeat. `mosharness ls tasks` lists them.", callback=named_task
+        "--task",
+        help="Task, group, glob, YAML file or hf:OWNER/NAME; may repeat, or commas. `mosharness ls tasks` lists them.",
     ),
 ]
 TaskName = Annotated[

@@ -20,10 +20,10 @@ def list_names(what: str, as_json: bool) -> int:
 
 def list_tasks(as_json: bool) -> None:
     """Tasks with dimensions, splits and licence."""
-    from ...tasks import TASKS
+    from ...tasks import TASKS, task_groups
     from ...tasks.base import card_fields
 
-    cards = {name: TASKS[name].card for name in TASKS}
+    cards = {name: TASKS.card(name) for name in TASKS}
     if as_json:
         print_json({name: {**card_fields(card), "origin": TASKS.origin(name)} for name, card in cards.items()})
         return
@@ -38,6 +38,9 @@ def list_tasks(as_json: bool) -> None:
         for name, card in cards.items()
     ]
     print_table(["task", "dimensions", "splits and clips", "what", "licence"], rows)
+    print()
+    groups = [[name, len(group.tasks), ", ".join(group.tasks)] for name, group in task_groups().items()]
+    print_table(["group", "tasks", "which (run --task GROUP runs those at hand)"], groups)
 
 
 def list_predictors(as_json: bool) -> None:

@@ -60,6 +60,7 @@ def run(
     as_json: common.AsJson = False,
 ) -> None:
     """Score a task with a predictor, measure, store and show the result."""
+    from ...tasks import divide, tasks_of, where_to_get
     from ..combinations import RunRequest, TrainFirst, run_combinations
     from ..results.make import RunOptions
     from ..results.measure import MeasureOptions
@@ -95,12 +96,18 @@ def run(
     )
     if recipe is not None and not train:
         request = request.with_recipe(recipe, predictor)
+    chosen = tasks_of(task)
+    request = request.for_tasks(chosen)
+    place = f"{data_root}/TASK" if data_root else "$MOSHARNESS_DATA/TASK (or --data-root FOLDER, as FOLDER/TASK)"
+    names, absent = divide(chosen, request.load, place)
     show = _Silent() if as_json else _Shown()
     try:
-        combinations = run_combinations(task, predictor, request, stored=show.stored, finished=show.finished)
+        combinations = run_combinations(names, predictor, request, stored=show.stored, finished=show.finished)
     except KeyboardInterrupt as interrupt:
         common.say_notes(interrupt)
         raise
+    if absent:
+        say("\n".join([f"not at hand, so not run: {', '.join(absent)}", *where_to_get(absent)]))
     _conclude(combinations, as_json)
 
 

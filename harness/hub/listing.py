@@ -42,9 +42,8 @@ def list_dataset(repo_id: str, revision: str) -> Listed:
         raise HubError(f'"{repo_id}" is no data set on the hub; write hf:OWNER/NAME or hf:OWNER/NAME@REVISION.')
     if not re.fullmatch(r"[A-Za-z0-9][\w./-]*", revision) or ".." in revision:
         raise HubError(f'{repo_id}: "{revision}" is no revision; give a commit of 40 digits, a branch or a tag.')
-    place = cache_root() / "hub-lists" / repo_id.replace("/", "--")
-    kept = place / f"{revision.replace('/', '--')}.json"
-    known = _read(kept)
+    kept = _kept(repo_id, revision)
+    place, known = kept.parent, _read(kept)
     if known is not None and (COMMIT.fullmatch(revision) or offline_because()):
         return known
     if switch := offline_because():
@@ -61,6 +60,15 @@ def list_dataset(repo_id: str, revision: str) -> Listed:
     for name in {kept, place / f"{answer['commit']}.json"}:
         write_json(name, answer)
     return Listed(answer["commit"], dict(answer["files"]))
+
+
+def listed_before(repo_id: str, revision: str) -> Listed | None:
+    """The list that :func:`list_dataset` kept, ``None`` where it was never asked for; nothing is fetched."""
+    return _read(_kept(repo_id, revision))
+
+
+def _kept(repo_id: str, revision: str) -> Path:
+    return cache_root() / "hub-lists" / repo_id.replace("/", "--") / f"{revision.replace('/', '--')}.json"
 
 
 def _read(path: Path) -> Listed | None:
