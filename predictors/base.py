@@ -70,6 +70,8 @@ class Predictor(Identified, ForTask):
             attribute); what is built must then follow ``self.dimensions``.
         needs_torch: ``False`` for a predictor that never imports torch; it then always runs on the CPU.
         uses_text: Whether clips are given their text (``clip.text``) where it is known (class attribute).
+        uses_reference: Whether clips are given the one that they are compared with (``clip.reference``) where there is
+            one (class attribute).
         extra_files: Files that :meth:`save_pretrained` writes beside the weights (class attribute).
     """
 
@@ -81,6 +83,7 @@ class Predictor(Identified, ForTask):
     takes_dimensions: ClassVar[bool] = False
     needs_torch: ClassVar[bool] = True
     uses_text: ClassVar[bool] = False
+    uses_reference: ClassVar[bool] = False
     extra_files: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -303,6 +306,7 @@ class Predictor(Identified, ForTask):
         sample_rates: int | Sequence[int] | None = None,
         *,
         texts: Sequence[str] | None = None,
+        references: Iterable[Any] | None = None,
         workers: int | None = None,
     ) -> np.ndarray:
         """Score clips.
@@ -313,6 +317,7 @@ class Predictor(Identified, ForTask):
                 Hugging Face ``datasets`` (``array`` and ``sampling_rate``, or ``bytes`` or ``path``).
             sample_rates: Sampling rate of the waves in Hz, one for all or one each; not used for paths.
             texts: What each clip was made from, for predictors with ``uses_text``.
+            references: What each clip is compared with, as ``inputs``, for predictors with ``uses_reference``.
             workers: Decoding threads.
 
         Returns:
@@ -325,7 +330,8 @@ class Predictor(Identified, ForTask):
         """
         from .batches import predict_all
 
-        return predict_all(self, sources_of(inputs, sample_rates), texts, workers)
+        compared = None if references is None else sources_of(references, sample_rates)
+        return predict_all(self, sources_of(inputs, sample_rates), texts, workers, compared)
 
     def plan(self, items: Sequence[Any], durations: Sequence[float] | None = None) -> list[tuple[int, ...]]:
         """Batches for these items (see ``engine/pipeline.py``), as the card's ``batching`` allows."""

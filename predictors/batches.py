@@ -48,13 +48,21 @@ def batches_of(
 
 
 def predict_all(
-    predictor: Scorer, sources: Sequence[Any], texts: Sequence[str] | None, workers: int | None
+    predictor: Scorer,
+    sources: Sequence[Any],
+    texts: Sequence[str] | None,
+    workers: int | None,
+    references: Sequence[Any] | None = None,
 ) -> np.ndarray:
     """Scores of clips, ``(len(sources), dimensions)``; see :meth:`~mosharness.predictors.Predictor.predict`."""
     known = [""] * len(sources) if texts is None else list(texts)
     if len(known) != len(sources):
         raise UsageError(f"{len(sources)} inputs but {len(known)} texts")
-    items = [Clip(f"input {at}", *pair) for at, pair in enumerate(zip(sources, known, strict=True))]
+    compared = [None] * len(sources) if references is None else list(references)
+    if len(compared) != len(sources):
+        raise UsageError(f"{len(sources)} inputs but {len(compared)} references")
+    rows = zip(sources, known, compared, strict=True)
+    items = [Clip(f"input {at}", source, text, reference=other) for at, (source, text, other) in enumerate(rows)]
     batches = predictor.plan(items)
     scores = np.empty((len(items), len(predictor.dimensions)))
     failures = []

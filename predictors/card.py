@@ -32,6 +32,9 @@ class PredictorCard:
         note: Anything else a reader of a leaderboard must know.
         needs_weights: ``False`` for a formula: it has no tensors, loads by its name alone, and is identified by the
             version of its package instead of by weights (:func:`~.weightless.package_of`).
+        lower_is_better: Dimensions that are better when lower (error rates).
+        ratios: Dimensions that are ratios of sums over clips, each with the dimensions of the sums above and below
+            (``("wer", "errors", "words")``).
     """
 
     name: str
@@ -53,6 +56,8 @@ class PredictorCard:
     license_notice: str = ""
     note: str = ""
     needs_weights: bool = True
+    lower_is_better: tuple[str, ...] = ()
+    ratios: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)

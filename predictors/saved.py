@@ -51,6 +51,8 @@ class CheckpointCard(Typed, frozen=True, kw_only=True):
     license_notice: str | UnsetType = UNSET
     note: str | UnsetType = UNSET
     needs_weights: bool | UnsetType = UNSET
+    lower_is_better: tuple[str, ...] | UnsetType = UNSET
+    ratios: tuple[tuple[str, str, str], ...] | UnsetType = UNSET
 
 
 def read_folder(folder: Path, predictor: str) -> tuple[dict[str, Any], CheckpointCard]:

@@ -75,6 +75,7 @@ class Waveform:
             name given to an array; ``""`` for bytes.
         findings: Warnings; the clip still scores.
         text: What the audio was made from (a prompt); set for predictors that read it.
+        reference: A clip to compare with; set for predictors that do.
     """
 
     samples: NDArray[np.float32]
@@ -82,6 +83,7 @@ class Waveform:
     path: str = ""
     findings: tuple[Finding, ...] = ()
     text: str = ""
+    reference: Waveform | None = None
 
     @property
     def duration_s(self) -> float:
@@ -105,10 +107,16 @@ class Waveform:
 
     @property
     def scored_sha256(self) -> str:
-        """What a score depends on: :attr:`content_sha256`, with the text digested after it where there is one."""
-        if not self.text:
-            return self.content_sha256
-        return hashlib.sha256(f"{self.content_sha256}\n{self.text}".encode()).hexdigest()
+        """What a score depends on: :attr:`content_sha256`, text and reference digested after it where there are any."""
+        reference = "" if self.reference is None else self.reference.content_sha256
+        return scored_digest(self.content_sha256, self.text, reference)
+
+
+def scored_digest(content: str, text: str = "", reference: str = "") -> str:
+    """What a score depends on, from digests of the audio and of the clip to compare with, and the text."""
+    if text:
+        content = hashlib.sha256(f"{content}\n{text}".encode()).hexdigest()
+    return hashlib.sha256(f"{content}\nreference {reference}".encode()).hexdigest() if reference else content
 
 
 def read_header(path: str | Path | bytes) -> Header:

@@ -49,6 +49,7 @@ class Clip:
         system_id: What made it; empty where there are no systems.
         labels: Human score per dimension; empty where nobody rated it.
         groups: Further columns to group by: voice, seed, subset, language.
+        reference: A clip to compare with, as ``source``; ``None`` where there is none.
     """
 
     utterance_id: str
@@ -57,6 +58,7 @@ class Clip:
     system_id: str = ""
     labels: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     groups: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    reference: Any = None
 
     @property
     def path(self) -> Path:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..audio.checks import check_length
-from ..audio.read import AudioLimits, Waveform, clip_from_array, read_audio, read_header
+from ..audio.read import AudioLimits, Waveform, clip_from_array, read_audio, read_header, scored_digest
 from ..core.clip import Clip, Finding, Outcome, Status
 from ..core.errors import AudioError, MosharnessError
 from .scorer import BatchScorer
@@ -116,6 +116,7 @@ class _Loaded:
     prepared: Any = None
     cached: tuple[float, ...] | None = None
     failure: Finding | None = None
+    content: str = ""
 
 
 Reader = Callable[[Any, AudioLimits], Waveform]
@@ -129,10 +130,10 @@ def _load(
     clip = None
     try:
         if isinstance(item.source, KnownClip):
-            reads_text = bool(item.text) and scorer.uses_text
-            known = None if cache is None or reads_text else cache.get(item.source.content)
+            content_known = _known_digest(scorer, item)
+            known = None if cache is None or not content_known else cache.get(content_known)
             if known is not None:
-                return _Loaded(None, cached=known)
+                return _Loaded(None, cached=known, content=content_known)
             clip = item.source.read()
             check_length(clip.samples.size, clip.sample_rate, limits, clip.path)
         elif isinstance(item.source, tuple):
@@ -141,6 +142,8 @@ def _load(
             clip = read(item.source, limits)
         if item.text and scorer.uses_text:
             clip = replace(clip, text=item.text)
+        if item.reference is not None and scorer.uses_reference:
+            clip = replace(clip, reference=_reference(item.reference, limits, read))
         if content:
             _ = clip.content_sha256  # digested here, in the decoding thread; the clip keeps it
         hit = cache.get(clip.scored_sha256) if cache is not None else None
@@ -153,6 +156,23 @@ def _load(
         raise
     except Exception as error:
         return _Loaded(clip, failure=_internal(error))
+
+
+def _known_digest(scorer: BatchScorer, item: Clip) -> str:
+    """What the score of a clip of known content depends on; empty where the reference must be read to tell."""
+    text = item.text if scorer.uses_text else ""
+    if item.reference is None or not scorer.uses_reference:
+        return scored_digest(item.source.content, text)
+    known = isinstance(item.reference, KnownClip)
+    return scored_digest(item.source.content, text, item.reference.content) if known else ""
+
+
+def _reference(source: Any, limits: AudioLimits, read: Reader) -> Waveform:
+    if isinstance(source, KnownClip):
+        return source.read()
+    if isinstance(source, tuple):
+        return clip_from_array(source[0], source[1], name="reference", limits=limits)
+    return read(source, limits)
 
 
 def _internal(error: Exception) -> Finding:
@@ -281,7 +301,11 @@ def _row(
 ) -> Outcome:
     audio = item.source if one.clip is None and isinstance(item.source, KnownClip) else one.clip
     duration, rate = (audio.duration_s, audio.sample_rate) if audio is not None else (math.nan, 0)
-    digest = audio.content if isinstance(audio, KnownClip) else audio.scored_sha256 if audio is not None else ""
+    digest = one.content
+    if isinstance(audio, Waveform):
+        digest = audio.scored_sha256
+    elif isinstance(audio, KnownClip) and not digest:
+        digest = audio.content
     content = digest if with_content else ""
     if not isinstance(outcome, Finding) and not all(map(math.isfinite, outcome)):
         outcome = Finding("not_finite", f"the predictor returned {', '.join(map(str, outcome))}")

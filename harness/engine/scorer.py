@@ -23,6 +23,7 @@ class BatchScorer(Protocol):
         parallel_score: Whether :meth:`score` may be called from several threads at once; on the CPU clips are then
             scored one by one in the threads that decode them.
         uses_text: Whether waveforms are given the text of their clip.
+        uses_reference: Whether waveforms are given the clip that theirs is to be compared with.
     """
 
     @property
@@ -38,6 +39,10 @@ class BatchScorer(Protocol):
 
     @property
     def uses_text(self) -> bool:
+        return False
+
+    @property
+    def uses_reference(self) -> bool:
         return False
 
     def limits(self) -> AudioLimits:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ...predictors import GATE_PREDICTORS, Predictor
 from ..core.errors import UnknownName, UsageError
-from .options import AudioOptions, GateOptions, PerScore
+from .columns import parse_scores
+from .options import AudioOptions, Column, GateOptions, PerScore
 from .outputs import Outputs
 from .run import gate_audio
 from .schema import GateReport
@@ -81,7 +82,7 @@ def gate(
     if table is not None:
         if predictors or settings or any(name in AudioOptions.__struct_fields__ for name in options):
             raise UsageError("scores_csv brings its scores: predictors, settings and options of audio do not apply")
-        names = list_of_names(table.scores, "scores")
+        names = parse_scores(list_of_names(table.scores, "scores"))
         if not names:
             raise UsageError("scores_csv needs scores=[...]: the columns to gate")
         columns = {"system_column": table.system_column, "key_column": table.key_column}
@@ -117,6 +118,13 @@ def split_options(options: Mapping[str, Any]) -> tuple[GateOptions, AudioOptions
                 raise UsageError(f"{name}={value!r}: give a number, or numbers by score name") from None
             default = numbers.pop("", 0.2 if name == "margin" else None)
             chosen[name] = PerScore(default, numbers)
+        elif name == "columns":
+            given = [] if isinstance(value, str) else list(value)
+            chosen[name] = tuple(one for one in given if isinstance(one, Column)) or parse_scores(
+                list_of_names(value, name)
+            )
+        elif name in ("slice_by", "tables"):
+            chosen[name] = tuple(list_of_names(value, name))
         elif name == "signals":
             chosen[name] = chosen_signals(value)
         elif name == "lower_is_better":

@@ -75,6 +75,9 @@ def save_baseline(path: Path, side: ScoredSide, *, max_seconds: float, history: 
                 rms_dbfs=rendering.rms_dbfs,
                 scores=rendering.scores,
                 signals=rendering.signals,
+                columns=rendering.columns,
+                slices=rendering.slices,
+                text=rendering.text,
             )
             for rendering in side.renderings
         ),
@@ -102,7 +105,12 @@ def read_baseline(path: Path) -> SavedBaseline:
     if not saved.files:
         raise DataError(f"{path}: holds no files")
     for number, file in enumerate(saved.files):
-        if not all(map(math.isfinite, (file.duration_s, file.rms_dbfs, *file.scores.values(), *file.signals.values()))):
+        if not all(
+            map(
+                math.isfinite,
+                (file.duration_s, file.rms_dbfs, *file.scores.values(), *file.signals.values(), *file.columns.values()),
+            )
+        ):
             raise DataError(f"{path}: $.files[{number}] ({file.path}): holds a number that is not finite")
     return saved
 
@@ -131,6 +139,10 @@ def baseline_renderings(saved: SavedBaseline, path: Path) -> list[Rendering]:
             rms_dbfs=file.rms_dbfs,
             scores=file.scores,
             signals=file.signals,
+            columns=file.columns,
+            slices=file.slices,
+            text=file.text,
+            audio=path.parent / file.audio if file.audio else None,
         )
         for file in saved.files
     ]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import DataError, UsageError
 from ..core.provenance import utc_now
+from .comparisons import compare_scores, compare_unpaired
 from .floors import TextPair, difference, drops, floors, sign
 from .options import GateOptions
 from .schema import (
     BrokenShare,
-    Comparison,
     GateFinding,
     GateReport,
     Pair,
     PairScores,
-    Scope,
-    ScoreComparison,
     SignalComparison,
     Skipped,
     Verdict,
@@ -27,7 +24,8 @@ from .schema import (
     WorstText,
 )
 from .signals import broken_texts, compare_signals
-from .statistics import combine, compare
+from .slices import check_slices, said_of_slices, slice_value, unnamed_slices
+from .statistics import combine
 from .units import TextKey, TextScores
 
 EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -88,8 +86,8 @@ def decide(
 ) -> GateReport:
     """Compare two sides score by score and voice by voice.
 
-    Each voice has to pass by itself; with several voices the pooled figures (voices of one text averaged first) are
-    reported as an extra that does not decide.
+    Each voice and each slice has to pass by itself; with several voices the pooled figures (voices of one text averaged
+    first) are reported as an extra that does not decide.
 
     Args:
         baseline: One entry per text and voice.
@@ -113,21 +111,25 @@ def decide(
     pairs: list[TextPair] = []
     if options.method == "unpaired":
         _check_counts([old, new], options, broken)
-        comparisons = [_unpaired(name, old.values(), new.values(), options) for name in names]
+        comparisons = compare_unpaired(names, old.values(), new.values(), options)
     else:
         _check_counts([expected if expected is not None else old], options, False)
         keys = sorted(set(old) & set(new))
         _check_counts([keys], options, broken)
         pairs = [(old[key], new[key]) for key in keys]
-        comparisons = _by_voice(pairs, names, options) if pairs else []
+        if pairs and not broken:
+            check_slices(pairs, options)
+        comparisons = compare_scores(pairs, names, options)
+        findings = [*findings, *unnamed_slices(pairs, names, options), *said_of_slices(pairs, options)]
     limits = floors([text for _, text in pairs] if pairs else list(new.values()), names, options)
     limits += drops(pairs, names, options)
     signals: list[SignalComparison] = []
     if any(text.signals for text in candidate):
         limits += broken_texts(pairs, names, options)
-        sides = ([old for old, _ in pairs], [new for _, new in pairs]) if pairs else (list(baseline), list(candidate))
-        if pairs or options.method == "unpaired":
-            signals = compare_signals(*sides, options)
+        if pairs:
+            signals = compare_signals([old for old, _ in pairs], [new for _, new in pairs], options)
+        elif options.method == "unpaired":
+            signals = compare_signals(list(baseline), list(candidate), options)
     deciding: list[Verdict] = [entry.verdict for entry in comparisons if entry.scope != "pooled"]
     deciding += [entry.verdict for entry in signals]
     deciding += [floor.verdict for floor in limits if isinstance(floor, BrokenShare)]
@@ -164,58 +166,6 @@ def _check_counts(groups: Sequence[Collection[TextKey]], options: GateOptions, b
                 )
 
 
-def _by_voice(pairs: Sequence[TextPair], names: Sequence[str], options: GateOptions) -> list[ScoreComparison]:
-    voices = sorted({old.voice for old, _ in pairs})
-    entries = []
-    for name in names:
-        for voice in voices:
-            chosen = [(old.scores[name], new.scores[name]) for old, new in pairs if old.voice == voice]
-            entries.append(_paired(name, chosen, options, scope="voice" if len(voices) > 1 else "all", voice=voice))
-        if len(voices) > 1:
-            texts: dict[str, list[tuple[float, float]]] = defaultdict(list)
-            for old, new in pairs:
-                texts[old.text].append((old.scores[name], new.scores[name]))
-            averaged = [
-                (math.fsum(pair[0] for pair in group) / len(group), math.fsum(pair[1] for pair in group) / len(group))
-                for group in texts.values()
-            ]
-            entries.append(_paired(name, averaged, options, scope="pooled", voice=""))
-    return entries
-
-
-def _paired(
-    name: str, scores: Sequence[tuple[float, float]], options: GateOptions, *, scope: Scope, voice: str
-) -> ScoreComparison:
-    old, new = [pair[0] for pair in scores], [pair[1] for pair in scores]
-    return _compared(name, old, new, options, scope, voice)
-
-
-def _unpaired(
-    name: str, old: Collection[TextScores], new: Collection[TextScores], options: GateOptions
-) -> ScoreComparison:
-    columns = [[text.scores[name] for text in side] for side in (old, new)]
-    return _compared(name, columns[0], columns[1], options, "all", "")
-
-
-def _compared(
-    name: str, old: Sequence[float], new: Sequence[float], options: GateOptions, scope: Scope, voice: str
-) -> ScoreComparison:
-    turned, margin = sign(name, options), options.margin.of(name)
-    assert margin is not None  # GateOptions.check has seen to it
-    compared = compare(
-        [turned * score for score in old],
-        [turned * score for score in new],
-        margin=margin,
-        alpha=options.alpha,
-        method=options.method,
-        seed=options.seed,
-    )
-    figures = {field: getattr(compared, field) for field in Comparison.__struct_fields__}
-    figures["mean_baseline"] *= turned
-    figures["mean_candidate"] *= turned
-    return ScoreComparison(**figures, name=name, scope=scope, voice=voice, margin=margin, lower_is_better=turned < 0)
-
-
 def _pair(pair: TextPair, names: Sequence[str], options: GateOptions) -> Pair:
     old, new = pair
     return Pair(
@@ -225,6 +175,9 @@ def _pair(pair: TextPair, names: Sequence[str], options: GateOptions) -> Pair:
         candidate=new.source,
         scores={name: PairScores(old.scores[name], new.scores[name]) for name in names},
         diff={name: difference(pair, name, options) for name in names},
+        text=new.sentence or old.sentence,
+        slices={name: slice_value(pair, name) for name in options.slice_by},
+        baseline_audio=old.audio,
     )
 
 

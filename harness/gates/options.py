@@ -21,6 +21,29 @@ SIGNAL_NAMES = (
     "duplicates",
 )
 """Signals in the order of a report; ``signals.py`` says what each is."""
+ERROR_RATES = ("wer", "cer", "per", "ter", "mer", "wil", "errors", "latency", "rtf")
+"""Words in the name of a column by which a loss would pass as a gain if nobody said that lower is better."""
+
+
+class Column(Typed, frozen=True, kw_only=False):
+    """A score that is joined from a table, or that a predictor measures in units of its own.
+
+    Attributes:
+        name: What the report calls it.
+        value: Heading of its column; of a ratio, the sum above (errors).
+        over: Of a ratio, heading of the sum below (words); empty for a mean over texts.
+        measured: Whether a predictor gives it, not a table.
+    """
+
+    name: str
+    value: str
+    over: str = ""
+    measured: bool = False
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """The columns that it needs."""
+        return (self.value, self.over) if self.over else (self.value,)
 
 
 class PerScore(Typed, frozen=True, kw_only=False):
@@ -53,6 +76,17 @@ class PerScore(Typed, frozen=True, kw_only=False):
             if value is not None and not math.isfinite(value):
                 given = f"{name}={value:g}" if name else f"{value:g}"
                 raise UsageError(f"{option} {given}: write a finite number")
+
+
+DEFAULT_MARGIN = 0.2
+
+
+def with_default(margin: PerScore, columns: Iterable[Column] = ()) -> PerScore:
+    """The margin of points stays the default one where only signals and joined columns are given their own."""
+    own = {*SIGNAL_NAMES, *(column.name for column in columns)}
+    if margin.default is None and own.issuperset(margin.named):
+        return PerScore(DEFAULT_MARGIN, margin.named)
+    return margin
 
 
 def parse_per_score(values: Iterable[str], option: str) -> PerScore:
@@ -105,9 +139,12 @@ class GateOptions(Typed, frozen=True, kw_only=True):
         lower_is_better: Scores whose sign is turned (error rates).
         signals: Built-in signals of the audio that decide beside the scores; see
             :data:`~mosharness.harness.gates.signals.SIGNALS`. Outside scores have none.
+        columns: Scores in units of their own, which need margins of their own and have no default drop limit.
+        slice_by: What cuts slices that have to pass one by one: a column of a manifest, ``voice``, or ``folder``, the
+            first folder below the root.
     """
 
-    margin: PerScore = PerScore(0.2)
+    margin: PerScore = PerScore(DEFAULT_MARGIN)
     alpha: float = 0.05
     method: Method = "paired-t"
     min_n: int = 20
@@ -122,6 +159,12 @@ class GateOptions(Typed, frozen=True, kw_only=True):
     seed: int = 0
     lower_is_better: tuple[str, ...] = ()
     signals: tuple[str, ...] = SIGNAL_NAMES
+    columns: tuple[Column, ...] = ()
+    slice_by: tuple[str, ...] = ()
+
+    def column(self, name: str) -> Column | None:
+        """The column of a score; ``None`` where a predictor gives points."""
+        return next((column for column in self.columns if column.name == name), None)
 
     def check(self, names: Sequence[str]) -> None:
         """Refuse options that make no sense for scores of these names.
@@ -138,6 +181,9 @@ class GateOptions(Typed, frozen=True, kw_only=True):
             if margin is None:
                 raise UsageError(f"no --margin for {name}; give one for every score, or {name}=number")
             check_margin(margin, f"--margin ({name})")
+            if self.column(name) is not None and name not in self.margin.named:
+                raise UsageError(f"no margin for {name}, which has units of its own; give --margin {name}=number")
+        self._check_directions()
         self.margin.check_names([*names, *self.signals], "--margin")
         self.margin.check_finite("--margin")
         for name in (one for one in self.margin.named if one in self.signals):
@@ -158,6 +204,15 @@ class GateOptions(Typed, frozen=True, kw_only=True):
             if name not in names:
                 raise UnknownName("score of this gate (in --lower-is-better)", name, names)
 
+    def _check_directions(self) -> None:
+        for column in self.columns:
+            words = column.name.lower().replace("-", "_").split("_")
+            if column.name not in self.lower_is_better and any(word in ERROR_RATES for word in words):
+                raise UsageError(
+                    f"--score {column.name}: lower looks better; say so with --lower-is-better {column.name}, or call "
+                    "it something else (--score NAME=COLUMN)"
+                )
+
 
 class AudioOptions(Typed, frozen=True, kw_only=True):
     """How audio is read and scored.
@@ -171,6 +226,7 @@ class AudioOptions(Typed, frozen=True, kw_only=True):
         workers: Decoding threads.
         show: Progress on stderr.
         candidate_option: What the option that names the candidate is called, for messages.
+        tables: Tables whose columns are joined to the files: ``FILE``, ``baseline=FILE`` or ``candidate=FILE``.
     """
 
     allow_same: bool = False
@@ -181,6 +237,7 @@ class AudioOptions(Typed, frozen=True, kw_only=True):
     workers: int | None = None
     show: bool = False
     candidate_option: str = "--candidate"
+    tables: tuple[str, ...] = ()
 
 
 def check_margin(margin: float, what: str = "--margin") -> float:

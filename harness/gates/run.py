@@ -18,14 +18,16 @@ from ..engine.known_audio import KnownAudio
 from ..engine.waveforms import WaveformStore
 from .baseline import ScoredSide, baseline_renderings, read_baseline
 from .checks import check_rates
+from .columns import Joiner, side_names
 from .decide import decide
 from .fingerprint import check_fingerprint
 from .history import approvals
 from .options import AudioOptions, GateOptions
 from .saved import SavedBaseline
 from .schema import BaselineStep, GateFinding, GateReport, Seconds
-from .scoring import describe, refuse_faults, score_renderings
+from .scoring import describe, measures, refuse_faults, score_renderings
 from .screen import Screen, examine, refuse_failures, text_scores
+from .sentences import share_sentences
 from .sides import read_side, refuse_same
 
 Loader = Callable[[], Mapping[str, Predictor]]
@@ -69,8 +71,14 @@ def gate_audio(
     saved = read_baseline(Path(baseline)) if Path(baseline).suffix.lower() == ".json" else None
     screen = _read_sides(baseline, candidate, saved, options, audio)
     expected = screen.match()
+    screen.join(audio.tables, {"baseline": baseline, "candidate": candidate})
     loaded = _load(predictors)
-    options.check(list(loaded))
+    options = measures(loaded, options)
+    columns = [column for column in options.columns if not column.measured]
+    names = [*loaded, *(column.name for column in columns)]
+    options.check(names)
+    screen.baseline, screen.candidate, found = share_sentences(screen.baseline, screen.candidate, loaded)
+    screen.findings += found
     history: tuple[BaselineStep, ...] = ()
     if saved is not None:
         history = _look_back(saved, Path(baseline), loaded, screen)
@@ -89,14 +97,14 @@ def gate_audio(
     if not audio.skip_broken:
         refuse_faults(scored)
     screen.drop_broken()
-    if len(loaded) == 1:
+    if len(names) == 1:
         message = f"{next(iter(loaded))} alone decides; take one predictor of naturalness and one of signal quality"
         screen.findings.append(GateFinding("warning", "one_predictor", message))
     times.append(time.perf_counter())
     report = decide(
-        text_scores(screen.baseline, screen.paired),
-        text_scores(screen.candidate, screen.paired),
-        list(loaded),
+        text_scores(screen.baseline, screen.paired, options.columns),
+        text_scores(screen.candidate, screen.paired, options.columns),
+        names,
         options,
         findings=screen.findings,
         skipped=screen.skipped,
@@ -116,9 +124,20 @@ def gate_audio(
 
 
 def score_side(
-    origin: str | Path, predictors: Mapping[str, Predictor] | Loader, option: str, audio: AudioOptions | None = None
+    origin: str | Path,
+    predictors: Mapping[str, Predictor] | Loader,
+    option: str,
+    audio: AudioOptions | None = None,
+    options: GateOptions | None = None,
 ) -> ScoredSide:
     """Score one side alone, to be saved as a baseline.
+
+    Args:
+        origin: Folder or manifest.
+        predictors: Loaded predictors by name, or a function that loads them.
+        option: Names the side in messages.
+        audio: How audio is read.
+        options: Which columns are joined, and what cuts slices.
 
     Raises:
         DataError: If a file cannot be used, or the sampling rates differ without leave.
@@ -126,9 +145,11 @@ def score_side(
     """
     audio = audio or AudioOptions()
     side = read_side(origin, option)
+    joiner = Joiner.of(options or GateOptions(), audio.tables)
+    renderings = joiner.join(side.renderings, "baseline", side_names(origin, "baseline"))
     loaded = _load(predictors)
     with _store(audio) as store:
-        files = examine(side.renderings, store)
+        files = examine(renderings, store)
         refuse_failures(files, option)
         rate = check_rates(files, [], audio.allow_mixed_rates, None)
         scored, _ = score_renderings(loaded, files, store, rate=rate, audio=audio)

@@ -7,14 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ...predictors.base import Predictor
-from ..audio.read import Waveform
+from ..audio.read import Waveform, scored_digest
 from ..audio.resample import resample
 from ..core.clip import Clip, Finding
-from ..core.errors import PredictionError, UnknownName, UsageError
+from ..core.errors import AudioError, DataError, PredictionError, UnknownName, UsageError
+from ..core.printable import printable
+from ..engine.pipeline import KnownClip
 from ..engine.scorer import Scorer
 from ..engine.waveforms import WaveformStore
-from .options import AudioOptions
+from .options import AudioOptions, Column, GateOptions
 from .schema import CheckpointDetails, PredictorDetails
 from .sides import Rendering
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
     from ..audio.checks import AudioLimits
 
+POINTS = 2.0
+"""Scales narrower than this are no points of opinion: their predictors measure in units of their own."""
 FAULTS = ("predictor_error", "not_finite", "out_of_memory")
 """Failures that are the predictor's, not the file's."""
 
@@ -57,6 +63,10 @@ class AtRate(Scorer):
     @property
     def uses_text(self) -> bool:
         return self._scorer.uses_text
+
+    @property
+    def uses_reference(self) -> bool:
+        return self._scorer.uses_reference
 
     def limits(self) -> AudioLimits:
         """The predictor's."""
@@ -170,44 +180,96 @@ def score_renderings(
     """
     from ..engine.score import score_items
 
-    known: dict[str, dict[str, float]] = {}
-    files: dict[str, Path] = {}
-    for rendering in renderings:
-        known.setdefault(rendering.content, {}).update(rendering.scores)
-        if rendering.path is not None:
-            files.setdefault(rendering.content, rendering.path)
-    failures: dict[str, tuple[str, str]] = {}
-    notes: list[str] = []
+    done, notes = list(renderings), list[str]()
     names_of: dict[int, list[str]] = {}
     for name, predictor in predictors.items():
         names_of.setdefault(id(predictor), []).append(name)
     for names in names_of.values():  # each predictor scores once, whatever of it counts
-        name, predictor = names[0], predictors[names[0]]
+        predictor = predictors[names[0]]
         scorer: Scorer = predictor if rate is None else AtRate(predictor, rate)
-        items = [
-            Clip(content, store.clip(path))
-            for content, path in sorted(files.items())
-            if any(one not in known[content] for one in names)
-        ]
+        compared = _references(done, store) if predictor.uses_reference else {}
+        ids = [_scored_id(file, predictor, compared) for file in done]
+        known: dict[str, Mapping[str, float]] = {}
+        for at, file in zip(ids, done, strict=True):
+            if all(name in file.scores for name in names):
+                known.setdefault(at, {**file.scores, **file.columns})
+        items: dict[str, Clip] = {}
+        for at, file in zip(ids, done, strict=True):
+            if file.path is not None and at not in known and not file.code:
+                source, other = store.clip(file.path), compared.get(file.reference)
+                items.setdefault(at, Clip(at, source, file.text, reference=other))
         scores = score_items(
-            scorer, items, use_cache=audio.use_cache, workers=audio.workers, show=audio.show, title=predictor.name
+            scorer,
+            [items[at] for at in sorted(items)],
+            use_cache=audio.use_cache,
+            workers=audio.workers,
+            show=audio.show,
+            title=predictor.name,
         )
         notes += scores.notes
-        for row in scores.rows:
-            if row.status == "failed":
-                failures.setdefault(row.utterance_id, (row.code, f"{row.message} (predictor {predictor.name})"))
-            else:
-                for one in names:
-                    known[row.utterance_id][one] = row.scores[dimension_of(one, predictor)]
-    done = []
-    for rendering in renderings:
-        if rendering.content in failures:
-            code, message = failures[rendering.content]
-            done.append(replace(rendering, code=code, message=message))
-        else:
-            scored = {name: known[rendering.content][name] for name in predictors}
-            done.append(replace(rendering, scores=scored))
-    return done, notes
+        rows = {row.utterance_id: row for row in scores.rows}
+        for place, (at, file) in enumerate(zip(ids, done, strict=True)):
+            if file.code:
+                continue
+            if at in rows and rows[at].status == "failed":
+                row = rows[at]
+                done[place] = replace(file, code=row.code, message=f"{row.message} (predictor {predictor.name})")
+                continue
+            values = known[at] if at in known else named_scores(names, predictor, rows[at].scores)
+            scored = {name: values[name] for name in names}
+            parts = {name: value for name, value in values.items() if name.rpartition("/")[0] in names}
+            done[place] = replace(file, scores=file.scores | scored, columns=file.columns | parts)
+    return [file if file.code else replace(file, scores=_of(file, predictors)) for file in done], notes
+
+
+def _of(file: Rendering, predictors: Mapping[str, Predictor]) -> dict[str, float]:
+    return {name: file.scores[name] for name in predictors}
+
+
+def _scored_id(file: Rendering, predictor: Predictor, compared: Mapping[Path | None, KnownClip]) -> str:
+    """Names a sound with what else its score depends on."""
+    other = compared.get(file.reference) if predictor.uses_reference else None
+    text = file.text if predictor.uses_text else ""
+    return scored_digest(file.content, text, "" if other is None else other.content)
+
+
+def _references(files: Sequence[Rendering], store: WaveformStore) -> dict[Path | None, KnownClip]:
+    """What files are compared with, decoded once each.
+
+    Raises:
+        DataError: For one that cannot be used.
+    """
+    paths = list(dict.fromkeys(file.reference for file in files if file.reference is not None))
+    for path, outcome in zip(paths, store.examine(paths), strict=True):
+        if isinstance(outcome, AudioError):
+            raise DataError(f"{printable(path)} (column reference): {outcome.reason}")
+    return {path: store.clip(path) for path in paths}
+
+
+def named_scores(names: Sequence[str], predictor: Predictor, scores: Sequence[float]) -> dict[str, float]:
+    """Scores by the names of a gate; of ratios also what goes into their sums, as ``NAME/DIMENSION``."""
+    found = {}
+    for name in names:
+        at = dimension_of(name, predictor)
+        found[name] = scores[at]
+        for dimension, *parts in predictor.card.ratios:
+            if dimension == predictor.dimensions[at]:
+                found |= {f"{name}/{part}": scores[predictor.dimensions.index(part)] for part in parts}
+    return found
+
+
+def measures(predictors: Mapping[str, Predictor], options: GateOptions) -> GateOptions:
+    """Options that know which predictors measure in units of their own: error rates, similarities."""
+    columns, lower = list(options.columns), list(options.lower_is_better)
+    for name, predictor in predictors.items():
+        card, dimension = predictor.card, predictor.dimensions[dimension_of(name, predictor)]
+        if dimension in card.lower_is_better and name not in lower:
+            lower.append(name)
+        parts = [f"{name}/{part}" for of, *both in card.ratios if of == dimension for part in both]
+        own_units = dimension in card.lower_is_better or card.scale[1] - card.scale[0] < POINTS
+        if parts or own_units:
+            columns.append(Column(name, *(parts or [name]), measured=True))
+    return msgspec.structs.replace(options, columns=tuple(columns), lower_is_better=tuple(lower))
 
 
 def refuse_faults(renderings: Sequence[Rendering]) -> None:

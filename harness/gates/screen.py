@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ..core.errors import AudioError, DataError
 from ..engine.waveforms import WaveformStore
 from .checks import by_key, duration_findings, failures_text, file_findings, side_findings
+from .columns import Joiner, SideName, column_scores, ratio_parts, side_names
 from .decide import match_keys
-from .options import AudioOptions, GateOptions
+from .options import AudioOptions, Column, GateOptions
 from .schema import GateFinding, Skipped
 from .sides import Rendering
 from .signals import absent_signals, duplicate_findings, mean_signals
@@ -51,6 +53,18 @@ class Screen:
         self.baseline = [file for file in self.baseline if file.key in common]
         self.candidate = [file for file in self.candidate if file.key in common]
         return old
+
+    def join(self, scores: Sequence[str], origins: Mapping[SideName, str | Path]) -> None:
+        """Join columns of manifests and tables to the files, and keep the texts that both sides agree on.
+
+        Args:
+            scores: Tables, as ``--scores`` gives them.
+            origins: Both sides as they were given.
+        """
+        joiner = Joiner.of(self.options, scores)
+        self.baseline = joiner.join(self.baseline, "baseline", side_names(origins["baseline"], "baseline"))
+        self.candidate = joiner.join(self.candidate, "candidate", side_names(origins["candidate"], "candidate"))
+        self.findings += joiner.findings()
 
     def examine(self, store: WaveformStore) -> None:
         """Decode and check the files, and take broken ones out."""
@@ -161,16 +175,29 @@ def refuse_failures(files: Sequence[Rendering], option: str) -> None:
         )
 
 
-def text_scores(files: Sequence[Rendering], several: bool) -> list[TextScores]:
+def text_scores(files: Sequence[Rendering], several: bool, columns: Sequence[Column] = ()) -> list[TextScores]:
     """Repeats of a text averaged: the text is the unit of analysis.
 
     Args:
         files: Scored files of one side.
         several: Whether the source says how many repeats there are.
+        columns: Scores that come from joined figures.
     """
     texts = []
     for key, group in sorted(by_key(files).items()):
         scores = {name: math.fsum(file.scores[name] for file in group) / len(group) for name in group[0].scores}
         source = group[0].name + (f" and {len(group) - 1} more" if several and len(group) > 1 else "")
-        texts.append(TextScores(key.text, source, scores, key.voice, mean_signals(group)))
+        texts.append(
+            TextScores(
+                text=key.text,
+                source=source,
+                scores=scores | column_scores(group, columns),
+                voice=key.voice,
+                signals=mean_signals(group),
+                parts={column.name: ratio_parts(group, column) for column in columns if column.over},
+                slices=group[0].slices,
+                sentence=group[0].text,
+                audio="" if group[0].audio is None else str(group[0].audio),
+            )
+        )
     return texts

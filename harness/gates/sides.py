@@ -18,6 +18,8 @@ from ..tables.grid import read_grid
 from .units import TextKey
 
 RENAME = "rename one of them, or take it out"
+OWN = ("path", "id", "text", "voice", "seed", "reference")
+"""Columns of a manifest that a gate knows by itself."""
 MANIFESTS = (".csv", ".tsv", ".jsonl", ".json")
 
 
@@ -39,6 +41,12 @@ class Rendering:
         message: The same for people.
         scores: Scores that are known, by name.
         signals: Figures of the audio itself, by name.
+        columns: Joined figures, by heading.
+        slices: Values by what cuts slices.
+        text: The sentence, where it is known; what predictors that read texts are given.
+        reference: A clip to compare with, where the manifest names one.
+        extra: Further cells of the manifest, by heading.
+        audio: Where a saved baseline keeps the audio.
     """
 
     key: TextKey
@@ -54,6 +62,12 @@ class Rendering:
     message: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
+    columns: Mapping[str, float] = field(default_factory=dict)
+    slices: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    reference: Path | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    audio: Path | None = None
 
     @property
     def reason(self) -> str:
@@ -151,24 +165,35 @@ def _read_manifest(path: Path) -> Side:
                 + (f" with seed {seed!r}" if seed else "; a column seed tells repeats of one text apart")
             )
         seen[key, seed] = files[file] = number
-        renderings.append(Rendering(key, seed, printable(file), file))
+        reference = row.get("reference", "").strip()
+        renderings.append(
+            Rendering(
+                key,
+                seed,
+                printable(file),
+                file,
+                text=row.get("text", "").strip(),
+                reference=existing(path.parent / reference) if reference else None,
+                extra={name: cell for name, cell in row.items() if name not in OWN},
+            )
+        )
     return Side(path, _sorted(renderings))
 
 
 def _manifest_rows(path: Path) -> tuple[Sequence[int], list[dict[str, str]]]:
-    """Line numbers and cells of a manifest, under the names ``path id text voice seed``."""
+    """Line numbers and cells of a manifest, under the names of :data:`OWN` and its further headings."""
     grid = read_grid(path, HEADER_WORDS)
     check_doubled(grid)
     if not grid.rows:
         raise DataError(f"{path}: no rows below the header")
-    own = ("path", "id", "text", "voice", "seed")
-    places: dict[str, int] = {name: grid.header.index(name) for name in own if name in grid.header}
+    places: dict[str, int] = {name: grid.header.index(name) for name in OWN if name in grid.header}
     for name, names in (("path", SYNONYMS["path"]), ("id", SYNONYMS["utterance_id"]), ("text", SYNONYMS["text"])):
         found = [at for at in dict.fromkeys(candidates(grid, names)) if at not in places.values()]
         if name not in places and (at := the_one(grid, name, found, way_out=RENAME)) is not None:
             places[name] = at
     if "path" not in places:
         raise DataError(f"{path}: no column path; the header is {','.join(grid.header)!r}")
+    places |= {name: at for at, name in enumerate(grid.header) if at not in places.values() and name not in places}
     return grid.lines, [{name: row[at] for name, at in places.items()} for row in grid.rows]
 
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core.errors import UnknownName
+from .comparisons import Group, groups_of
 from .floors import TextPair, difference
 from .options import SIGNAL_NAMES, GateOptions
 from .schema import BrokenShare, Comparison, Floor, GateFinding, SignalComparison, Verdict
 from .sides import Rendering
+from .slices import named_failures
 from .statistics import combine, compare
 from .units import TextKey, TextScores
 
@@ -75,38 +77,33 @@ def chosen_signals(given: str | Sequence[str]) -> tuple[str, ...]:
 def compare_signals(
     baseline: Sequence[TextScores], candidate: Sequence[TextScores], options: GateOptions
 ) -> list[SignalComparison]:
-    """Every chosen signal that both sides have, voice by voice.
+    """Every chosen signal that both sides have, voice by voice and slice by slice.
 
     Args:
         baseline, candidate: Texts of both sides, in the same order unless the method is ``unpaired``.
-        options: Signals, margins, level and method.
+        options: Signals, margins, level, method and slices.
     """
     found = []
-    voices = sorted({text.voice for text in baseline}) if options.method != "unpaired" else [None]
+    if options.method == "unpaired":
+        groups = [Group(baseline, candidate)]
+    else:
+        groups = groups_of(list(zip(baseline, candidate, strict=True)), options, pooled=False)
     for name in (one for one in options.signals if one in SIGNALS):
-        if any(name not in text.signals for text in (*baseline, *candidate)):
+        if any(name not in text.signals for group in groups for text in (*group.old, *group.new)):
             continue  # a baseline that was saved without; the run says so
-        for voice in voices:
-            old, new = (
-                [text.signals[name] for text in side if voice is None or text.voice == voice]
-                for side in (baseline, candidate)
-            )
-            if old and new:
-                several = len(voices) > 1
-                found.append(_compared(name, old, new, options, voice or "" if several else ""))
+        entries = [_compared(name, group, options) for group in groups if group.old and group.new]
+        found += named_failures(entries, options)
     return found
 
 
-def _compared(
-    name: str, old: Sequence[float], new: Sequence[float], options: GateOptions, voice: str
-) -> SignalComparison:
+def _compared(name: str, group: Group, options: GateOptions) -> SignalComparison:
     signal = SIGNALS[name]
     margin = margin_of(name, options)
     sides: dict[float, Comparison] = {}
     for turned in {"lower": (1.0,), "higher": (-1.0,), "both": (1.0, -1.0)}[signal.worse]:
         sides[turned] = compare(
-            [turned * value for value in old],
-            [turned * value for value in new],
+            [turned * text.signals[name] for text in group.old],
+            [turned * text.signals[name] for text in group.new],
             margin=margin,
             alpha=options.alpha,
             method=options.method,
@@ -119,11 +116,14 @@ def _compared(
     figures["verdict"] = combine([one.verdict for one in sides.values()])
     figures["improved"] = False
     figures["notes"] = tuple(note for note in main.notes if note != "identical scores")
+    beyond = [1.0 - one.p_noninf for one in sides.values() if one.p_noninf is not None]
     return SignalComparison(
         **figures,
         name=name,
-        scope="voice" if voice else "all",
-        voice=voice,
+        scope=group.scope,
+        voice=group.voice,
+        slice=group.slice,
+        p_worse=min(beyond) if beyond and group.scope == "slice" else None,
         margin=margin,
         lower_is_better=turned < 0,
         unit=signal.unit,
@@ -148,7 +148,10 @@ def broken_texts(pairs: Sequence[TextPair], names: Sequence[str], options: GateO
 
     if BROKEN not in options.signals or not pairs:
         return []
+    names = [name for name in names if options.column(name) is None or name in options.max_drop.named]
     limits = {name: options.max_drop.of(name) for name in names}
+    if not names:
+        return []
     lowest = {name: BROKEN_DROP if limit is None else limit for name, limit in limits.items()}
     bad = [str(pair[0].key) for pair in pairs if any(difference(pair, name, options) < -lowest[name] for name in names)]
     share, count = margin_of(BROKEN, options), len(bad)

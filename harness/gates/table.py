@@ -13,7 +13,7 @@ from ..core.ids import same_spelling
 from ..tables.fields import HEADER_WORDS, SYNONYMS, candidates, check_doubled, named_column, the_one
 from ..tables.grid import Grid, plain_name, read_grid
 from .decide import decide, match_keys
-from .options import GateOptions
+from .options import Column, GateOptions
 from .schema import GateReport
 from .units import TextScores
 
@@ -102,7 +102,7 @@ def gate_table(
     path: Path,
     baseline: str,
     candidate: str,
-    scores: Sequence[str],
+    scores: Sequence[str | Column],
     options: GateOptions,
     *,
     system_column: str = "system",
@@ -114,7 +114,7 @@ def gate_table(
     Args:
         path: The table, see :func:`read_systems`.
         baseline, candidate: Names of the systems.
-        scores: Columns to gate; all have to pass.
+        scores: Columns to gate, or ratios of two; all have to pass.
         options: How to decide.
         system_column, key_column: Columns that name the system and pair the rows.
         candidate_option: What the option that names the candidate is called, for messages.
@@ -126,12 +126,42 @@ def gate_table(
         UsageError: For the same system on both sides, or options that make no sense.
         DataError: For a table that cannot be used.
     """
-    options = msgspec.structs.replace(options, signals=())  # there is no audio
-    options.check(scores)
+    columns = [Column(one, one) if isinstance(one, str) else one for one in scores]
+    names = [column.name for column in columns]
+    ratios = tuple(column for column in columns if column.over)
+    options = msgspec.structs.replace(options, signals=(), columns=ratios)  # there is no audio
+    options.check(names)
+    refuse_slices(options)
     if baseline == candidate:
         raise UsageError(f"--baseline and {candidate_option} are both {baseline!r}; compare two systems")
-    old, new = read_systems(path, [baseline, candidate], scores, system_column=system_column, key_column=key_column)
+    headings = list(dict.fromkeys(heading for column in columns for heading in column.headings))
+    read = read_systems(path, [baseline, candidate], headings, system_column=system_column, key_column=key_column)
+    old, new = ([named_units(unit, columns) for unit in side] for side in read)
     if options.method == "unpaired":
-        return decide(old, new, scores, options)
+        return decide(old, new, names, options)
     matched = match_keys([unit.key for unit in old], [unit.key for unit in new], options)
-    return decide(old, new, scores, options, findings=matched.findings)
+    return decide(old, new, names, options, findings=matched.findings)
+
+
+def named_units(unit: TextScores, columns: Sequence[Column]) -> TextScores:
+    """A text with scores by their names instead of their headings, and the parts of ratios."""
+    values = unit.scores
+    parts = {one.name: (values[one.value], values[one.over]) for one in columns if one.over}
+    scores = {
+        one.name: values[one.value] if not one.over else values[one.value] / (values[one.over] or 1.0)
+        for one in columns
+    }
+    return msgspec.structs.replace(unit, scores=scores, parts=parts)
+
+
+def refuse_slices(options: GateOptions) -> None:
+    """Outside scores have no manifest.
+
+    Raises:
+        UsageError: For ``--slice``.
+    """
+    if options.slice_by:
+        raise UsageError(
+            "--slice cuts audio by its manifest or folders; a table of scores has neither. Join its columns to the "
+            "audio with --scores instead, or gate a table per slice"
+        )

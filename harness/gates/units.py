@@ -32,6 +32,10 @@ class TextScores(Typed, frozen=True, kw_only=False):
         scores: By score name; finite.
         voice: Empty where there is only one.
         signals: Figures of the audio by name; empty for outside scores.
+        parts: Of scores that are ratios of sums, what goes into the sums above and below.
+        slices: Values by column of the manifest.
+        sentence: What is said, where that is known.
+        audio: Where it can be heard when that is not ``source``.
     """
 
     text: str
@@ -39,6 +43,10 @@ class TextScores(Typed, frozen=True, kw_only=False):
     scores: Mapping[str, float]
     voice: str = ""
     signals: Mapping[str, float] = {}
+    parts: Mapping[str, tuple[float, float]] = {}
+    slices: Mapping[str, str] = {}
+    sentence: str = ""
+    audio: str = ""
 
     @property
     def key(self) -> TextKey:

@@ -15,7 +15,7 @@ from .. import common
 from ..show import say
 
 if TYPE_CHECKING:
-    from ...gates.options import AudioOptions, GateOptions
+    from ...gates.options import AudioOptions, Column, GateOptions
     from ...gates.outputs import Outputs
     from ...gates.schema import GateReport
 
@@ -60,6 +60,13 @@ class Scoring:
     set_: common.PredictorSettings = None
     workers: common.Workers = None
     no_cache: common.NoCache = False
+    scores: Annotated[
+        Names,
+        typer.Option(
+            "--scores",
+            help="Table whose columns are joined to the files: FILE, baseline=FILE or candidate=FILE; may repeat.",
+        ),
+    ] = None
 
     def audio(self, show: bool = True, **more: Any) -> AudioOptions:
         """How audio is read; ``more`` are further fields.
@@ -75,21 +82,27 @@ class Scoring:
             allow_mixed_rates=self.allow_mixed_rates,
             max_seconds=self.max_seconds,
             use_cache=not self.no_cache,
+            tables=tuple(self.scores or ()),
             workers=self.workers,
             show=show,
             **more,
         )
 
-    def names(self) -> list[str]:
-        """What ``--predictor`` named, or the default predictors."""
+    def names(self, baseline: str | Path | None = None) -> list[str]:
+        """What ``--predictor`` named, else the predictors of a saved baseline, else the default ones."""
         from ....predictors import GATE_PREDICTORS
+        from ...gates.baseline import read_baseline
 
-        return list(self.predictor or GATE_PREDICTORS)
+        if self.predictor:
+            return list(self.predictor)
+        path = None if baseline is None else Path(baseline)
+        saved = path is not None and path.suffix.lower() == ".json" and path.is_file()
+        return list(read_baseline(path).predictors if saved and path is not None else GATE_PREDICTORS)
 
-    def loader(self) -> Callable[[], Mapping[str, Any]]:
+    def loader(self, baseline: str | Path | None = None) -> Callable[[], Mapping[str, Any]]:
         """Loads the predictors once the files are known to pair; names are checked at once.
 
-        Without ``--predictor`` the default ones are taken, which is said.
+        Without ``--predictor`` those of a saved ``baseline`` or the default ones are taken, which is said.
 
         Raises:
             UsageError: For settings that have no effect here.
@@ -98,7 +111,7 @@ class Scoring:
         from ....predictors import PREDICTORS
         from ...gates.scoring import load_predictors, parse_predictors
 
-        names, values = self.names(), common.predictor_settings(self.set_)
+        names, values = self.names(baseline), common.predictor_settings(self.set_)
         if not self.predictor:
             say(f"no --predictor given: {', '.join(names)} decide; every one has to pass")
         for _, name, _ in parse_predictors(names):
@@ -121,9 +134,9 @@ class Limits:
         Raises:
             UsageError: For a margin that is no number.
         """
-        from ...gates.options import GateOptions, PerScore, parse_per_score
+        from ...gates.options import GateOptions, parse_per_score, with_default
 
-        margin = parse_per_score(self.margin, "--margin") if self.margin else PerScore(0.2)
+        margin = with_default(parse_per_score(self.margin or [], "--margin"), more.get("columns", ()))
         return GateOptions(margin=margin, alpha=self.alpha, **more)
 
 
@@ -161,6 +174,13 @@ class Decision(Limits):
     lower_is_better: Annotated[
         Names, typer.Option("--lower-is-better", help="A score that is better when lower (error rates).")
     ] = None
+    slice_: Annotated[
+        Names,
+        typer.Option(
+            "--slice",
+            help="Gate every slice: a column of the manifest, voice, or folder (the first level); may repeat.",
+        ),
+    ] = None
 
     def options(self, **more: Any) -> GateOptions:
         """As in the base class.
@@ -185,6 +205,7 @@ class Decision(Limits):
             worst=self.worst,
             seed=self.seed,
             lower_is_better=tuple(self.lower_is_better or ()),
+            slice_by=tuple(dict.fromkeys(self.slice_ or ())),
             **({} if self.signals is None else {"signals": chosen_signals(self.signals)}),
             **more,
         )
@@ -202,8 +223,19 @@ class Table:
     )
     key: Annotated[str, typer.Option("--key", help="Column of the table that pairs the rows of two systems.")] = "key"
     score: Annotated[
-        Names, typer.Option("--score", help="Column of the table with a score; may repeat, all have to pass.")
+        Names,
+        typer.Option(
+            "--score",
+            help="Column with a score, of --scores-csv, --scores or the manifests: COLUMN, NAME=COLUMN, or "
+            "NAME=ERRORS/WORDS for a ratio of sums; may repeat, all have to pass.",
+        ),
     ] = None
+
+    def columns(self) -> tuple[Column, ...]:
+        """Columns that are joined to audio; those of ``--scores-csv`` go with it."""
+        from ...gates.columns import parse_scores
+
+        return () if self.scores_csv is not None else parse_scores(self.score or ())
 
     def gate(
         self, baseline: str | None, candidate: str | None, options: GateOptions, option: str = "--candidate"
@@ -213,13 +245,16 @@ class Table:
         Raises:
             UsageError: If a name or a score is not given.
         """
+        from ...gates.columns import parse_scores
         from ...gates.table import gate_table
 
         assert self.scores_csv is not None
         if not (baseline and candidate and self.score):
             raise UsageError(f"--scores-csv needs --baseline NAME, {option} NAME and at least one --score COLUMN")
         columns = {"system_column": self.system_column, "key_column": self.key}
-        return gate_table(self.scores_csv, baseline, candidate, self.score, options, **columns, candidate_option=option)
+        return gate_table(
+            self.scores_csv, baseline, candidate, parse_scores(self.score), options, **columns, candidate_option=option
+        )
 
 
 @dataclass(kw_only=True)

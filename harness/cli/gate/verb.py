@@ -28,27 +28,25 @@ def gate(
     if context.invoked_subcommand is not None:
         _refuse_options(context)
         return
-    options = decision.options(max_skipped=None if table.scores_csv else broken.max_skipped)
+    options = decision.options(max_skipped=None if table.scores_csv else broken.max_skipped, columns=table.columns())
     outputs = reports.outputs()
     outputs.check([table.scores_csv, sides.baseline, sides.candidate])
     if table.scores_csv is not None:
-        if scoring.predictor or scoring.set_ or reports.save_baseline or broken.on_error != "fail":
+        if scoring.predictor or scoring.set_ or scoring.scores or reports.save_baseline or broken.on_error != "fail":
             raise UsageError(
-                "--scores-csv brings its scores: --predictor, --set, --save-baseline and --on-error do not apply"
+                "--scores-csv brings its scores: --predictor, --set, --scores, --save-baseline, --on-error do not apply"
             )
         report = table.gate(sides.baseline, sides.candidate, options)
     else:
-        if table.score:
-            raise UsageError("--score names a column of --scores-csv; audio is scored by --predictor")
         from ...gates.run import gate_audio, score_side
 
         audio = scoring.audio(not quiet, skip_broken=broken.on_error == "skip", allow_same=broken.allow_same)
-        load = scoring.loader()
+        load = scoring.loader(sides.baseline)
         if reports.save_baseline is not None and not (sides.baseline and sides.candidate):
             origin = sides.baseline or sides.candidate
             if origin is None:
                 raise UsageError("--save-baseline: give the folder or manifest to score with --baseline")
-            say(outputs.save(score_side(origin, load, "--baseline", audio), audio.max_seconds))
+            say(outputs.save(score_side(origin, load, "--baseline", audio, options), audio.max_seconds))
             return
         if not (sides.baseline and sides.candidate):
             raise UsageError("gate needs --candidate and --baseline (folders or manifests), or --scores-csv")
