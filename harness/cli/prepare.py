@@ -49,7 +49,13 @@ def prepare(
     if own:
         if own in TASKS and TASKS.origin(own) != str(written.resolve()):
             raise UsageError(f"--name {own}: is the name of a task already; choose one of your own")
-        guard_output(written, "--output", text_with(WRITTEN.partition(":")[0]), inputs=[("the download", source)])
+        guard_output(
+            written,
+            "--output",
+            text_with(WRITTEN.partition(":")[0]),
+            inputs=[("the download", source)],
+            ways="Name another folder: the description of the task goes beside it",
+        )
     summary: Any = write_copy(loaded, place, audio=not labels_only)
     if own:
         write_task_file(written, describe_folder(own, place.name, loaded.card))

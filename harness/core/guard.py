@@ -39,32 +39,33 @@ def guard_output(
     *,
     inputs: Iterable[tuple[str, str | Path | None]] = (),
     overwrite: bool = False,
+    ways: str = "Name another file, or pass --overwrite",
 ) -> None:
-    """Refuse to write over an input, or over a file that is not ours. An empty file may be written to.
+    """Refuse to write over an input, a folder, or a file that is not ours. An empty file may be written to.
 
     Args:
         path: The file that would be written; where it does not exist there is nothing to guard.
         option: The option that names it, for messages.
         is_ours: Recognises earlier output of the same kind; anything it raises means that the file is not ours.
         inputs: What the files are that are read, and where they lie.
-        overwrite: The user said so.
+        overwrite: The user said so; a folder is never replaced by a file.
+        ways: What the user can do instead.
 
     Raises:
         UsageError: Naming the option and the ways out.
     """
     path = Path(path)
-    if overwrite or not os.path.lexists(path) or path.is_dir():
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: this is a folder; name a file")
+    if overwrite or not os.path.lexists(path):
         return
     own = _place(path)
     for what, read in inputs:
         if read is not None and own is not None and _place(Path(read)) == own:
-            raise UsageError(
-                f"{option} {path}: this is {what}, which would be replaced. Name another file, or pass --overwrite"
-            )
+            raise UsageError(f"{option} {path}: this is {what}, which would be replaced. {ways}")
     if not _recognised(path, is_ours):
         raise UsageError(
-            f"{option} {path}: is there already, and mosharness did not write it, so it is not replaced. Name another "
-            "file, or pass --overwrite"
+            f"{option} {path}: is there already, and mosharness did not write it, so it is not replaced. {ways}"
         )
 
 

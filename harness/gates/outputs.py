@@ -91,7 +91,14 @@ class Outputs:
         if self.history is not None:
             targets.append((self.history, "--history", is_history))
         if self.baseline is not None:
+            if self.baseline.name == "-":
+                raise UsageError("--save-baseline -: a baseline is not written to standard output; name a .json file")
             targets.append((self.baseline, "--save-baseline", json_with(kind=KIND)))
+        places: dict[str, str] = {}
+        for path, option, _ in targets:
+            first = places.setdefault(os.path.realpath(path), option)
+            if first != option:
+                raise UsageError(f"{option} {path}: is the file of {first} as well; name another one")
         for path, option, is_ours in targets:
             guard_output(path, option, is_ours, inputs=read, overwrite=self.overwrite)
         if self.baseline is not None and self.baseline.is_file() and not self.overwrite:

@@ -11,7 +11,7 @@ from ..core.contents import audio_digest
 from ..core.errors import DataError, UsageError
 from ..core.files import digest, json_ready, write_json
 from ..core.guard import guard_folder, guard_output
-from ..core.kept import difference, refuse_replacing, shown
+from ..core.kept import changes, difference, refuse_replacing
 from ..core.numbers import counted
 from ..core.typed import UNSET
 from .measure import SystemTruth
@@ -117,8 +117,8 @@ def truth_differences(stored: Result, task: ResultTask, truth: SystemTruth | Non
         if changed:
             name, before, now = changed[0]
             count = counted(len(changed), "system")
-            where = f"(first: {name}, {before:g} then and {now:g} now)"
-            found.append(f"other {task.system_truth} {dimension} of {count} {where}")
+            one = difference(f"the first, {name}", f"{before:g}", f"{now:g}")
+            found.append(f"other {task.system_truth} {dimension} of {count}; {one}")
     return found
 
 
@@ -133,17 +133,15 @@ def truth_of(result: Result) -> dict[str, dict[str, float]]:
 def _data(then: ResultTask, now: ResultTask, *, same_clips: bool) -> list[str]:
     found = []
     if then.digest != now.digest:
-        counts = ""
-        if (then.n_utterances, then.n_systems) != (now.n_utterances, now.n_systems):
-            counts = f" ({then.n_utterances} clips of {then.n_systems} systems then, {now.n_utterances} of "
-            counts += f"{now.n_systems} now)"
-        found.append(f"other labels, {shown(then.digest)} then and {shown(now.digest)} now{counts}")
+        found.append(difference("other labels", then.digest, now.digest))
+        found += changes("clips", then.n_utterances, now.n_utterances)
+        found += changes("systems", then.n_systems, now.n_systems)
     if same_clips and then.audio is not UNSET and now.audio is not UNSET and then.audio != now.audio:
-        found.append(f"other audio, {shown(then.audio)} then and {shown(now.audio)} now")
+        found.append(difference("other audio", then.audio, now.audio))
     if then.version != now.version:
         found.append(difference(f"version of task {now.name}", then.version, now.version))
     if then.dimensions != now.dimensions:
-        found.append(difference("dimensions", ", ".join(then.dimensions), ", ".join(now.dimensions)))
+        found.append(difference("dimensions", then.dimensions, now.dimensions))
     return found
 
 
@@ -162,7 +160,7 @@ def _predictor(then: ResultPredictor, now: ResultPredictor) -> list[str]:
     if then.training and then.training == now.training:
         return found  # trained again by the same recipe on the same data: the last bits may differ
     if then.weights != now.weights:
-        found.append(f"other weights, {shown(then.weights)} then and {shown(now.weights)} now")
+        found.append(difference("other weights", then.weights, now.weights))
     elif now.weights == UNIDENTIFIED:
         found.append("nothing says which weights these are and were (`mosharness check` says what is missing)")
     elif then.files is not UNSET and now.files is not UNSET and then.files != now.files:
@@ -178,7 +176,7 @@ def _settings(then: ResultPredictor, now: ResultPredictor) -> list[str]:
     names = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     if not names or then.config is None:
         return ["other settings of the predictor"] if then.config_digest != now.config_digest else []
-    return [difference(f"setting {key}", before.get(key), after.get(key)) for key in names]
+    return [one for key in names for one in changes(f"setting {key}", before.get(key), after.get(key))]
 
 
 def _options(then: ResultOptions, now: ResultOptions) -> list[str]:
@@ -226,7 +224,7 @@ def store_evaluation(
         truth = truth_of(result) if result.task.system_truth != "split-mean" else None
         refuse_other_result(place, before, result.task, result.predictor, result.options, truth)
     if not single:
-        guard_predictions(path.parent, overwrite=overwrite)
+        guard_predictions(path.parent, inputs=named, overwrite=overwrite)
         for name in TABLES:  # of a run whose result is replaced; they are not of these predictions
             (path.parent / name).unlink(missing_ok=True)
     write_json(path, result.as_plain())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..core.files import check_name, read_json, write_json
@@ -32,14 +32,17 @@ def is_result(path: Path) -> bool:
     return json_with(schema=lambda name: str(name).startswith("mosharness.run/"))(path)
 
 
-def guard_predictions(folder: Path, *, overwrite: bool = False) -> None:
-    """Refuse to write into a folder whose ``predictions.*`` is not ours.
+def guard_predictions(
+    folder: Path, *, inputs: Iterable[tuple[str, str | Path | None]] = (), overwrite: bool = False
+) -> None:
+    """Refuse to write into a folder whose ``predictions.*`` is not ours, or is read.
 
     Raises:
         UsageError: Naming the file.
     """
     for name in TABLES:
-        guard_output(folder / name, "--output", lambda path: is_table(path, FIRST, LAST), overwrite=overwrite)
+        own = folder / name
+        guard_output(own, "--output", lambda path: is_table(path, FIRST, LAST), inputs=inputs, overwrite=overwrite)
 
 
 def read_result(path: str | Path) -> Result:

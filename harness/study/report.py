@@ -346,7 +346,7 @@ def guard_tables(folder: Path, rows: Sequence[str], *, overwrite: bool = False) 
     if (folder / "study.json").is_file() and (folder / "study.json").stat().st_size and not overwrite:
         stored = [str(row["row"]) for row in read_json(folder / "study.json")["rows"]]
         if stored and not {*stored} & {*rows}:
-            found = [difference("its rows", ", ".join(stored), ", ".join(rows))]
+            found = [difference("its rows", stored, rows)]
             refuse_replacing(folder, "study of the same name", found, "--output FOLDER", overwrite=overwrite)
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ...predictors.trained import checkpoint_folder
 from ..core.choices import Precision
 from ..core.config import build_config, config_dict
-from ..core.errors import CheckpointError, DataError
+from ..core.errors import CheckpointError, DataError, UsageError
 from ..core.files import as_stored, digest, file_sha256, read_json, write_json
 from ..core.kept import refuse_replacing
 from ..core.provenance import own_version
 from ..core.typed import plain, read_typed
-from ..training.kept import differences
+from ..training.kept import differences, stored_settings
 from .plan import PlannedRow
 from .schema import RowRecord, TrainedStage, TrainingFacts
 
@@ -118,7 +118,7 @@ class Trainer:
         identity, trimmed, reused = self._prepare(planned, recipe, seed, parents, notes)
         stored = _read_record(folder)
         before = stored.identity if stored else None
-        self._refuse(folder, stored, identity)
+        self._refuse(planned, folder, stored, identity)
         if folder.is_dir() and before != identity:
             kept = _move_aside(folder)
             changed = _changed(before, identity)
@@ -158,6 +158,11 @@ class Trainer:
         from ...predictors import PREDICTORS
 
         folder = self.folder(label)
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / FACTS).is_file() and not self.overwrite:
+            raise UsageError(
+                f"{folder}: is there already and holds no trained row of a study. Name another --output, or pass "
+                "--overwrite: what is there is then kept aside"
+            )
         stored = _read_record(folder)
         needs = PREDICTORS[planned.row.predictor].card.needs_weights
         if stored is None or not stored.finished or planned.row.weights or not needs:
@@ -167,11 +172,12 @@ class Trainer:
             identity = self._fitted_identity(planned, seed)
         else:  # the weights that it starts from may still have to be trained: they are compared when it is its turn
             identity = {**stored.identity, "mosharness": own_version(), "stages": self.survey(planned, seed)}
-        self._refuse(folder, stored, as_stored(identity))
+        self._refuse(planned, folder, stored, as_stored(identity))
 
-    def _refuse(self, folder: Path, stored: RowRecord | None, identity: Mapping[str, Any]) -> None:
+    def _refuse(self, planned: PlannedRow, folder: Path, stored: RowRecord | None, identity: Mapping[str, Any]) -> None:
         if stored is not None and stored.finished and stored.identity != identity:
-            found = differences(stored.identity, identity)
+            settings = (stored_settings(folder / "checkpoint"), _settings(planned))
+            found = differences(stored.identity, identity, settings)
             refuse_replacing(folder, "trained row", found, "--output FOLDER", overwrite=self.overwrite)
 
     # -- the parts ------------------------------------------------------------------------------------------------
@@ -307,6 +313,16 @@ def _differing_settings(planned: PlannedRow, parent: PlannedRow) -> list[str]:
         if one.recipe is not None
     )
     return sorted(name for name in own if own[name] != theirs.get(name))
+
+
+def _settings(planned: PlannedRow) -> dict[str, Any]:
+    """What the digests of a row's identity stand for."""
+    from ...predictors import PREDICTORS
+
+    given = planned.config if planned.recipe is None else planned.recipe.config
+    config = build_config(PREDICTORS[planned.row.predictor].config_class, given, f"row {planned.row.name}")
+    stages = {} if planned.recipe is None else {"stages": config_dict(planned.recipe)["stages"]}
+    return as_stored({"config": config_dict(config), **stages})
 
 
 def _read_record(folder: Path) -> RowRecord | None:

@@ -21,7 +21,7 @@ from .checks import check_plan
 from .data import StageData, Tasks, stage_data
 from .fresh import fresh_predictor, suited_settings
 from .inputs import input_digests
-from .kept import refuse_other_training, stage_differences
+from .kept import COSMETIC, Settings, refuse_other_training, stage_differences
 from .log import TrainingLog
 from .plan import torch_seed
 from .randomness import global_generators_kept
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 DONE = "done.json"
 RESULT = "result"
 WEIGHTS = "model.safetensors"
-COSMETIC = ("save_steps", "save_seconds", "log_steps", "keep", "starts")
 
 
 @dataclass
@@ -120,7 +119,8 @@ class RecipeRun:
         identity = self._identity(predictor)
         stages = {one.name: self._stage_identity(number, data, training) for number, (one, data) in enumerate(plans)}
         self.identity = as_stored({**identity, "stages": stages})
-        self._keep_others(identity, stages, resume)
+        settings = as_stored({"config": config_dict(predictor.config), "stages": config_dict(recipe)["stages"]})
+        self._keep_others(identity, stages, settings, resume)
         self._clear(stage, resume)
         for note in self.notes:
             self.log.say(f"note: {note}")
@@ -312,7 +312,9 @@ class RecipeRun:
         report: dict[str, Any] = stored["report"]
         return report
 
-    def _keep_others(self, identity: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]], resume: bool) -> None:
+    def _keep_others(
+        self, identity: Mapping[str, Any], stages: Mapping[str, Mapping[str, Any]], settings: Settings, resume: bool
+    ) -> None:
         """Refuse to write over a checkpoint, or what is left of stages, of another training.
 
         Raises:
@@ -320,7 +322,8 @@ class RecipeRun:
         """
         begun = any((self.folder / name / file).is_file() for name in stages for file in (DONE, STATE))
         if not (resume and begun):
-            refuse_other_training(self.folder.parent / "checkpoint", self.identity, overwrite=self.overwrite)
+            checkpoint = self.folder.parent / "checkpoint"
+            refuse_other_training(checkpoint, self.identity, settings, overwrite=self.overwrite)
         if not resume:
             found = [
                 one

@@ -8,26 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
-from ..core.files import read_json
+from ..core.files import as_stored, read_json
 from ..core.guard import guard_folder, guard_output
-from ..core.kept import refuse_replacing, shown
+from ..core.kept import changes, difference, refuse_replacing
 
 RECORD = "training.json"
+COSMETIC = ("save_steps", "save_seconds", "log_steps", "keep", "starts")
+"""Settings of a stage that change no weight."""
 WORDS = {
     "data": "labels",
     "config": "settings of the predictor",
+    "predictor config": "settings of the predictor",
     "start": "weights to start from",
     "files": "start weights or noises",
 }
 """Parts of an identity whose names do not say it to people."""
+PLAIN = ("seed", "folds", "dimensions", "predictor", "predictor version", "mosharness")
+"""Parts that are no digests: they say themselves what differs."""
+Settings = Mapping[str, Any]
+"""What digests of an identity stand for: ``config`` of the predictor, and ``stages`` of the recipe; parts may lack."""
 
 
-def refuse_other_training(checkpoint: Path, identity: Mapping[str, Any], *, overwrite: bool) -> None:
+def refuse_other_training(
+    checkpoint: Path, identity: Mapping[str, Any], settings: Settings | None = None, *, overwrite: bool
+) -> None:
     """Refuse to train over a checkpoint that was made otherwise; the same training again replaces it.
 
     Args:
         checkpoint: Folder of the checkpoint; it need not exist.
         identity: What the training depends on, in JSON types.
+        settings: What its digests stand for, to say which setting differs.
         overwrite: The user wants it replaced.
 
     Raises:
@@ -41,37 +51,82 @@ def refuse_other_training(checkpoint: Path, identity: Mapping[str, Any], *, over
     if not (checkpoint / "config.json").is_file():
         guard_output(checkpoint / "model.safetensors", "--output", lambda path: False)
         return
-    refuse_replacing(checkpoint, "checkpoint", checkpoint_differences(checkpoint, identity), "--output FOLDER")
+    found = checkpoint_differences(checkpoint, identity, settings)
+    refuse_replacing(checkpoint, "checkpoint", found, "--output FOLDER")
 
 
-def checkpoint_differences(checkpoint: Path, identity: Mapping[str, Any]) -> list[str]:
+def checkpoint_differences(
+    checkpoint: Path, identity: Mapping[str, Any], settings: Settings | None = None
+) -> list[str]:
     """What differs between the training of a stored checkpoint and another one, in words."""
     path = checkpoint / RECORD
     stored = read_json(path) if path.is_file() else {}
     if "identity" not in stored:
         return ["it does not say on which data and with which settings it was trained"]
-    return differences(stored["identity"], identity)
+    return differences(stored["identity"], identity, (stored_settings(checkpoint), settings or {}))
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> list[str]:
-    """What differs between two identities, in words; nested ones by their names."""
-    found = []
+def stored_settings(checkpoint: Path) -> Settings:
+    """What the digests of a stored checkpoint stand for."""
+    config, record = (
+        read_json(path) if path.is_file() else {} for path in (checkpoint / "config.json", checkpoint / RECORD)
+    )
+    stages = record.get("recipe", {}).get("stages", ())
+    return {**({"config": config["config"]} if "config" in config else {}), **({"stages": stages} if stages else {})}
+
+
+def differences(
+    then: Mapping[str, Any], now: Mapping[str, Any], settings: tuple[Settings, Settings] = ({}, {}), of: str = ""
+) -> list[str]:
+    """What differs between two identities, in words, each difference once.
+
+    Args:
+        then, now: The identities.
+        settings: What the digests of both stand for.
+        of: Name of the stage whose identity it is; empty for that of all stages.
+    """
+    found: list[str] = []
     for key in sorted({*then, *now}):
         before, after = then.get(key), now.get(key)
         if before == after:
             continue
-        name = f"{WORDS.get(key, key)}{of}"
         if key == "stages" and isinstance(before, dict) and isinstance(after, dict):
             for stage in after:
-                found += differences(before.get(stage, {}), after[stage], f" of stage {stage}")
-            gone = sorted({*before} - {*after})
-            found += [f"stage {stage} is no longer there" for stage in gone]
-        elif isinstance(before, dict) and isinstance(after, dict):
-            names = [part for part in sorted({*before, *after}) if before.get(part) != after.get(part)]
-            found.append(f"other {name} of {', '.join(names)}")
+                found += differences(before.get(stage, {}), after[stage], settings, stage)
+            found += [f"stage {stage} is no longer there" for stage in sorted({*before} - {*after})]
         else:
-            found.append(f"other {name}, {shown(before)} then and {shown(after)} now")
-    return found
+            found += _difference(key, before, after, settings, of)
+    return list(dict.fromkeys(found))
+
+
+def _difference(key: str, before: Any, after: Any, settings: tuple[Settings, Settings], of: str) -> list[str]:
+    """One part of two identities."""
+    name = WORDS.get(key, key)
+    if key in PLAIN:
+        return changes(name, before, after)
+    if key in {"config", "predictor config"}:
+        pair = [one.get("config") for one in settings]
+        pair = pair if None not in pair else [before, after]
+        if all(isinstance(one, Mapping) for one in pair) and pair[0] != pair[1]:
+            names = [one for one in {**pair[0], **pair[1]} if pair[0].get(one) != pair[1].get(one)]
+            return [text for one in names for text in changes(f"setting {one}", pair[0].get(one), pair[1].get(one))]
+        return [f"other {name}"]
+    if key == "recipe":
+        return _recipe(settings, of)
+    where = f" of stage {of}" if of else ""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = [part for part in sorted({*before, *after}) if before.get(part) != after.get(part)]
+        return [f"other {name}{where} of {', '.join(names)}"]
+    return [difference(f"other {name}{where}", before, after)]
+
+
+def _recipe(settings: tuple[Settings, Settings], stage: str) -> list[str]:
+    """What differs in the recipe of a stage; an earlier stage says its own differences."""
+    pair = [{one["name"]: one for one in side.get("stages", ())} for side in settings]
+    if not all(stage in side for side in pair):
+        return [f"another recipe of stage {stage}"]
+    before, after = ({key: value for key, value in side[stage].items() if key not in COSMETIC} for side in pair)
+    return changes(f"train.{stage}", before, as_stored(after))
 
 
 def stage_differences(folder: Path, done: str, state: str, identity: Mapping[str, Any]) -> list[str]:
@@ -91,7 +146,7 @@ def stage_differences(folder: Path, done: str, state: str, identity: Mapping[str
         return []
     left_out = {"audio", "files"} - {*stored}  # states of older versions do not say
     now = {key: value for key, value in identity.items() if key not in left_out}
-    return differences(stored, json.loads(json.dumps(now)), f" of stage {folder.name}")
+    return differences(stored, json.loads(json.dumps(now)), of=folder.name)
 
 
 def _state_identity(path: Path) -> Any:

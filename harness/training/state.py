@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import CheckpointError
 from ..core.files import atomic_write
+from .kept import WORDS
 
 if TYPE_CHECKING:
     import torch
@@ -184,8 +185,8 @@ def check_identity(stored: Mapping[str, Any], identity: Mapping[str, Any], where
     changed = sorted(key for key in {*stored, *identity} - left_out if stored.get(key) != identity.get(key))
     if changed:
         raise CheckpointError(
-            f"{where}: the interrupted training was with another {', '.join(changed)}. Use the same, or leave --resume "
-            "out to start anew"
+            f"{where}: the interrupted training was with another {', '.join(WORDS.get(key, key) for key in changed)}. "
+            "Use the same, or leave --resume out to start anew"
         )
 
 

@@ -129,7 +129,7 @@ def test_a_codebook_of_another_kind_of_device_is_another(
     assert make_codebook.make_codebook(entries, settings, tmp_path / "cb", device="cpu:0") == made
     original = make_codebook._hubert
     monkeypatch.setattr(make_codebook, "_hubert", lambda settings, device: original(settings, "cpu"))
-    with pytest.raises(UsageError, match="--device was cpu, is cuda"):
+    with pytest.raises(UsageError, match="--device: cpu -> cuda"):
         make_codebook.make_codebook(entries, settings, tmp_path / "cb", device="cuda")
 
 
@@ -154,7 +154,7 @@ def test_a_finished_codebook_is_left_alone_and_never_mixed_with_another(cli: Any
     assert cli(*call).code == 0
     assert (tmp_path / "cb" / "vq.json").stat().st_mtime_ns == before
     outcome = cli(*call, "--seed", "3")
-    assert outcome.code == 2 and "not replaced: --seed was 0, is 3" in outcome.err
+    assert outcome.code == 2 and "not replaced: --seed: 0 -> 3" in outcome.err
     assert cli(*call, "--seed", "3", "--overwrite").code == 0
     assert json.loads((tmp_path / "cb" / "vq.json").read_text())["origin"]["seed"] == 3
     (tmp_path / "mine").mkdir()

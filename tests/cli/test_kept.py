@@ -54,11 +54,11 @@ def test_a_result_is_replaced_by_the_same_run_only(here: Path, cli: Cli) -> None
     assert cli(*run).code == 0
     before = snapshot(here / "results")
     for more, says in (
-        (("--limit", 3), "--limit was none, is 3"),
-        (("--set", "gain=2.0"), "setting gain was 1.0, is 2.0"),
+        (("--limit", 3), "--limit: none -> 3"),
+        (("--set", "gain=2.0"), "setting gain: 1.0 -> 2.0"),
         (("--data-root", "b"), "other labels"),
-        (("--interval", "utterances"), "--interval was systems, is utterances"),
-        (("--seed", 5), "--seed was 0, is 5"),
+        (("--interval", "utterances"), "--interval: systems -> utterances"),
+        (("--seed", 5), "--seed: 0 -> 5"),
     ):
         refused = cli(*run, *more)
         assert refused.code == 2 and says in refused.err, refused.err
@@ -68,7 +68,7 @@ def test_a_result_is_replaced_by_the_same_run_only(here: Path, cli: Cli) -> None
     assert "other weights" in cli(*run).err
     truth = here / "truth.csv"
     truth.write_text("system_id,mos\n" + "".join(f"s{at},{1 + at / 2}\n" for at in range(6)))
-    assert "--system-truth was split-mean" in cli(*run, "--system-truth", truth).err
+    assert "--system-truth: split-mean -> truth.csv" in cli(*run, "--system-truth", truth).err
     assert snapshot(here / "results") == before
     assert cli(*run, "--limit", 3, "--overwrite").code == 0
     assert cli(*run, "--name", "other").code == 0
@@ -106,7 +106,7 @@ def test_a_checkpoint_is_of_its_data(here: Path, cli: Cli) -> None:
         assert refused.code == 2 and "other labels of folder/dev, folder/train" in refused.err
         assert "other audio of" in refused.err and "--overwrite" in refused.err
     assert "results/folder/test/dsp holds a result" in cli("run", "--train", *other).err  # said before it trains
-    assert "other seed" in cli("train", *one, "--seed", 3).err
+    assert "seed: 0 -> 3" in cli("train", *one, "--seed", 3).err
     refused = cli("run", *other, "--name", "b")
     assert refused.code == 2 and "another data set called folder" in refused.err and "--checkpoint" in refused.err
     assert snapshot(here / "results") == before
@@ -144,7 +144,7 @@ def test_a_truth_file_or_predictions_that_differ_are_another_evaluation(here: Pa
         labels = cli("evaluate", "--truth", "t2.csv", "--predictions", "p1.csv", "--output", output)
         assert labels.code == 2 and "other labels" in labels.err
         scores = cli("evaluate", "--truth", "t1.csv", "--predictions", "p2.csv", "--output", output)
-        assert scores.code == 2 and "file predictions was" in scores.err
+        assert scores.code == 2 and "file predictions: " in scores.err
 
 
 def test_an_edited_official_system_file_is_other_data(here: Path, cli: Cli) -> None:
@@ -163,7 +163,7 @@ def test_an_edited_official_system_file_is_other_data(here: Path, cli: Cli) -> N
     before = snapshot(here / "results")
     for command in (run, evaluate):
         refused = cli(*command)
-        assert refused.code == 2 and "other official mos of 1 system (first: sysdev00, 3.125" in refused.err, (
+        assert refused.code == 2 and "other official mos of 1 system; the first, sysdev00: 3.125" in refused.err, (
             refused.err
         )
     assert snapshot(here / "results") == before
@@ -332,4 +332,4 @@ def test_a_study_of_other_data_or_audio_is_another_study(here: Path, cli: Cli) -
     replaced = cli(*study, "a", "--overwrite", "--json").json["rows"][0]["runs"][0]
     assert replaced["weights"] == "trained" and "before-1" in replaced["notes"][0]
     (here / "plan.yaml").write_text("predictor: dsp\nrows:\n  - {name: other}\n")
-    assert "its rows was plain, is other" in cli(*study, "a").err
+    assert "its rows: plain -> other" in cli(*study, "a").err
