@@ -74,7 +74,7 @@ class TaskRegistry(Registry[type[MosTask]]):
         Raises:
             UnknownName: If there is no such task.
         """
-        if name in ENTRIES and self.origin(name) == self.OURS and not isinstance(self._entries[name], type):
+        if self.is_benchmark(name) and not isinstance(self._entries[name], type):
             if self._indexed is None:
                 from ..harness.core.files import read_json
 
@@ -82,6 +82,10 @@ class TaskRegistry(Registry[type[MosTask]]):
             if name in self._indexed:
                 return self._indexed[name]
         return self[name].card
+
+    def is_benchmark(self, name: str) -> bool:
+        """Whether a task is one of our published benchmarks (``tasks/benchmarks``)."""
+        return name in ENTRIES and self.origin(name) == self.OURS
 
     _indexed: dict[str, TaskCard] | None = None
 

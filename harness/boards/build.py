@@ -49,6 +49,8 @@ def make_boards(
 ) -> list[Board]:
     """One board per task of ours and per task that has a result, sorted by task name.
 
+    A benchmark with neither a result nor a published figure has none: :func:`without_rows` names those.
+
     Args:
         results: Folder of result folders; may be empty, must exist.
         published: Folder of published figures, or ``None``.
@@ -65,7 +67,16 @@ def make_boards(
     for row in collect_rows(results):
         rows.setdefault(row.task.name, []).append(row)
     figures: list[PublishedRow] = read_published(Path(published), rows) if published is not None else []
-    return [make_board(name, rows[name], cards.get(name), figures) for name in sorted(rows)]
+    empty = without_rows(rows, figures)
+    return [make_board(name, rows[name], cards.get(name), figures) for name in sorted(rows) if name not in empty]
+
+
+def without_rows(rows: Mapping[str, Sequence[Result]], figures: Sequence[PublishedRow]) -> set[str]:
+    """Benchmarks of which nothing is known: no result, no published figure."""
+    from ...tasks import TASKS
+
+    known = {figure.task for figure in figures} | {name for name, members in rows.items() if members}
+    return {name for name in rows if name not in known and TASKS.is_benchmark(name)}
 
 
 def choose(boards: Sequence[Board], tasks: Sequence[str]) -> list[Board]:

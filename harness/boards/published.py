@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import DataError
@@ -23,18 +23,20 @@ NAMES: Mapping[str, tuple[str, str, str]] = {
     "nisqa:test_for": ("nisqa", "test_for", ""),
     "nisqa:test_p501": ("nisqa", "test_p501", ""),
     "nisqa:test_livetalk": ("nisqa", "test_livetalk", ""),
+    "vmc2024_track1_12pct": ("vmc24_zoomed", "test_12", ""),
 }
 """Name in the files: task, split, note."""
 BACKGROUND: Mapping[str, str] = {
-    "vmc2024_track1_12pct": "VoiceMOS 2024 track 1, 12 % zoom: no task of ours",
     "amc2025_track3_dev_out_of_fold": "probes across folds of the development set: another protocol than any split",
-    "urgent2024_mos": "the benchmark page of URGENT 2026 track 2: no task of ours",
-    "chime7_udase": "the benchmark page of URGENT 2026 track 2: no task of ours",
-    "bc19": "the benchmark page of URGENT 2026 track 2: no task of ours",
-    "tmhint_qi": "the benchmark page of URGENT 2026 track 2: no task of ours",
     "amc2025_track3": "halves of the listeners against each other: no predictor",
 }
 """Name in the files: why its metrics are on no board."""
+UNSTATED: Mapping[str, str] = {
+    "URGENT 2026 Track 2 ": "the page does not state the split; as far as it tells, it is the test set",
+}
+"""Beginning of a source to what is said of its figures that have no split."""
+SAME_FIGURES = 4
+"""So many figures of one row that equal those of another data set are no coincidence."""
 ARXIV = re.compile(r"arXiv:(\d{4}\.\d{5})")
 LINKS: Mapping[str, str] = {"APG-MOS": "https://arxiv.org/abs/2504.20447"}
 """Sources without an identifier in their name."""
@@ -52,6 +54,7 @@ class PublishedRow:
         note: What to keep in mind.
         figures: ``(level, metric)`` to the figure as printed in the source.
         file: CSV file name.
+        slip: What looks wrong in the source.
     """
 
     source: str
@@ -63,6 +66,7 @@ class PublishedRow:
     note: str
     file: str
     figures: dict[tuple[str, str], str] = field(default_factory=dict)
+    slip: str = ""
 
     @property
     def link(self) -> str:
@@ -114,7 +118,24 @@ def read_published(folder: Path, tasks: Iterable[str]) -> list[PublishedRow]:
             if record["kind"] == "other":
                 continue
             _add(rows, record, where, path.name, tasks)
-    return sorted(rows.values(), key=_order)
+    return sorted(_with_slips(list(rows.values())), key=_order)
+
+
+def _with_slips(rows: list[PublishedRow]) -> list[PublishedRow]:
+    """Rows of one source and predictor whose figures for two data sets are the same digit for digit say so."""
+    shared: dict[tuple[object, ...], list[PublishedRow]] = {}
+    for row in rows:
+        if len(row.figures) >= SAME_FIGURES:
+            shared.setdefault((row.source, row.predictor, row.variant, *sorted(row.figures.items())), []).append(row)
+    alike = {id(row): [one for one in same if one is not row] for same in shared.values() for row in same}
+    found = []
+    for row in rows:
+        others = sorted({one.task for one in alike.get(id(row), []) if one.task != row.task})
+        said = (
+            f"the figures of {row.predictor} equal those that its source gives for {', '.join(others)} digit for digit"
+        )
+        found.append(replace(row, slip=f"{said}: probably a slip there") if others else row)
+    return found
 
 
 def _add(
@@ -130,6 +151,8 @@ def _add(
     if record["level"] not in LEVELS or record["metric"] not in METRICS:
         raise DataError(f"{where}: {record['level']!r}/{record['metric']!r} is no level and metric of ours")
     task, split, dimension, note = placed
+    if not split and not note:
+        note = next((text for start, text in UNSTATED.items() if record["paper"].startswith(start)), "")
     key = (record["paper"], record["predictor"], record["variant"], task, split, dimension)
     row = rows.setdefault(key, PublishedRow(*key[:3], task, split, dimension, note, file))
     figure = (record["level"], record["metric"])

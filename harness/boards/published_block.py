@@ -32,7 +32,8 @@ def published_block(board: Board) -> str:
             shown = "average of the dimensions"
         where = readable(split) if split else "split as in the source"
         parts.append(f"### Published, {readable(shown)} ({where})")
-        parts += [f"Note: {readable(note)}." for note in dict.fromkeys(row.note for row in rows) if note]
+        notes = dict.fromkeys([*(row.note for row in rows), *(row.slip for row in rows)])
+        parts += [f"Note: {readable(note)}." for note in notes if note]
         parts += [text for level in LEVELS if (text := _table(rows, level))]
     return "\n\n".join(parts)
 

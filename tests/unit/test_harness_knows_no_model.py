@@ -30,6 +30,8 @@ ALLOWED = {
         ("tables/peers.py", name): "the form of a file that another tool of that name writes"
         for name in ("utmosv2", "nisqa", "dnsmos", "distillmos")
     },
+    ("tables/peers.py", "singmos"): "a metric of VERSA of that name",
+    ("boards/published.py", "vmc24_zoomed"): "names within tables of published figures",
     ("boards/published.py", "multisr"): "names within tables of published figures",
 }
 

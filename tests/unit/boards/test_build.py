@@ -13,9 +13,11 @@ from mosharness.harness.core.errors import CheckFailed, DataError, UnknownName, 
 from mosharness.harness.core.files import read_csv
 from mosharness.harness.results.schema import as_result
 from mosharness.harness.results.store import write_result
+from mosharness.tasks.benchmarks import ENTRIES
 from typer.testing import CliRunner
 
-TASKS = ("bvcc", "somos", "somos_full", "musiceval", "aes_natural", "nisqa", "multisr", "demo", "folder")
+OWN = ("bvcc", "somos", "somos_full", "musiceval", "aes_natural", "nisqa", "multisr", "demo", "folder")
+TASKS = (*OWN, *ENTRIES)
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ def test_every_metric_row_of_the_published_files_is_on_a_board_or_named_as_backg
         key = (record["paper"], record["predictor"], record["variant"], task, split, dimension, record["level"])
         assert shown.pop((*key, record["metric"])) == record["value"]
     assert not shown
-    assert background == 70 + 4 * 56
+    assert background == 70 - 28  # VoiceMOS 2024 track 1 is a task
     assert len(records) == 524 + 9 * 56
 
 
@@ -174,6 +176,23 @@ def test_published_files_are_copied_unchanged(repository, shared):
     theirs = shared / "data" / "published"
     for path in theirs.glob("*.csv"):
         assert (repository / "leaderboards" / "published" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_benchmark_page_of_urgent_2026_is_on_the_boards_of_its_sets(repository):
+    rows = read_published(repository / "leaderboards" / "published", TASKS)
+    urgent = [row for row in rows if row.source.startswith("URGENT 2026")]
+    sets = {"urgent2024_mos", "chime7_udase", "bc19", "tmhint_qi", "bvcc", "somos", "nisqa"}
+    assert {row.task for row in urgent} == sets and len({(row.predictor, row.variant) for row in urgent}) == 7
+    assert all("does not state the split" in row.note for row in urgent if not row.split)
+    assert {(row.predictor, row.task) for row in rows if row.slip} == {("nisqa", "somos"), ("nisqa", "chime7_udase")}
+    zoomed = [row for row in rows if row.task == "vmc24_zoomed"]
+    assert len(zoomed) == 7 and {row.split for row in zoomed} == {"test_12"}
+
+
+def test_a_benchmark_of_which_nothing_is_known_has_no_page(repository, tmp_path):
+    (tmp_path / "results").mkdir()
+    names = {board.task for board in make_boards(tmp_path / "results", repository / "leaderboards" / "published")}
+    assert {"bc19", "vmc24_zoomed", "folder"} <= names and not names & {"hablamos", "tencent"}
 
 
 def test_the_exceptional_names_map_as_the_readme_says(repository):
