@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from mosharness.harness.core.errors import HubError
-from mosharness.harness.hub import hub
+from mosharness.harness.hub import download, hub
 from mosharness.harness.hub.hub import describe_cache, fetch_snapshot
 
 from .server import COMMIT, LocalHub
@@ -97,16 +97,18 @@ def test_a_misbehaving_hub_gives_one_sentence(served: LocalHub, place: str, mode
         ("file", "404", r"no such file \(404\)"),
         ("file", "429", r"how often it may be asked \(429\)"),
         ("file", "500", r"fault of its own \(500\)"),
-        ("file", "cut", r"the connection breaks off for 7 s|broke the connection off"),
+        ("file", "cut", r"the connection breaks off for 3 s|broke the connection off"),
         ("api", "hang", r"did not answer within 5 s"),
-        ("tree", "hang", r"nothing arrived for 7 s"),
-        ("file", "hang", r"nothing arrived for 7 s"),
-        ("file", "stall", r"nothing arrived for 7 s"),
+        ("tree", "hang", r"nothing arrived for 3 s"),
+        ("file", "hang", r"nothing arrived for 3 s"),
+        ("file", "stall", r"nothing arrived for 3 s"),
     ],
 )
 def test_a_hub_that_fails_after_the_probe_or_hangs_gives_one_sentence(
-    served: LocalHub, place: str, mode: str, words: str
+    served: LocalHub, place: str, mode: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if place != "api":  # less patience than users have
+        monkeypatch.setattr(download.transfer, "__defaults__", (None, 3.0))
     served.fault = (place, mode)
     message = sentence(fetch)
     assert re.search(words, message), message

@@ -199,7 +199,7 @@ def test_the_conformance_checks_pass(make_tiny: Make) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("size", "count"), [("tiny", 16), ("base", 6)])  # a clip of the full size takes seconds
+@pytest.mark.parametrize(("size", "count"), [("tiny", 16), ("base", 2)])  # a clip of the full size takes seconds
 def test_clips_of_as_many_lengths_score_the_same_in_one_batch_and_alone(
     capsys: pytest.CaptureFixture[str], size: str, count: int
 ) -> None:
