@@ -53,7 +53,7 @@ class Gated:
         return pd.DataFrame(plain(self.report)["predictors"])
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write ``gate.json``, ``junit.xml``, ``summary.md`` and ``gate.html`` into a folder, made if absent.
+        """Write the files of ``--report`` (``gate.json``, ``gate.html`` and others) into a folder, made if absent.
 
         Returns:
             The files.

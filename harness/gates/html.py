@@ -5,7 +5,6 @@ Clips are embedded as data where they are small; a content security policy forbi
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,15 @@ from typing import Any
 from ..core.markdown import plain
 from ..core.typed import UNSET
 from .console import COLUMNS, advice, entry_cells, floor_line, headline
-from .html_plots import baseline_plots, difference_plot, history_plots, read_history
-from .schema import GateReport
+from .findings import FindingGroup, grouped
+from .html_plots import baseline_plots, difference_plot, history_plots, history_table, read_history
+from .players import listening
+from .schema import GateReport, ScoreComparison, SignalComparison
 
 TEMPLATE = "report.html.j2"
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 )
-MEDIA_TYPES = {
-    ".wav": "audio/wav",
-    ".flac": "audio/flac",
-    ".mp3": "audio/mpeg",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg",
-}
-LARGEST_CLIP = 2_000_000
-LARGEST_AUDIO = 24_000_000
-"""Bytes of one embedded clip and of all of them: a report has to open in a browser and fit an artifact."""
 MOST_LINES = 500
 MOST_PLOTS = 40
 LONGEST = 1000
@@ -55,16 +46,14 @@ def report_html(report: GateReport, history: Path | None = None) -> str:
         finalize=_finalize,
         trim_blocks=True,
     )
-    entries = report.predictors
-    counted = [entry for entry in entries if entry.scope != "pooled"]
+    counted = [entry for entry in report.predictors if entry.scope != "pooled"]
     plots = [plot for entry in counted[:MOST_PLOTS] if (plot := difference_plot(report, entry)) is not None]
     runs, notes = ([], []) if history is None else read_history(history)
     if len(counted) > MOST_PLOTS:
         notes.append(f"Only the first {MOST_PLOTS} of {len(counted)} scores are plotted.")
-    order = ("error", "warning", "note")
-    findings = sorted(report.findings, key=lambda finding: order.index(finding.level))
     options, steps = report.options, () if report.baseline_history is UNSET else report.baseline_history
     skipped = [f"{skipped.path}: {skipped.reason}" for skipped in report.skipped]
+    listen, audio = listening(report)
     return environment.get_template(TEMPLATE).render(
         policy=POLICY,
         headline=headline(report),
@@ -72,22 +61,46 @@ def report_html(report: GateReport, history: Path | None = None) -> str:
         sides=report.sides or [],
         method=f"method {options.method}, one-sided alpha {options.alpha:g}, at least {options.min_n} texts",
         columns=COLUMNS,
-        entries=[entry_cells(entry) for entry in report.entries],
-        advice=[line for line in map(advice, entries) if line],
+        tables=list(_tables(report)),
+        advice=[line for line in map(advice, report.predictors) if line],
         floors=[floor_line(floor) for floor in report.floors],
         plots=plots,
         worst=list(_worst(report)),
-        listen=_players(report),
-        findings=findings[:MOST_LINES],
-        more_findings=max(0, len(findings) - MOST_LINES),
+        listen=listen,
+        audio=audio,
+        findings=[_group(group) for group in grouped(report)],
         skipped=skipped[:MOST_LINES] + ["and more; see gate.json"] * (len(skipped) > MOST_LINES),
         history=history_plots(runs)[:MOST_PLOTS],
+        trend=history_table(runs),
         approved=baseline_plots(steps)[:MOST_PLOTS],
         reasons=[step.reason for step in steps if step.reason][-MOST_LINES:],
         notes=notes,
         details=list(_details(report)),
         limitation=report.limitation,
     )
+
+
+def _tables(report: GateReport) -> Iterable[dict[str, Any]]:
+    """Scores, slices and signals as tables, each with the verdict of every row; all but the scores can be folded."""
+    parts: dict[str, list[ScoreComparison]] = {"Scores": [], "Slices": [], "Signals": []}
+    for entry in report.entries:
+        signal = isinstance(entry, SignalComparison)
+        parts["Slices" if entry.scope == "slice" else "Signals" if signal else "Scores"].append(entry)
+    for title, entries in parts.items():
+        if entries:
+            missed = sum(entry.verdict != "pass" for entry in entries)
+            yield {
+                "title": title,
+                "summary": f"{title}: {missed} of {len(entries)} not passed" if missed else f"{title}: all pass",
+                "open": bool(missed),
+                "rows": [(entry.verdict, entry_cells(entry)) for entry in entries],
+            }
+
+
+def _group(group: FindingGroup) -> dict[str, Any]:
+    lines = [finding.message for finding in group.findings]
+    more = len(lines) - MOST_LINES
+    return {"level": group.level, "title": group.title, "lines": lines[:MOST_LINES], "more": max(0, more)}
 
 
 def _finalize(value: Any) -> Any:
@@ -106,51 +119,6 @@ def _worst(report: GateReport) -> Iterable[dict[str, Any]]:
             ]
             if rows:
                 yield {"title": f"{name}: {title}", "rows": rows}
-
-
-def _players(report: GateReport) -> list[dict[str, Any]]:
-    """Both clips of every text in the lists of the worst, each text once.
-
-    Outside scores have no clips. A saved baseline names files that may be gone or others by now: no player for them.
-    """
-    if report.sides is None:
-        return []
-    saved = report.sides[0].lower().endswith(".json")
-    budget = [LARGEST_AUDIO]
-    players: dict[str, dict[str, Any]] = {}
-    for lists in report.worst.values():
-        for text in (*lists.by_diff, *lists.by_score):
-            if text.key not in players and len(players) < MOST_LINES:
-                old = {"uri": "", "source": text.baseline, "reason": "saved scores, no audio"}
-                players[text.key] = {
-                    "key": text.key,
-                    "candidate": _player(text.candidate, budget),
-                    "baseline": old if saved else _player(text.baseline, budget),
-                }
-    return list(players.values())
-
-
-def _player(source: str, budget: list[int]) -> dict[str, Any]:
-    """A clip as data, or why it is not: ``uri``, ``source``, ``reason``. What it takes goes from ``budget[0]``."""
-    from markupsafe import Markup
-
-    path = Path(source)
-    media_type = MEDIA_TYPES.get(path.suffix.lower())
-    clip: dict[str, Any] = {"uri": "", "source": source, "reason": ""}
-    if media_type is None:
-        return clip | {"reason": "no player for this kind of file"}
-    try:
-        if not path.is_file():
-            return clip | {"reason": "the audio is not here"}
-        size = path.stat().st_size
-        if size > min(LARGEST_CLIP, budget[0]):
-            return clip | {"reason": f"{size / 1e6:.1f} MB, too large to embed"}
-        data = path.read_bytes()
-    except (OSError, ValueError):
-        return clip | {"reason": "the audio cannot be read"}
-    budget[0] -= len(data)
-    # Base64 has no character that means anything in HTML.
-    return clip | {"uri": Markup(f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}")}
 
 
 def _details(report: GateReport) -> Iterable[str]:

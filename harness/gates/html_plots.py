@@ -18,6 +18,7 @@ from .units import TextKey
 WIDTH, EDGE = 720, 30
 MOST_DOTS = 1000
 MOST_RUNS = 100
+TREND_ROWS, MOST_SCORES = 10, 6
 TICKS = 5
 
 
@@ -57,7 +58,7 @@ def difference_plot(report: GateReport, entry: ScoreComparison) -> dict[str, Any
     return {
         "name": entry_name(entry),
         "width": WIDTH,
-        "height": bottom + 26,
+        "height": bottom + 32,
         "bottom": bottom,
         "radius": 3 if len(kept) <= 100 else 2,
         "band": (across(bounds[0]), round(across(bounds[1]) - across(bounds[0]), 1)) if len(bounds) == 2 else None,
@@ -135,13 +136,45 @@ class Point(NamedTuple):
     verdict: str = ""
 
 
+def run_name(run: HistoryRun) -> str:
+    """What a run was of: its commit and label where it has them, else its time.
+
+    Example:
+        >>> run_name(HistoryRun(time="2026-01-02T03:04:05Z", predictors=(), label="v2", commit="0123456789ab"))
+        '01234567 v2'
+    """
+    return " ".join(part for part in (run.commit[:8], run.label) if part) or run.time
+
+
+def history_table(runs: Sequence[HistoryRun]) -> dict[str, Any] | None:
+    """The latest :data:`TREND_ROWS` runs, newest first: what of, when, verdict, the candidate's mean by score.
+
+    Returns:
+        ``header`` and ``rows``; ``None`` below two runs.
+    """
+    if len(runs) < 2:
+        return None
+    latest = runs[: -TREND_ROWS - 1 : -1]
+    means = [
+        {entry_name(entry): entry.mean_candidate for entry in run.predictors if entry.scope in ("all", "voice")}
+        for run in latest
+    ]
+    names = list(dict.fromkeys(name for one in means for name in one))[:MOST_SCORES]
+    rows = [
+        [run_name(run), run.time[:10], run.verdict or "-"]
+        + [f"{one[name]:.3f}" if name in one else "-" for name in names]
+        for run, one in zip(latest, means, strict=True)
+    ]
+    return {"header": ["commit", "when", "verdict", *names], "rows": rows}
+
+
 def history_plots(runs: Sequence[HistoryRun]) -> list[dict[str, Any]]:
     """One plot a score: means over the latest :data:`MOST_RUNS` runs that have it; two runs at least."""
     series: dict[str, list[Point]] = {}
     for run in runs:
         for entry in run.predictors:
-            if entry.scope != "pooled":
-                point = Point(run.time, entry.mean_candidate, entry.mean_baseline, entry.verdict)
+            if entry.scope in ("all", "voice"):
+                point = Point(run_name(run), entry.mean_candidate, entry.mean_baseline, entry.verdict)
                 series.setdefault(entry_name(entry), []).append(point)
     return [_history_plot(name, points[-MOST_RUNS:]) for name, points in series.items() if len(points) > 1]
 
@@ -170,7 +203,7 @@ def _history_plot(name: str, points: Sequence[Point]) -> dict[str, Any]:
     low, high = ticks[0], ticks[-1]
 
     def place(at: int, value: float) -> tuple[float, float]:
-        x = 60 + at / (len(points) - 1) * (WIDTH - 90)
+        x = 90 + at / (len(points) - 1) * (WIDTH - 120)
         return round(x, 1), round(bottom - 10 - (value - low) / (high - low) * (bottom - 25), 1)
 
     dots = []
@@ -180,7 +213,7 @@ def _history_plot(name: str, points: Sequence[Point]) -> dict[str, Any]:
     return {
         "name": name,
         "width": WIDTH,
-        "height": bottom + 26,
+        "height": bottom + 32,
         "bottom": bottom,
         "ticks": [{"y": place(0, tick)[1], "text": f"{tick:g}"} for tick in ticks],
         "base": [place(at, value) for at, value in enumerate(baseline)],

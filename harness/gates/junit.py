@@ -1,7 +1,8 @@
 """A gate's report as JUnit XML for the test tab of a CI system.
 
-One suite per score and one for the sanity checks. Only the comparison itself and the floors can fail for scores: with
-40 utterances a test case each would fail by chance. The layout is valid under both published schemas, that of Apache
+One suite per score, with a case per voice and slice, one with a case per text, one for the sanity checks. A text fails
+only for what fails the gate by itself (a loss beyond a drop limit that was missed, a broken file): of 40 texts, several
+would miss the margin by chance. The layout is valid under both published schemas, that of Apache
 Ant (windyroad/JUnit-Schema, the strict one: no attributes on the root, host name and time stamp required) and that of
 Jenkins (junit-10.xsd): ``testsuites/testsuite/(properties, testcase*, system-out, system-err)``, at most one of
 ``failure``, ``error`` and ``skipped`` per test case.
@@ -15,7 +16,8 @@ from xml.etree import ElementTree as ET
 
 from ..core.typed import UNSET
 from .console import advice, entry_name, floor_line
-from .schema import GateReport, ScoreComparison
+from .schema import GateReport, MeanFloor, ScoreComparison, UtteranceFloor
+from .units import TextKey
 
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, even escaped."""
@@ -60,7 +62,10 @@ def junit_xml(report: GateReport) -> str:
     seconds = 0.0 if report.seconds is UNSET else report.seconds.all
     names = dict.fromkeys(entry.name for entry in (*report.entries, *report.floors))
     root = ET.Element("testsuites")
-    for number, suite in enumerate([*(_score_suite(name, report) for name in names), _sanity_suite(report)]):
+    suites = [_score_suite(name, report) for name in names]
+    suites += [_text_suite(report)] if report.pairs else []
+    suites.append(_sanity_suite(report))
+    for number, suite in enumerate(suites):
         attributes = {
             "package": "mosharness.gate",
             "id": str(number),
@@ -158,6 +163,40 @@ def _worst_lines(name: str, report: GateReport) -> Sequence[str]:
         f"  {one.diff:+.3f}  {one.score_baseline:.3f} -> {one.score_candidate:.3f}  {one.key}  {one.candidate}"
         for one in lists.by_diff
     ]
+
+
+def _text_suite(report: GateReport) -> ET.Element:
+    """A case per text; its class is the suite, with the values of its slices behind."""
+    suite, _ = _suite("texts")
+    reasons = _text_failures(report)
+    for pair in report.pairs:
+        key = str(TextKey(pair.key, pair.voice))
+        case = _case(suite, key)
+        if pair.slices:
+            values = ".".join(line(value).replace(".", "_") or "unnamed" for value in pair.slices.values())
+            case.set("classname", f"gate.texts.{values}")
+        if found := reasons.get(key):
+            failure = ET.SubElement(case, "failure", {"message": line(found[0]), "type": "text"})
+            changes = [f"{name} {one.baseline:.3f} -> {one.candidate:.3f}" for name, one in pair.scores.items()]
+            failure.text = xml_text("\n".join([*found, *changes, pair.candidate, pair.text]))
+    return _close(suite)
+
+
+def _text_failures(report: GateReport) -> dict[str, list[str]]:
+    """Why single texts fail, by text: limits that were missed and name it, and errors of its files."""
+    reasons: dict[str, list[str]] = {}
+    for floor in report.floors:
+        allowed = floor.verdict == "inconclusive" and report.options.allow_inconclusive
+        if isinstance(floor, MeanFloor) or floor.verdict == "pass" or allowed:
+            continue
+        below = isinstance(floor, UtteranceFloor)
+        said = f"{floor.name} below {floor.floor:g}" if below else f"lost more than {floor.floor:g} ({floor.name})"
+        for key in floor.bad:
+            reasons.setdefault(key, []).append(said)
+    for finding in report.findings:
+        if finding.level == "error" and finding.key:
+            reasons.setdefault(finding.key, []).append(finding.message)
+    return reasons
 
 
 def _sanity_suite(report: GateReport) -> ET.Element:

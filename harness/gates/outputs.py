@@ -1,6 +1,6 @@
 """What a gate writes: the folder of its report, the job summary, the history, a saved baseline.
 
-The folder holds ``gate.json``, ``junit.xml``, ``summary.md`` and ``gate.html``.
+The folder holds ``gate.json``, ``junit.xml``, ``summary.md``, ``comment.md`` and ``gate.html``.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..core.files import atomic_write, write_json
+from ..core.files import atomic_write, dump_json
 from ..core.guard import Recogniser, first_line, guard_output, json_with, text_with
 from ..core.kept import refuse_replacing
 from ..core.typed import plain
 from .baseline import KIND, ScoredSide, read_baseline, save_baseline
+from .comment import MARKER, comment_markdown
 from .fingerprint import score_differences
 from .history import append_history
 from .html import report_html
@@ -39,10 +40,20 @@ LIMIT, CUT = "a regression alarm, not a listening test", "The rest was cut; see 
 OURS: dict[str, Recogniser] = {
     "gate.json": json_with(kind="gate"),
     "junit.xml": text_with("<?xml", inside='package="mosharness.gate"'),
+    "comment.md": text_with(MARKER),
     "summary.md": lambda path: text_with("## ", LIMIT)(path) or text_with("## ", CUT)(path),
     "gate.html": text_with(inside=LIMIT),
 }
 """Files of a report, each with what recognises an earlier one."""
+
+
+BY_SUFFIX = {".html": "gate.html", ".json": "gate.json", ".xml": "junit.xml", ".md": "comment.md"}
+"""What ``--report FILE`` writes alone."""
+
+
+def alone(report: Path) -> str:
+    """Which one of :data:`OURS` a report is when it is named as a file; empty for a folder."""
+    return "" if report.is_dir() else BY_SUFFIX.get(report.suffix.lower(), "")
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Outputs:
     """Where the outputs of a gate go; ``None`` for those that are not wanted.
 
     Attributes:
-        report: Folder of the report; its parent exists.
+        report: Folder of the report, or one file of it (:data:`BY_SUFFIX`); its parent exists.
         history: File that gets a line with the figures.
         summary: Job summary that the markdown is appended to.
         baseline: JSON file for the scores of the baseline.
@@ -73,7 +84,9 @@ class Outputs:
             UsageError: For the first that cannot.
         """
         self._guard(inputs)
-        if self.report is not None:
+        if self.report is not None and alone(self.report):
+            check_file(self.report, "--report")
+        elif self.report is not None:
             check_folder(self.report)
         if self.summary is not None:
             check_file(self.summary, "--github")
@@ -86,7 +99,9 @@ class Outputs:
         """Refuse to write over inputs, files of other origin, and an approved baseline."""
         read = [("a file that the gate reads", one) for one in inputs]
         targets: list[tuple[Path, str, Recogniser]] = []
-        if self.report is not None:
+        if self.report is not None and (name := alone(self.report)):
+            targets.append((self.report, "--report", OURS[name]))
+        elif self.report is not None:
             targets += [(self.report / name, "--report", is_ours) for name, is_ours in OURS.items()]
         if self.history is not None:
             targets.append((self.history, "--history", is_history))
@@ -218,20 +233,24 @@ def write_report(folder: Path, report: GateReport, history: Path | None = None) 
     """Write every file of the report, each whole or not at all.
 
     Args:
-        folder: Exists.
+        folder: Exists; or one file of the report by its suffix (:data:`BY_SUFFIX`).
         report: What came of the gate.
         history: File of earlier runs, plotted in ``gate.html``.
 
     Returns:
         The files.
     """
-    texts = {
-        "junit.xml": junit_xml(report),
-        "summary.md": summary_markdown(report),
-        "gate.html": report_html(report, history),
+    made: dict[str, Callable[[], str]] = {
+        "gate.json": lambda: dump_json(plain(report)) + "\n",
+        "junit.xml": lambda: junit_xml(report),
+        "summary.md": lambda: summary_markdown(report),
+        "comment.md": lambda: comment_markdown(report),
+        "gate.html": lambda: report_html(report, history),
     }
-    write_json(folder / "gate.json", plain(report))
-    for name, text in texts.items():
-        with atomic_write(folder / name) as stream:
+    one = alone(folder)
+    targets = {one: folder} if one else {name: folder / name for name in made}
+    texts = {path: made[name]() for name, path in targets.items()}
+    for path, text in texts.items():
+        with atomic_write(path) as stream:
             stream.write(text)
-    return [folder / "gate.json", *(folder / name for name in texts)]
+    return list(texts)

@@ -8,12 +8,13 @@ from pathlib import Path
 from ..core.errors import UsageError
 from ..core.markdown import markdown_text, table
 from .console import COLUMNS, advice, entry_cells, floor_line, headline
+from .findings import grouped
 from .schema import GateReport
 
 GITHUB = "GITHUB_STEP_SUMMARY"
 LARGEST_BYTES = 900_000
 """A job summary above 1024 kB is dropped whole; other steps may have written to it."""
-MOST_ROWS = 50
+MOST_ROWS, MOST_OF_A_GROUP = 50, 5
 
 
 def summary_markdown(report: GateReport) -> str:
@@ -75,9 +76,17 @@ def _worst(report: GateReport) -> list[str]:
 
 
 def _findings(report: GateReport) -> list[str]:
-    findings = sorted(report.findings, key=lambda finding: ("error", "warning", "note").index(finding.level))
-    lines = [f"- {finding.level}: {markdown_text(finding.message, 500)}" for finding in findings[:MOST_ROWS]]
-    parts = ["Findings:", "\n".join(lines) + _more(len(findings), "findings")] if lines else []
+    """The findings by group, each with its first :data:`MOST_OF_A_GROUP` messages."""
+    lines: list[str] = []
+    groups = grouped(report)
+    for group in groups[:MOST_ROWS]:
+        lines.append(f"- {group.level}: {markdown_text(group.title, 500)}")
+        if len(group.findings) > 1:
+            shown = group.findings[: MOST_ROWS if group.level == "error" else MOST_OF_A_GROUP]
+            lines += [f"  - {markdown_text(finding.message, 500)}" for finding in shown]
+            if more := len(group.findings) - len(shown):
+                lines.append(f"  - and {more} more findings of this kind; see gate.json")
+    parts = ["Findings:", "\n".join(lines) + _more(len(groups), "kinds of findings")] if lines else []
     if report.skipped:
         lines = [f"- {markdown_text(skipped.path)}: {markdown_text(skipped.reason)}" for skipped in report.skipped]
         parts += ["Skipped:", "\n".join(lines[:MOST_ROWS]) + _more(len(lines), "files")]

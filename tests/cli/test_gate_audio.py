@@ -292,7 +292,7 @@ def test_a_folder_that_cannot_be_written_is_refused(cli: Cli, sides: tuple[Path,
     assert run(cli, *sides, "--report", tmp_path / "closed").code == 2
 
 
-def test_the_report_has_four_files_that_agree(
+def test_the_report_has_five_files_that_agree(
     cli: Cli, sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "step.md"))
@@ -303,12 +303,12 @@ def test_the_report_has_four_files_that_agree(
     assert json.loads((tmp_path / "out" / "gate.json").read_text()) == outcome.json
     suites = ET.parse(tmp_path / "out" / "junit.xml").getroot()
     assert [(one.get("name"), one.get("errors"), one.get("failures")) for one in suites] == [
-        ("toy", "0", "0"), *((name, "0", "0") for name in [*SIGNALS, "broken"]), ("sanity", "1", "0"),
+        ("toy", "0", "0"), *((name, "0", "0") for name in [*SIGNALS, "broken", "texts"]), ("sanity", "1", "0"),
     ]  # fmt: skip
     summary = (tmp_path / "out" / "summary.md").read_text()
     assert "gate: FAIL" in summary and "t05" in summary
     assert (tmp_path / "step.md").read_text() == "before\n\n" + summary
-    names = ["gate.html", "gate.json", "junit.xml", "summary.md"]
+    names = ["comment.md", "gate.html", "gate.json", "junit.xml", "summary.md"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     run(cli, *sides, "--history", tmp_path / "h.jsonl", "--quiet")
     lines = [json.loads(line) for line in (tmp_path / "h.jsonl").read_text().splitlines()]

@@ -276,7 +276,10 @@ class Reports:
 
     report: Annotated[
         Path | None,
-        typer.Option("--report", help="Folder for gate.json, junit.xml, summary.md, gate.html; its parent must exist."),
+        typer.Option(
+            "--report",
+            help="Folder for gate.json, junit.xml, summary.md, comment.md, gate.html; or one FILE.html .md .xml .json.",
+        ),
     ] = None
     github: Annotated[
         bool, typer.Option("--github", help="Append the summary to the file that $GITHUB_STEP_SUMMARY names.")

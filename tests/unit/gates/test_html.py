@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
-import subprocess
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from mosharness.harness.gates.decide import decide
+from mosharness.harness.gates.findings import grouped
 from mosharness.harness.gates.history import append_history, approvals
 from mosharness.harness.gates.html import POLICY, report_html
 from mosharness.harness.gates.html_plots import MOST_DOTS, read_history, ticks_of
@@ -24,8 +24,12 @@ from mosharness.harness.gates.schema import CheckpointDetails, GateFinding, Gate
 from mosharness.harness.gates.units import TextScores
 from msgspec.structs import replace
 
+sys.path.append(str(Path(__file__).parent))
+from browser import browser, tab
+
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 KNOWN = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "ul", "li", "div", "span", "br"}
+KNOWN |= {"header", "main", "footer", "article", "details", "summary", "strong"}
 KNOWN |= {"table", "thead", "tbody", "tr", "th", "td", "audio", "svg", "rect", "line", "text", "circle", "polyline"}
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -99,6 +103,7 @@ def result_of(
     audio: bool = True,
     change: float = -0.3,
     score: str = "toy",
+    slices_of: str = "",
     **options: Any,
 ) -> GateReport:
     """A gate on texts of these names, each a little different."""
@@ -109,6 +114,11 @@ def result_of(
         for at, key in enumerate(keys)
     ]
     result = decide(old, new, [score], GateOptions(**options), findings=[GateFinding("warning", "x", n) for n in names])
+    if slices_of:
+        known = {"slices": {"style": slices_of}}
+        result = replace(
+            result, pairs=tuple(replace(one, text=f"Sentence of {one.key}.", **known) for one in result.pairs)
+        )
     if audio:
         checkpoint = CheckpointDetails(name="weights.tar", sha256="sha256:" + "0" * 64)
         detail = PredictorDetails(
@@ -148,6 +158,44 @@ def test_the_points_lie_where_their_differences_are() -> None:
     assert heights == sorted(heights) and len(set(heights)) == 24
 
 
+def test_findings_stand_in_groups_with_the_errors_first() -> None:
+    found = [GateFinding("warning", "clipping", f"t{at:02d}: clipped", "candidate", f"t{at:02d}") for at in range(23)]
+    found += [GateFinding("note", "cache", "a note"), GateFinding("error", "missing", "one is missing", "candidate")]
+    found += [GateFinding("warning", "stereo", f"t{at}: stereo", "baseline", f"t{at}") for at in range(3)]
+    result = replace(result_of([]), findings=tuple(found))
+    assert [(group.level, group.title) for group in grouped(result)] == [
+        ("error", "one is missing"),
+        ("warning", "clipping: nearly every file of the candidate (23 of 24)"),
+        ("warning", "3 warnings: stereo, baseline"),
+        ("note", "a note"),
+    ]
+    page = assert_inert(report_html(result))
+    for message in (*(one.message for one in found), "error: one is missing"):
+        assert message in page.text
+
+
+def test_a_text_is_heard_with_its_sentence_its_scores_and_its_slice() -> None:
+    result = result_of([], slices_of="calm")
+    page = assert_inert(report_html(result))
+    worst = result.worst["toy"].by_diff[0]
+    assert f"toy: {worst.score_baseline:.3f} → {worst.score_candidate:.3f} {worst.diff:+.3f}" in page.text
+    assert f"{worst.key} (style calm)" in page.text and f"Sentence of {worst.key}." in page.text
+    cards = page.all("article")
+    assert len(cards) == len({one.key for lists in result.worst.values() for one in (*lists.by_diff, *lists.by_score)})
+
+
+def test_the_trend_names_commits(tmp_path: Path) -> None:
+    for at in range(12):
+        run = replace(result_of([], change=at / 50), label=f"v{at}", commit=f"{at:040x}")
+        append_history(tmp_path / "h.jsonl", run)
+    lines = (tmp_path / "h.jsonl").read_text().splitlines()
+    named = [json.loads(one) | {"label": f"v{at}", "commit": f"{at:040x}"} for at, one in enumerate(lines)]
+    (tmp_path / "h.jsonl").write_text("".join(json.dumps(one) + "\n" for one in named))
+    page = assert_inert(report_html(result_of([]), tmp_path / "h.jsonl"))
+    latest = page.text.split("Latest runs")[1]
+    assert "00000000 v11" in latest and "00000000 v2 " in latest and "00000000 v1 " not in latest
+
+
 def test_hostile_names_are_inert_everywhere(tmp_path: Path) -> None:
     result = result_of(HOSTILE, score=HOSTILE[1], worst=24)
     skipped = Skipped(key="", side="candidate", path=HOSTILE[5], reason=HOSTILE[2])
@@ -161,6 +209,8 @@ def test_hostile_names_are_inert_everywhere(tmp_path: Path) -> None:
     assert not re.search(r"[\x00-\x08\x1b\u202e]", text)
     for name in HOSTILE[:6]:
         assert name in page.text, name
+    pairs = tuple(replace(one, text=HOSTILE[0], slices={HOSTILE[1]: HOSTILE[5]}) for one in result.pairs)
+    assert_inert(report_html(replace(result, pairs=pairs)))
 
 
 def test_small_clips_are_players_once_each_and_others_say_why_not(
@@ -185,7 +235,7 @@ def test_small_clips_are_players_once_each_and_others_say_why_not(
     assert len(saved.all("audio")) == len(keys) and "saved scores, no audio" in saved.text
     Path(source("new", min(keys))).unlink()
     assert "the audio is not here" in assert_inert(report_html(result)).text
-    monkeypatch.setattr("mosharness.harness.gates.html.LARGEST_CLIP", 100)
+    monkeypatch.setattr("mosharness.harness.gates.players.LARGEST_CLIP", 100)
     large = assert_inert(report_html(result))
     assert not large.all("audio") and "too large to embed" in large.text
     other = assert_inert(report_html(result_of([], source=lambda side, key: f"{side}/{key}.aiff")))
@@ -196,7 +246,7 @@ def test_all_embedded_audio_together_has_a_limit(
     tmp_path: Path, write_wave: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = write_wave(tmp_path / "a.wav", 0.05)
-    monkeypatch.setattr("mosharness.harness.gates.html.LARGEST_AUDIO", 3 * clip.stat().st_size)
+    monkeypatch.setattr("mosharness.harness.gates.players.LARGEST_AUDIO", 3 * clip.stat().st_size)
     page = assert_inert(report_html(result_of([], source=lambda side, key: str(clip))))
     assert len(page.all("audio")) == 3 and "too large to embed" in page.text
 
@@ -303,28 +353,24 @@ def test_the_report_folder_holds_the_page(tmp_path: Path) -> None:
     assert_inert((tmp_path / "gate.html").read_text("utf-8"))
 
 
-def test_a_headless_browser_shows_the_page(tmp_path: Path, write_wave: Callable[..., Path]) -> None:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    browser = next((found for name in names if (found := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip("no Chromium on this machine")
+@pytest.mark.skipif(browser() is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_headless_browser_shows_the_page(tmp_path: Path, write_wave: Callable[..., Path], dark: bool) -> None:
     image = pytest.importorskip("PIL.Image")
     clip = str(write_wave(tmp_path / "a.wav", 0.3))
     (tmp_path / "gate.html").write_text(report_html(result_of(HOSTILE, source=lambda side, key: clip)), "utf-8")
-    subprocess.run(
-        [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1000,1400",
-            "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}",
-            f"--screenshot={tmp_path / 'page.png'}", (tmp_path / "gate.html").as_uri(),
-        ],
-        capture_output=True,
-        timeout=120,
-        check=True,
-    )  # fmt: skip
+    with tab(tmp_path) as page:
+        for width in (390, 1280):
+            page.open(tmp_path / "gate.html", width=width, dark=dark)
+            page.run("document.querySelectorAll('details').forEach(one => { one.open = true })")
+            assert page.run("document.documentElement.scrollWidth") <= width
+        page.press("Tab")
+        assert page.run("document.activeElement.tagName") in ("SUMMARY", "AUDIO")
+        page.picture(tmp_path / "page.png")
+        requests = [one["params"] for one in page.events if one["method"] == "Network.requestWillBeSent"]
+        faults = [one for one in page.events if one["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
+    assert not faults and all(one["request"]["url"].startswith(("data:", "file:")) for one in requests)
     with image.open(tmp_path / "page.png") as picture:
-        assert picture.size == (1000, 1400)
-        colours = picture.convert("RGB").getcolors(1 << 24)
-    shown = {colour for _, colour in colours}
-    assert len(shown) > 20
-    # The red of the points beyond the margin, as the style gives it in light and in dark.
-    assert (0xB3, 0x26, 0x1E) in shown or (0xFF, 0x8A, 0x80) in shown
+        shown = {colour for _, colour in picture.convert("RGB").getcolors(1 << 24)}
+    # The red of what lies beyond the margin, as the style gives it in light and in dark.
+    assert ((0xFF, 0x8A, 0x80) if dark else (0xB3, 0x26, 0x1E)) in shown

@@ -55,7 +55,7 @@ def test_every_verdict_validates_and_a_third_party_reader_finds_the_same_cases(s
     validate(text)
     read = junitparser.JUnitXml.fromstring(text.encode())
     suites = {suite.name: suite for suite in read}
-    assert list(suites) == ["mos", "other", "sanity"]
+    assert list(suites) == ["mos", "other", "texts", "sanity"]
     assert sum(suite.time for suite in suites.values()) == pytest.approx(1.5)
     entry = result.predictors[0]
     properties = {one.name: one.value for one in suites["mos"].properties()}

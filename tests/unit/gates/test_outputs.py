@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mosharness.harness.core.errors import UsageError
+from mosharness.harness.gates.comment import LARGEST, MARKER, comment_markdown
 from mosharness.harness.gates.console import headline
 from mosharness.harness.gates.decide import decide
 from mosharness.harness.gates.junit import junit_xml, xml_text
 from mosharness.harness.gates.options import GateOptions, PerScore, parse_per_score
+from mosharness.harness.gates.outputs import Outputs, write_report
 from mosharness.harness.gates.schema import GateFinding, GateReport, Skipped, UtteranceFloor, Worst
 from mosharness.harness.gates.summary import LARGEST_BYTES, summary_markdown
 from mosharness.harness.gates.units import TextScores
@@ -83,8 +87,8 @@ def result(
 
 def test_a_pass_is_a_document_without_failures() -> None:
     root = check_structure(junit_xml(result()))
-    assert (total(root, "failures"), total(root, "errors"), total(root, "tests")) == (0, 0, 2)
-    assert [suite.attrib["name"] for suite in root] == ["mos", "sanity"]
+    assert (total(root, "failures"), total(root, "errors"), total(root, "tests")) == (0, 0, 26)
+    assert [suite.attrib["name"] for suite in root] == ["mos", "texts", "sanity"]
     properties = {one.attrib["name"]: one.attrib["value"] for one in root.iter("property")}
     assert properties["n"] == "24" and float(properties["mean_diff"]) == pytest.approx(0, abs=1e-9)
 
@@ -141,7 +145,7 @@ def test_the_summary_of_ten_thousand_clips_stays_small() -> None:
     found = replace(found, skipped=(skipped,) * 10_000, floors=(floor,) * 10_000)
     text = summary_markdown(found)
     assert len(text.encode()) < 200_000 < LARGEST_BYTES
-    assert "9950 more findings" in text and "9950 more files" in text and "9950 more floors" in text
+    assert "9995 more findings" in text and "9950 more files" in text and "9950 more floors" in text
     check_structure(junit_xml(found))
 
 
@@ -169,3 +173,46 @@ def test_every_voice_decides_and_the_pool_does_not() -> None:
 def test_limits_by_name_go_before_the_one_for_all() -> None:
     limits = parse_per_score(["0.2", "a=0.1"], "--margin")
     assert limits == PerScore(0.2, {"a": 0.1}) and limits.of("a") == 0.1 and limits.of("b") == 0.2
+
+
+def test_the_comment_has_the_verdict_first_and_tables_that_fold() -> None:
+    text = comment_markdown(result(-0.5))
+    assert text.startswith(MARKER + "\n\n### ❌ gate: FAIL")
+    assert "- **fail** mos: -0.500 (bounds" in text
+    opened = re.findall(r"<details>\n<summary>([^<]*)</summary>\n\n", text)
+    assert opened == ["Scores (1)", "Worst texts"] and text.count("\n\n</details>") == 2
+
+
+@pytest.mark.parametrize("name", ["</details><script>", "a|b", "<img src=x onerror=1>", "x`[y](http://z)", "é" * 150])
+def test_a_comment_of_any_size_and_any_name_can_be_posted(name: str) -> None:
+    findings = [GateFinding("warning", f"c{at % 90}", f"{name}{at}: short", path=f"{name}{at}") for at in range(9000)]
+    old = [TextScores(f"{name}{at}", name, {name + str(one): 3.0 for one in range(40)}) for at in range(30)]
+    new = [TextScores(f"{name}{at}", name, {name + str(one): 2.0 + at / 99 for one in range(40)}) for at in range(30)]
+    text = comment_markdown(decide(old, new, [name + str(one) for one in range(40)], GateOptions(), findings=findings))
+    assert len(text.encode()) <= LARGEST and text.startswith(MARKER) and text.endswith("beside it.\n")
+    assert text.count("<details>") == text.count("</details>") == text.count("<summary>")
+    assert set(re.findall(r"(?<!\\)<(?!!--)[^>]*>", text)) <= {"<details>", "</details>", "<summary>", "</summary>"}
+
+
+def test_a_report_that_is_named_as_a_file_is_that_one(tmp_path: Path) -> None:
+    for name, start in (("a.html", "<!DOCTYPE html>"), ("b.md", MARKER), ("c.XML", "<?xml"), ("d.json", "{")):
+        assert write_report(tmp_path / name, result()) == [tmp_path / name]
+        assert (tmp_path / name).read_text("utf-8").startswith(start)
+        Outputs(tmp_path / name).check([])  # an earlier one may be replaced
+    (tmp_path / "mine.html").write_text("<p>mine</p>")
+    with pytest.raises(UsageError, match="--report"):
+        Outputs(tmp_path / "mine.html").check([])
+
+
+def test_every_text_is_a_case_that_fails_only_for_what_fails_the_gate() -> None:
+    old = units(24)
+    new = [TextScores(one.text, one.source, {"mos": one.scores["mos"] - 2.0 * (at == 5)}) for at, one in enumerate(old)]
+    found = decide(old, new, ["mos"], GateOptions(max_drop=PerScore(1.0)))
+    found = replace(found, pairs=tuple(replace(one, slices={"style": "a.b"}) for one in found.pairs))
+    root = check_structure(junit_xml(found))
+    texts = next(suite for suite in root if suite.attrib["name"] == "texts")
+    cases = texts.findall("testcase")
+    assert len(cases) == 24 and {case.attrib["classname"] for case in cases} == {"gate.texts.a_b"}
+    (failed,) = [case for case in cases if case.find("failure") is not None]
+    assert failed.attrib["name"] == "t00005" and failed[0].attrib["message"] == "lost more than 1 (mos)"
+    assert total(check_structure(junit_xml(result(-0.5))), "failures") == 1
