@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .core.clip import MISSING, Clip, Finding, Outcome
 from .core.errors import DataError, UsageError
+from .core.limit import chosen
 from .results.kept import clips_digest, refuse_before_training, refuse_other_result, stored_before
 from .results.make import (
     RunOptions,
@@ -81,7 +82,8 @@ def run_split(
     before = stored_before(folder, overwrite)
     loaded = task.open(split)
     dimensions = common_dimensions(predictor.dimensions, loaded.card, name)
-    clips = _limited(loaded, options.limit)
+    options = options.of_split(len(loaded.rows))
+    clips = _limited(loaded, options)
     _check_missing(loaded, clips, options.allow_missing)
     truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
     present = [clip for clip in clips if clip.source is not None]
@@ -145,6 +147,7 @@ def refuse_stored(
     if before is None:
         return
     loaded = task.open(split, audio=False)
+    options = options.of_split(len(loaded.rows))
     dimensions = before.task.dimensions
     truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
     planned = task_part(loaded, dimensions, convention)
@@ -191,17 +194,29 @@ def common_dimensions(predicted: Sequence[str], card: TaskCard, name: str) -> tu
     return common
 
 
-def _limited(loaded: TaskSplit, limit: int | None) -> list[Clip]:
-    clips = loaded.clips()
-    if limit is None or limit >= len(clips):
-        return clips
-    if limit < 1:
-        raise UsageError(f"--limit {limit}: at least one clip")
-    from ..tasks.base import TaskFinding
+def _limited(loaded: TaskSplit, options: RunOptions) -> list[Clip]:
+    clips = limited_clips(loaded.clips(), options.limit, options.limit_share)
+    if len(clips) < len(loaded.rows):
+        from ..tasks.base import TaskFinding
 
-    message = f"limited to the first {limit} of {len(loaded.rows)} clips by --limit: not comparable with full results"
-    loaded.findings.append(TaskFinding("limited", message))
-    return clips[:limit]
+        what = "the first " if options.limit_share is None else f"a share of {options.limit_share:g}, "
+        message = (
+            f"limited to {what}{len(clips)} of {len(loaded.rows)} clips by --limit: not comparable with full results"
+        )
+        loaded.findings.append(TaskFinding("limited", message))
+    return clips
+
+
+def limited_clips(clips: Sequence[Clip], limit: int | None, share: float | None) -> list[Clip]:
+    """The clips that ``--limit`` leaves, in their order.
+
+    Raises:
+        UsageError: For a limit below one.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: at least one clip")
+    kept = set(chosen([clip.utterance_id for clip in clips], limit, share))
+    return [clip for clip in clips if clip.utterance_id in kept]
 
 
 def _check_missing(loaded: TaskSplit, clips: Sequence[Clip], allowed: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ def run(
     name: str | None = None,
     output: str | Path = RESULTS,
     device: str = "auto",
-    limit: int | None = None,
+    limit: int | float | None = None,
     overwrite: bool = False,
     show: bool = False,
     options: RunOptions | None = None,
@@ -49,7 +48,7 @@ def run(
         name: Name of the row; the predictor's by default.
         output: Folder of results; this one goes to ``<output>/<task>/<split>/<name>/``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for a predictor given by name.
-        limit: Score only the first clips by id; the result says so.
+        limit: Score only so many clips, the first by id, or a share (``0.1``) spread over ids; the result says so.
         overwrite: Replace a result or checkpoint of other data or settings.
         show: Progress on stderr.
         options: Everything else that can be chosen, a ``RunOptions``: system truth, intervals, what may be missing.
@@ -73,7 +72,7 @@ def run(
     options = options or RunOptions()
     ready = _ready(loaded, predictor, train, checkpoint, output, device, show, overwrite)
     if limit is not None:
-        options = replace(options, limit=limit)
+        options = options.limited(limit)
     return run_split(loaded, split, ready, name=name, output=output, options=options, overwrite=overwrite, show=show)
 
 

@@ -194,7 +194,8 @@ def _remarks(rows: Sequence[Result]) -> str:
             if finding.code == OFF_SCALE
         ]
         if row.options.limit is not None:
-            lines.append(f"- {markdown_text(row.name)}: only the first {row.options.limit} clips were scored.")
+            which = f"a share of {row.options.limit_share:g}," if row.options.limit_share else "the first"
+            lines.append(f"- {markdown_text(row.name)}: only {which} {row.options.limit} clips were scored.")
         if row.options.interval != "systems":
             lines.append(f"- {markdown_text(row.name)}: intervals resample {row.options.interval}, not systems.")
         if row.provenance.dirty:

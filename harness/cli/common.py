@@ -12,6 +12,7 @@ import typer
 from ..core import choices
 from ..core.config import parse_assignments
 from ..core.errors import UsageError
+from ..core.limit import parse_limit
 from .show import say
 
 
@@ -22,6 +23,21 @@ def named_task(given: Any) -> Any:
     from ...tasks import task_name
 
     return task_name(given)
+
+
+def task_names(incomplete: str) -> list[str]:
+    """Names of tasks that begin so, for completion."""
+    from ...tasks import TASKS
+
+    return [name for name in TASKS if name.startswith(incomplete)]
+
+
+def predictor_names(incomplete: str) -> list[str]:
+    """Names of predictors that begin so, behind commas as well, for completion."""
+    from ...predictors import PREDICTORS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in PREDICTORS if name.startswith(last)]
 
 
 def add_task_folders(folders: list[Path] | None) -> list[Path] | None:
@@ -36,12 +52,21 @@ def add_task_folders(folders: list[Path] | None) -> list[Path] | None:
 Tasks = Annotated[
     list[str],
     typer.Option(
+        "-t",
         "--task",
         help="Task, group, glob, YAML file or hf:OWNER/NAME; may repeat, or commas. `mosharness ls tasks` lists them.",
+        autocompletion=task_names,
     ),
 ]
 TaskName = Annotated[
-    str, typer.Option("--task", help="Task, or a YAML file. `mosharness ls tasks` lists them.", callback=named_task)
+    str,
+    typer.Option(
+        "-t",
+        "--task",
+        help="Task, or a YAML file. `mosharness ls tasks` lists them.",
+        callback=named_task,
+        autocompletion=task_names,
+    ),
 ]
 Columns = Annotated[
     list[str] | None,
@@ -73,9 +98,22 @@ TaskPath = Annotated[
 ]
 Predictors = Annotated[
     list[str],
-    typer.Option("--predictor", help="NAME or NAME=CHECKPOINT; may repeat, or commas. `ls predictors` lists names."),
+    typer.Option(
+        "-p",
+        "--predictor",
+        help="NAME or NAME=CHECKPOINT; may repeat, or commas. `ls predictors` lists names.",
+        autocompletion=predictor_names,
+    ),
 ]
-PredictorName = Annotated[str, typer.Option("--predictor", help="Predictor. `mosharness ls predictors` lists them.")]
+PredictorName = Annotated[
+    str,
+    typer.Option(
+        "-p",
+        "--predictor",
+        help="Predictor. `mosharness ls predictors` lists them.",
+        autocompletion=predictor_names,
+    ),
+]
 Split = Annotated[str, typer.Option("--split", help="Split to score; `test` of a task may stand for several.")]
 Checkpoint = Annotated[
     str | None, typer.Option("--checkpoint", help="Folder of ours, an official file, or a hub id owner/name[@commit].")
@@ -83,7 +121,7 @@ Checkpoint = Annotated[
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", help="Folder of the data set; else $MOSHARNESS_DATA/<task>.")
 ]
-Output = Annotated[Path, typer.Option("--output", help="Folder of results and trained checkpoints.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of results and trained checkpoints.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[choices.Precision, typer.Option("--precision", help="Arithmetic of a network.")]
 Settings = Annotated[
@@ -106,7 +144,15 @@ AllowFailed = Annotated[int, typer.Option("--allow-failed", min=0, help="How man
 SystemTruthOption = Annotated[
     str, typer.Option("--system-truth", help="split-mean, official, or a CSV system_id,<dimension>.")
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Score only the first N clips by id.")]
+Limit = Annotated[
+    float | None,
+    typer.Option(
+        "--limit",
+        parser=parse_limit,
+        metavar="N|SHARE",
+        help="Score only the first N clips by id, or a share (0.1) spread over all ids, the same in every run.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of training and of the bootstrap.")]
 FirstSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of training, the first of --seeds; the recipe's by default.")

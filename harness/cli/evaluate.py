@@ -29,9 +29,11 @@ def evaluate(
     task: Annotated[
         str | None,
         typer.Option(
+            "-t",
             "--task",
             help="Task, or YAML file, whose labels are the truth; needs no audio.",
             callback=common.named_task,
+            autocompletion=common.task_names,
         ),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split of the task.")] = "test",
@@ -56,7 +58,7 @@ def evaluate(
     ] = None,
     note: Annotated[str, typer.Option("--note", help="Where the predictions come from; stored in the result.")] = "",
     output: Annotated[
-        Path | None, typer.Option("--output", help="Write the result to this .json file, or below this folder.")
+        Path | None, typer.Option("-o", "--output", help="Write the result to this .json file, or below this folder.")
     ] = None,
     interval: common.IntervalOption = "systems",
     seed: common.Seed = 0,

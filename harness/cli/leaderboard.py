@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def leaderboard(
     results: Annotated[Path, typer.Option("--results", help="Folder of result folders.")] = Path("results"),
-    output: Annotated[Path, typer.Option("--output", help="Folder of the pages.")] = Path("boards"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the pages.")] = Path("boards"),
     published: Annotated[
         Path | None,
         typer.Option(
@@ -31,7 +31,7 @@ def leaderboard(
             help="Folder of published figures; else `published` beside the results; else those of this package.",
         ),
     ] = None,
-    task: Annotated[list[str] | None, typer.Option("--task", help="Only this task; may repeat.")] = None,
+    task: Annotated[list[str] | None, typer.Option("-t", "--task", help="Only this task; may repeat.")] = None,
     format_: Annotated[
         BoardFormat, typer.Option("--format", help="md writes pages into --output; the others go to stdout.")
     ] = "md",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,67 @@ def list_studies(as_json: bool) -> None:
         for one in studies
     ]
     print_table(["study", "predictors", "rows", "what", "source"], rows)
+
+
+def list_metrics(as_json: bool) -> None:
+    """Metrics with their levels and what they are."""
+    from ..stats.metrics import METRICS
+
+    if as_json:
+        listed = {
+            name: {
+                "label": one.label,
+                "title": one.title,
+                "unit": one.unit,
+                "levels": list(one.levels),
+                "higher_is_better": one.higher_is_better,
+                "is_correlation": one.is_correlation,
+            }
+            for name, one in METRICS.items()
+        }
+        print_json(listed)
+        return
+    rows = [
+        [name, one.label, ", ".join(one.levels), "higher" if one.higher_is_better else "lower", one.title]
+        for name, one in METRICS.items()
+    ]
+    print_table(["metric", "column", "levels", "better", "what"], rows)
+
+
+def overview(output: Path, as_json: bool) -> None:
+    """What there is of each: how many, the names, and the command that lists them."""
+    from ...predictors import OPEN_PREDICTORS, PREDICTORS
+    from ...tasks import TASKS
+    from ..core.paths import data_root
+    from ..results.store import FILE
+    from ..study import study_names
+
+    at_hand = [name for name in TASKS if (root := data_root(name)) is not None and root.is_dir()]
+    stored = sorted(str(path.parent.relative_to(output)) for path in output.glob(f"*/*/*/{FILE}"))
+    found: dict[str, Any] = {
+        "tasks": {"names": list(TASKS), "data_at_hand": at_hand},
+        "predictors": {"names": list(PREDICTORS), "open_weights": list(OPEN_PREDICTORS)},
+        "studies": {"names": list(study_names())},
+        "results": {"folder": str(output), "stored": stored},
+    }
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        ["tasks", len(TASKS), _few(TASKS), f"data below $MOSHARNESS_DATA: {', '.join(at_hand) or 'none'}"],
+        ["predictors", len(PREDICTORS), _few(PREDICTORS), f"no download: {', '.join(OPEN_PREDICTORS)}"],
+        ["studies", len(found["studies"]["names"]), _few(found["studies"]["names"]), ""],
+        ["results", len(stored), _few(stored) or "none", f"in {output}/"],
+        ["metrics", "", "", ""],
+    ]
+    print_table(["what", "n", "names", "here"], rows)
+    print("`mosharness ls WHAT` lists one of them in full, `--json` for machines.")
+
+
+def _few(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    listed = list(names)
+    return " ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")
 
 
 def list_results(output: Path, as_json: bool) -> None:

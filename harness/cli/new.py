@@ -24,7 +24,7 @@ def new(
         PackageKind | None, typer.Option("--kind", help="What a predictor computes by. Default: formula.")
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", help="Folder in which the package's folder, called NAME, is made.")
+        Path, typer.Option("-o", "--output", help="Folder in which the package's folder, called NAME, is made.")
     ] = Path(),
 ) -> None:
     """Write a working package, with tests and an entry point, that scores clips or reads a data set."""

@@ -25,11 +25,17 @@ def plan(
     predictor: Annotated[
         str | None, typer.Argument(help="Predictor to train. `mosharness ls predictors` lists them.")
     ] = None,
-    task_option: Annotated[str | None, typer.Option("--task", help="The task, as of `train`.")] = None,
-    predictor_option: Annotated[str | None, typer.Option("--predictor", help="The predictor, as of `train`.")] = None,
+    task_option: Annotated[
+        str | None, typer.Option("-t", "--task", help="The task, as of `train`.", autocompletion=common.task_names)
+    ] = None,
+    predictor_option: Annotated[
+        str | None,
+        typer.Option("-p", "--predictor", help="The predictor, as of `train`.", autocompletion=common.predictor_names),
+    ] = None,
     recipe: common.Recipe = None,
     init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
+    task_path: common.TaskPath = None,
     split_by: common.SplitBy = None,
     dev: common.DevShare = None,
     test: common.TestShare = None,

@@ -35,8 +35,10 @@ def predict(
     predictor: Annotated[
         list[str] | None,
         typer.Option(
+            "-p",
             "--predictor",
             help="P or P=CHECKPOINT; repeat it or use commas for several. Default: those with open weights.",
+            autocompletion=common.predictor_names,
         ),
     ] = None,
     output: Annotated[

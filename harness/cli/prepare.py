@@ -24,12 +24,13 @@ def prepare(
     task: Annotated[str, typer.Argument(help="Task, or YAML file, of the download.", callback=common.named_task)],
     source: Annotated[Path, typer.Option("--from", help="Folder of the official download.")],
     output: Annotated[
-        Path | None, typer.Option("--output", help="Where the portable copy goes; <from>-portable by default.")
+        Path | None, typer.Option("-o", "--output", help="Where the portable copy goes; <from>-portable by default.")
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the task that is written as YAML beside the copy.")
     ] = None,
     labels_only: Annotated[bool, typer.Option("--labels-only", help="Leave the audio out.")] = False,
+    task_path: common.TaskPath = None,
     set_: common.TaskSettings = None,
     as_json: common.AsJson = False,
 ) -> None:

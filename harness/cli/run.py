@@ -82,7 +82,6 @@ def run(
         task_options=common.with_columns(common.with_cut(settings.task, split_by, dev, test, split_seed), column),
         options=RunOptions(
             system_truth=system_truth,
-            limit=limit,
             allow_missing=allow_missing,
             allow_failed=allow_failed,
             workers=workers,
@@ -90,7 +89,7 @@ def run(
             measure=MeasureOptions(interval=interval, seed=seed or 0),
             group_by=common.grouped_by(group_by),
             groups=groups,
-        ),
+        ).limited(limit),
         overwrite=overwrite,
         show=True,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.errors import UsageError
 from . import common
 from .show import error_line, print_json, print_table, say
 
@@ -27,7 +28,9 @@ def study(
     ] = None,
     predictor: Annotated[
         list[str] | None,
-        typer.Option("--predictor", help="Rows more, scored as they are: NAME or NAME=CHECKPOINT, or with commas."),
+        typer.Option(
+            "-p", "--predictor", help="Rows more, scored as they are: NAME or NAME=CHECKPOINT, or with commas."
+        ),
     ] = None,
     split: common.Split = "test",
     seeds: common.Seeds = 1,
@@ -38,6 +41,7 @@ def study(
         Path | None, typer.Option("--published", help="Folder of published figures; leaderboards/published.")
     ] = None,
     data_root: common.DataRoot = None,
+    task_path: common.TaskPath = None,
     split_by: common.SplitBy = None,
     dev: common.DevShare = None,
     test: common.TestShare = None,
@@ -66,6 +70,8 @@ def study(
     from ..study.plan import Choices
     from ..study.run import StudyRequest, run_study
 
+    if isinstance(limit, float):
+        raise UsageError(f"--limit {limit:g}: a study takes a number of clips; a share is for `run`")
     settings = common.all_settings(set_)
     of_rows, of_one = common.apart(settings.predictor)
     request = StudyRequest(
@@ -83,7 +89,7 @@ def study(
         precision=precision,
         options=RunOptions(
             system_truth=system_truth,
-            limit=limit,
+            limit=None if limit is None else int(limit),
             allow_missing=allow_missing,
             allow_failed=allow_failed,
             workers=workers,

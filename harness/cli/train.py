@@ -29,6 +29,7 @@ def train(
     resume: common.Resume = False,
     init_from: common.InitFrom = None,
     data_root: common.DataRoot = None,
+    task_path: common.TaskPath = None,
     split_by: common.SplitBy = None,
     dev: common.DevShare = None,
     test: common.TestShare = None,

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from ...predictors import FORMER_VERBS, VERBS
 from ..core.errors import UnknownName
+from .help import EXAMPLES, with_sections
 from .once import once
 from .show import say
 
@@ -29,7 +30,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "study": "Train, score and tabulate the variants of a study.",
     },
     "Look and check": {
-        "ls": "List tasks, predictors, studies or stored results.",
+        "ls": "List tasks, predictors, studies, results, metrics.",
         "prepare": "Check an official download and lay it out for its task.",
         "inspect": "Show what a predictor sees and does with a clip.",
         "check": "Check that scores depend on nothing but the clip.",
@@ -88,7 +89,7 @@ class VerbGroup(TyperGroup):
             one = Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
             one.callback()(lambda: None)  # a group also where it holds one verb
             import_module(f"{__package__}.{name}").register(one)
-            self.commands[name] = once(get_group(one).commands[name])
+            self.commands[name] = with_sections(once(get_group(one).commands[name]), name)
         return self.commands[name]
 
     @staticmethod
@@ -107,5 +108,7 @@ class VerbGroup(TyperGroup):
         for heading, verbs in GROUPS.items():
             with formatter.section(heading):
                 formatter.write_dl(list(verbs.items()))
+                formatter.write_text("")
+                formatter.write_text(f"Example: {EXAMPLES[next(iter(verbs))]}")
         with formatter.section("Verbs of predictors"):
             formatter.write_dl([(name, f"See `mosharness {name} --help`.") for name in VERBS])

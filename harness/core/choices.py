@@ -30,7 +30,7 @@ RatingForm = Literal["acr", "cmos", "mushra", "preference"]
 """How a listening test was asked."""
 CutBy = Literal["system", "clip"]
 """What never lies on both sides of a folder that is cut into splits."""
-Listing = Literal["tasks", "predictors", "studies", "results"]
+Listing = Literal["tasks", "predictors", "studies", "results", "metrics"]
 """What ``mosharness ls`` lists."""
 Written = Literal["predictor", "task"]
 """What ``mosharness new`` writes a package of."""

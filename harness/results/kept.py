@@ -22,6 +22,7 @@ from .store import FILE, TABLES, guard_predictions, is_result, read_result, resu
 OPTIONS = {
     "system_truth": "--system-truth",
     "limit": "--limit",
+    "limit_share": "--limit as a share",
     "precision": "--precision",
     "interval": "--interval",
     "resamples": "resamples",
@@ -96,7 +97,10 @@ def refuse_other_result(
         UsageError: Naming what differs.
     """
     if stored is not None:
-        same_clips = stored.options.limit == options.limit
+        same_clips = (stored.options.limit, stored.options.limit_share) == (
+            options.limit,
+            options.limit_share,
+        )
         found = [*_options(stored.options, options), *_data(stored.task, task, same_clips=same_clips)]
         found += truth_differences(stored, task, truth)
         refuse_replacing(folder, "result", [*found, *_predictor(stored.predictor, predictor)], WAYS)

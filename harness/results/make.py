@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..core.files import check_name, file_sha256
+from ..core.limit import share_of
 from ..core.provenance import provenance
 from ..core.typed import UNSET, UnsetType, changed
 from .measure import Measured, MeasureOptions, SystemTruth, measure_rows
@@ -41,6 +42,7 @@ class RunOptions:
     Attributes:
         system_truth: ``split-mean``, ``official``, or a CSV file ``system_id,<dimension>``.
         limit: Score only this many clips, the first by id; the result says so.
+        limit_share: Score this share of the clips instead, spread over their ids.
         allow_missing: How many clips may lack audio (or a prediction).
         allow_failed: How many clips may fail before the run counts as not clean.
         workers: Decoding threads; never changes a score.
@@ -52,6 +54,7 @@ class RunOptions:
 
     system_truth: str = "split-mean"
     limit: int | None = None
+    limit_share: float | None = None
     allow_missing: int = 0
     allow_failed: int = 0
     workers: int | None = None
@@ -59,6 +62,16 @@ class RunOptions:
     measure: MeasureOptions = field(default_factory=MeasureOptions)
     group_by: tuple[str, ...] = ()
     groups: Path | None = None
+
+    def limited(self, limit: int | float | None) -> RunOptions:
+        """With ``--limit``: a number of clips (``int``), or a share (``float``)."""
+        if isinstance(limit, float):
+            return replace(self, limit_share=limit)
+        return replace(self, limit=limit)
+
+    def of_split(self, n: int) -> RunOptions:
+        """With the number of clips that a share is of a split with ``n``."""
+        return self if self.limit_share is None else replace(self, limit=share_of(self.limit_share, n))
 
 
 def resolve_system_truth(
@@ -220,6 +233,7 @@ def result_options(options: RunOptions, convention: str, precision: str | None) 
     return ResultOptions(
         system_truth=convention,
         limit=options.limit,
+        limit_share=UNSET if options.limit_share is None else options.limit_share,
         allow_missing=options.allow_missing,
         allow_failed=options.allow_failed,
         precision=precision,

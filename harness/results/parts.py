@@ -247,10 +247,16 @@ class Finding(Typed):
 
 
 class ResultOptions(Typed):
-    """What the user chose; as ``RunOptions`` and ``MeasureOptions``, with the precision of the network."""
+    """What the user chose; as ``RunOptions`` and ``MeasureOptions``, with the precision of the network.
+
+    Attributes:
+        limit: How many clips were to be scored, where not all.
+        limit_share: The share that this is, spread over the ids; absent: they are the first ones.
+    """
 
     system_truth: str = "split-mean"
     limit: Count | None = None
+    limit_share: float | UnsetType = UNSET
     allow_missing: Count = 0
     allow_failed: Count = 0
     precision: str | None = None

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 
 from ..core.choices import Level
 from ..core.typed import UNSET, Typed, UnsetType
-from ..stats.metrics import METRICS
 from ..tables.groups import EMPTY, check_groups, slice_order, sliced
 from .measure import MeasureOptions, measure_rows
 from .parts import ABSENT, LEVELS, Count, Estimate, Metrics
@@ -158,6 +157,8 @@ def _n(one: Slice, level: Level) -> int:
 
 def _worst(slices: Sequence[Slice], pooled: Metrics, dimension: str, level: Level, metric: str) -> WorstSlice | None:
     """The worst slice: at the task's level where at least two slices are large enough, else by utterance."""
+    from ..stats.metrics import METRICS
+
     for one in dict.fromkeys((level, "utterance")):
         known = [
             (part, part.metrics.get(one, {}).get(dimension, {}).get(metric, ABSENT))

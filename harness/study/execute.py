@@ -15,7 +15,7 @@ from ..results.kept import clips_digest, truth_differences
 from ..results.make import RunOptions, result_options, system_truth_name, too_many_failed
 from ..results.schema import Result
 from ..results.store import read_result, result_folder
-from ..run import refuse_stored, run_split
+from ..run import limited_clips, refuse_stored, run_split
 from ..training import seed_label
 from .plan import PlannedRow
 from .schema import TrainingFacts
@@ -225,7 +225,7 @@ def stored_result(folder: Path, predictor: Predictor, task: MosTask, split: str,
 def _same_clips(result: Result, task: MosTask, split: str, truth: str) -> bool:
     """Whether labels, audio and the organisers' system scores are those that a result was made of."""
     loaded = task.open(split)
-    clips = [clip for clip in loaded.clips()[: result.options.limit] if clip.source is not None]
+    clips = [clip for clip in limited_clips(loaded.clips(), result.options.limit, None) if clip.source is not None]
     official = task.system_truth(split) if truth == "official" else None
     return (
         result.task.digest == loaded.digest

@@ -32,6 +32,10 @@ ALLOWED = {
     },
     ("tables/peers.py", "singmos"): "a metric of VERSA of that name",
     ("boards/published.py", "vmc24_zoomed"): "names within tables of published figures",
+    **{
+        ("cli/help.py", name): "an example that a user can type"
+        for name in ("demo", "dsp", "distillmos", "dnsmos", "jsqa", "bvcc", "sslmos")
+    },
     ("boards/published.py", "multisr"): "names within tables of published figures",
 }
 
