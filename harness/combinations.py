@@ -60,6 +60,7 @@ class RunRequest:
         seed: Seed of training, the first of several; the recipe's, or 0, by default.
         config: Settings of the predictor.
         task_options: Options of the task.
+        not_human: What the labels of one's own data are, where they are no human ratings.
         options: Of scoring and measuring.
         overwrite: Replace results and checkpoints of other data or settings.
         show: Progress on stderr.
@@ -77,6 +78,7 @@ class RunRequest:
     seed: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
     task_options: dict[str, Any] = field(default_factory=dict)
+    not_human: str | None = None
     options: RunOptions = field(default_factory=RunOptions)
     overwrite: bool = False
     show: bool = False
@@ -115,7 +117,10 @@ class RunRequest:
         root = self.data_root
         if root is not None and self.folders:
             root = root / task
-        return load_task(task, root, **self.task_options)
+        loaded = load_task(task, root, **self.task_options)
+        if self.not_human is not None:
+            loaded.declare_not_human(self.not_human)
+        return loaded
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def run_split(
     loaded.findings += [TaskFinding("heard_clips", one) for one in heard_clips(seen, task, split, present)]
     audio, part = clips_digest(present, show=show), predictor_part(predictor, seen)
     settings = result_options(options, convention, predictor.precision)
-    groups = _groups(task, loaded, options)
+    groups = loaded.groups = _groups(task, loaded, options)
     refuse_other_result(folder, before, task_part(loaded, dimensions, convention, audio), part, settings, truth)
     scores = score_clips_of(predictor, present, loaded, folder, options, show, read)
     scored_s = time.perf_counter() - clock
@@ -109,7 +109,6 @@ def run_split(
         device=predictor.device,
         precision=predictor.precision,
         audio=audio,
-        groups=groups,
     )
     result = result.with_time(
         RunTime(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..harness.core.errors import DataError, DataMissing, UnknownName, UsageError
 from ..harness.core.ids import same_spelling
 from ..harness.core.paths import data_root
-from .card import Row, SplitInfo, TaskCard, TaskFinding, card_fields, columns, features, missing_screen
+from .card import Row, SplitInfo, TaskCard, TaskFinding, card_fields, columns, features, missing_screen, not_human_card
 from .split import TaskSplit, check_rows, read_headers, tidy_ids
 
 if TYPE_CHECKING:
@@ -118,6 +118,14 @@ class MosTask:
             Of those that there are: name to clip to value. The default knows none.
         """
         return {}
+
+    def declare_not_human(self, what: str) -> None:
+        """Say that the labels of this data are no human ratings but ``what``.
+
+        Raises:
+            UsageError: If ``what`` is empty.
+        """
+        self.card = not_human_card(self.card, what)  # type: ignore[misc]  # of this instance alone
 
     def layout(self, root: Path) -> Path:
         """The folder that :meth:`build` reads, given what the user pointed at (outer or inner folder)."""

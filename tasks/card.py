@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     import datasets
@@ -98,6 +100,17 @@ class TaskFinding:
 
     code: str
     message: str
+
+
+def not_human_card(card: TaskCard, what: str) -> TaskCard:
+    """The card of labels that are no human ratings but ``what``; every report then says so.
+
+    Raises:
+        UsageError: If ``what`` is empty.
+    """
+    if not what.strip():
+        raise UsageError("--labels-not-human: say what the labels are, such as PESQ")
+    return replace(card, human=False, note=f"These are not human ratings: {what.strip()}.")
 
 
 def columns(dimensions: Iterable[str]) -> list[str]:

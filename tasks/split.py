@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ class TaskSplit:
         rows: One dict per clip, keys as :func:`columns`, sorted by ``utterance_id``.
         findings: What the checks noticed.
         headers: Audio header by ``utterance_id``, for the clips whose audio is present and readable.
+        groups: Columns that clips are to be grouped by (``--group-by``): name to clip to value.
         missing_audio: Ids of rows with an empty ``audio_path``; empty when loaded without audio.
     """
 
@@ -41,6 +42,7 @@ class TaskSplit:
     findings: list[TaskFinding] = field(default_factory=list)
     headers: dict[str, Header] = field(default_factory=dict)
     missing_audio: list[str] = field(default_factory=list)
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         missing = f", {len(self.missing_audio)} without audio" if self.missing_audio else ""

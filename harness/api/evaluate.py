@@ -54,7 +54,7 @@ def evaluate(
         UsageError: If arguments do not go together.
         PredictionError: If the file cannot be used, or predictions are missing.
     """
-    from ..results.evaluate import evaluate_predictions
+    from ..results.evaluate import Reading, evaluate_predictions
     from ..results.kept import store_evaluation
 
     for what, given in (("predictions", predictions), ("truth", truth)):
@@ -70,7 +70,7 @@ def evaluate(
         task=loaded,
         split=one_split(loaded, split) if loaded is not None else split,
         column=column,
-        form=form,
+        reading=Reading(form),
         name=name,
         trained_on=trained_on,
         note=note,

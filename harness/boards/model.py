@@ -47,6 +47,7 @@ class Board:
     """The leaderboard of one task.
 
     Attributes:
+        note_ours: Whether the note is the card's, too.
         ours: Whether title, note and licence come from a card of ours rather than from result files.
         human: ``False`` when the labels are not human ratings.
     """
@@ -64,6 +65,7 @@ class Board:
     primary_metric: str
     splits: tuple[BoardSplit, ...]
     published: tuple[PublishedRow, ...]
+    note_ours: bool = True
 
 
 def make_board(
@@ -101,7 +103,7 @@ def make_board(
     return Board(
         task=task,
         title=about.title,
-        note=about.note,
+        note=about.note or next((row.task.note for row in rows if not row.task.human), ""),
         human=about.human and all(row.task.human for row in rows),
         license=about.license,
         citation=card.citation if card is not None else "",
@@ -112,6 +114,7 @@ def make_board(
         primary_metric=about.primary_metric,
         splits=tuple(splits),
         published=tuple(row for row in published if row.task == task),
+        note_ours=card is not None and bool(about.note),
     )
 
 

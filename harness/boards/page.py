@@ -44,7 +44,7 @@ def task_page(board: Board, *, drawn: bool) -> str:
 
 def _about(board: Board) -> list[str]:
     text = readable if board.ours else markdown_text
-    note = text(board.note)
+    note = readable(board.note) if board.ours and board.note_ours else markdown_text(board.note)
     parts = [
         text(board.title[:1].upper() + board.title[1:]) + "." if board.title else "",
         *([] if board.human else [_not_human(note)]),

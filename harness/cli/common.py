@@ -86,6 +86,14 @@ GroupBy = Annotated[
 Groups = Annotated[
     Path | None, typer.Option("--groups", help="Table with ids and the columns of --group-by, beside the data's own.")
 ]
+LabelsNotHuman = Annotated[
+    str | None,
+    typer.Option(
+        "--labels-not-human",
+        metavar="WHAT",
+        help="The labels are no human ratings but WHAT (such as PESQ); reports and boards say so.",
+    ),
+]
 Without = Annotated[
     list[str] | None,
     typer.Option("--without", help="Listener whose ratings are left out; may repeat. Nobody is by default."),

@@ -46,6 +46,7 @@ def evaluate(
     ] = "auto",
     column: common.Columns = None,
     without: common.Without = None,
+    labels_not_human: common.LabelsNotHuman = None,
     group_by: common.GroupBy = None,
     groups: common.Groups = None,
     data_root: common.DataRoot = None,
@@ -68,7 +69,7 @@ def evaluate(
 ) -> None:
     """Measure an outside prediction file against a truth file or a task's labels."""
     from ...tasks import load_task
-    from ..results.evaluate import evaluate_predictions
+    from ..results.evaluate import Reading, evaluate_predictions
     from ..results.kept import store_evaluation
     from ..results.make import RunOptions
     from ..results.measure import MeasureOptions
@@ -91,7 +92,7 @@ def evaluate(
         task=loaded,
         split=splits[0],
         column=parse_columns(column or ()),
-        form=from_,
+        reading=Reading(from_, labels_not_human),
         without=without or (),
         name=name,
         trained_on=trained_on,

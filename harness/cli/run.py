@@ -38,6 +38,7 @@ def run(
     data_root: common.DataRoot = None,
     task_path: common.TaskPath = None,
     column: common.Columns = None,
+    labels_not_human: common.LabelsNotHuman = None,
     split_by: common.SplitBy = None,
     dev: common.DevShare = None,
     test: common.TestShare = None,
@@ -56,6 +57,9 @@ def run(
     interval: common.IntervalOption = "systems",
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run, with which weights and clips; do nothing.")
+    ] = False,
     overwrite: common.Overwrite = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -80,6 +84,7 @@ def run(
         seed=seed,
         config=settings.predictor,
         task_options=common.with_columns(common.with_cut(settings.task, split_by, dev, test, split_seed), column),
+        not_human=labels_not_human,
         options=RunOptions(
             system_truth=system_truth,
             allow_missing=allow_missing,
@@ -99,6 +104,11 @@ def run(
     request = request.for_tasks(chosen)
     place = f"{data_root}/TASK" if data_root else "$MOSHARNESS_DATA/TASK (or --data-root FOLDER, as FOLDER/TASK)"
     names, absent = divide(chosen, request.load, place)
+    if dry_run:
+        from .dry_run import show_dry_run
+
+        show_dry_run(names, absent, predictor, request, as_json)
+        return
     show = _Silent() if as_json else _Shown()
     try:
         combinations = run_combinations(names, predictor, request, stored=show.stored, finished=show.finished)

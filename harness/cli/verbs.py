@@ -16,6 +16,7 @@ from .show import say
 GROUPS: dict[str, dict[str, str]] = {
     "Score and measure": {
         "run": "Score a task with predictors, measure, store, show the figures.",
+        "bench": "Run every predictor that is at hand; compare, make the page.",
         "predict": "Score audio without labels: one row per clip.",
         "evaluate": "Measure a table of predictions against labels.",
         "compare": "Compare results: difference, interval, p-value.",

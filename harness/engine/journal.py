@@ -110,3 +110,12 @@ def _row(cells: list[Any]) -> Outcome:
     values = [math.nan if value is None else float(value) for value in numbers]
     noticed = tuple(Finding(str(code), str(message)) for code, message in findings)
     return Outcome(name, tuple(values[:-1]), values[-1], rate, status, noticed, content, cached)
+
+
+def finished_clips(path: Path) -> int:
+    """Clips that the journal of an interrupted run holds; 0 where there is none, or it cannot be read."""
+    try:
+        lines = path.read_bytes().splitlines()[1:]
+        return sum(len(json.loads(line)["rows"]) for line in lines)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

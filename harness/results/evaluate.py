@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
     from ...tasks.base import MosTask, TaskSplit
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How files of labels and predictions are taken.
+
+    Attributes:
+        form: Which tool wrote the predictions, ``plain``, or ``auto``: found out by the columns.
+        not_human: What the labels are, where they are no human ratings.
+    """
+
+    form: str = "auto"
+    not_human: str | None = None
+
+
 def evaluate_predictions(
     predictions: str | Path,
     *,
@@ -31,7 +45,7 @@ def evaluate_predictions(
     task: MosTask | None = None,
     split: str = "test",
     column: str | Mapping[str, str] | None = None,
-    form: str = "auto",
+    reading: Reading | None = None,
     without: Sequence[str] = (),
     name: str = "outside",
     trained_on: Sequence[str] | None = None,
@@ -49,7 +63,7 @@ def evaluate_predictions(
         column: Column of the prediction file to take as the primary dimension; or field to heading
             (``{"utterance_id": "wav", "mos": "score"}``), looked for in both files. ``truth.mos`` and
             ``predictions.mos`` are looked for in one.
-        form: Which tool wrote the predictions, ``plain``, or ``auto``: found out by the columns.
+        reading: What else the files are taken for.
         without: Listeners of the truth file whose ratings are left out.
         name: Name of the row.
         trained_on: ``task/split`` names the predictor has seen; ``None`` when that is not known.
@@ -66,8 +80,9 @@ def evaluate_predictions(
         DataError: If the labels cannot be used.
     """
     from ...tasks.base import TaskFinding
+    from ...tasks.card import not_human_card
 
-    options = options or RunOptions()
+    options, reading = options or RunOptions(), reading or Reading()
     started, clock = datetime.now(UTC), time.perf_counter()
     if (truth is None) == (task is None):
         raise UsageError("give either --truth FILE or --task TASK, not both and not neither")
@@ -81,8 +96,10 @@ def evaluate_predictions(
         labels = read_truth(str(truth), of_truth, without=without)
         say(labels.understood)
         loaded = _loaded(labels, without)
+    if reading.not_human is not None:
+        loaded.card = not_human_card(loaded.card, reading.not_human)
     clips = [row["utterance_id"] for row in loaded.rows]
-    outside = read_predictions_of(predictions, loaded.card.dimensions, of_predictions, clips, form)
+    outside = read_predictions_of(predictions, loaded.card.dimensions, of_predictions, clips, reading.form)
     table = outside.values
     given = {dimension for values in table.values() for dimension in values}
     dimensions = tuple(dimension for dimension in loaded.card.dimensions if dimension in given)
@@ -102,7 +119,7 @@ def evaluate_predictions(
     if extra:
         message = f"{len(extra)} predictions are for clips that are not in the truth (first: {', '.join(extra[:3])})"
         loaded.findings.append(TaskFinding("extra_predictions", message))
-    groups = _groups(task, loaded, options, (truth, predictions), of_truth | of_predictions)
+    loaded.groups = _groups(task, loaded, options, (truth, predictions), of_truth | of_predictions)
     if task is not None:
         system_truth, convention = resolve_system_truth(task, loaded, options.system_truth, dimensions)
     elif options.system_truth == "split-mean":
@@ -119,12 +136,11 @@ def evaluate_predictions(
         dimensions=dimensions,
         truth=system_truth,
         convention=convention,
-        predictor=outside_part(name, dimensions, trained_on, note, predictions, named, form),
+        predictor=outside_part(name, dimensions, trained_on, note, predictions, named, reading.form),
         options=options,
         device="cpu",
         precision=None,
         extra=len(extra),
-        groups=groups,
     )
     seconds = round(time.perf_counter() - clock, 3)
     return result.with_time(RunTime(started=started.isoformat(timespec="seconds"), total_s=seconds, notes=()))

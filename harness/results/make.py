@@ -164,9 +164,8 @@ def make_result(
     precision: str | None,
     extra: int = 0,
     audio: str | UnsetType = UNSET,
-    groups: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Result:
-    """Measure a table and put the result together, all but ``time``; ``groups`` are columns by clip."""
+    """Measure a table and put the result together, all but ``time``."""
     card = loaded.card
     ratings = {
         dimension: dict(zip([row["utterance_id"] for row in loaded.rows], loaded.ratings(dimension), strict=True))
@@ -188,7 +187,9 @@ def make_result(
         systems=measured.systems,
         spread=measured.spread,
         multirate=UNSET if by_rate is None else by_rate,
-        slices=UNSET if not groups else _slices(groups, table, dimensions, card, options, measured, truth),
+        slices=UNSET
+        if not loaded.groups
+        else _slices(loaded.groups, table, dimensions, card, options, measured, truth),
         findings=(
             *(Finding(code=finding.code, message=finding.message) for finding in loaded.findings),
             *_off_scale(table, dimensions, card.scale),

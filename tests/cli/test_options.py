@@ -29,6 +29,7 @@ OPEN_SETS = {
 }
 """Options whose help lists words although other values are taken too."""
 DIFFERENT = {
+    "--from": "a folder of `prepare`; what wrote the predictions of `evaluate`",
     "--output": "what a verb writes differs: a folder of results, a table, a folder of figures",
     "--task": "one or several; a source of truth, of audio or a filter",
     "--predictor": "one or several; with a checkpoint where a gate takes it",
