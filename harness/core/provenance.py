@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -45,6 +46,22 @@ def source_commit() -> tuple[str | None, bool | None]:
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder.parent), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+
+
+COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "GIT_COMMIT", "BUILD_SOURCEVERSION")
+"""Where CI systems say which commit they build, in the order in which they are looked at."""
+
+
+def work_commit() -> str:
+    """The commit that is being worked on: what the CI system says, else that of the current folder; empty without."""
+    for name in COMMIT_VARIABLES:
+        if os.environ.get(name):
+            return os.environ[name].strip()
+    try:
+        command = ["git", "rev-parse", "HEAD"]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def own_version() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...predictors.base import Predictor
@@ -19,6 +19,8 @@ from .sides import Rendering
 from .units import TextKey
 
 KIND = "gate-baseline"
+SUFFIX = ".opus"
+"""Of kept audio."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def save_baseline(path: Path, side: ScoredSide, *, max_seconds: float, history: 
                 columns=rendering.columns,
                 slices=rendering.slices,
                 text=rendering.text,
+                audio="" if rendering.audio is None else f"{rendering.audio.parent.name}/{rendering.audio.name}",
             )
             for rendering in side.renderings
         ),
@@ -142,7 +145,26 @@ def baseline_renderings(saved: SavedBaseline, path: Path) -> list[Rendering]:
             columns=file.columns,
             slices=file.slices,
             text=file.text,
-            audio=path.parent / file.audio if file.audio else None,
+            audio=audio_of(path, file.audio),
         )
         for file in saved.files
     ]
+
+
+def audio_folder(baseline: Path) -> Path:
+    """Where the copies of a baseline lie: ``v1.json`` has ``v1.audio``."""
+    return baseline.with_suffix(".audio")
+
+
+def audio_of(baseline: Path, name: str) -> Path | None:
+    """Where a baseline keeps a file's audio; ``None`` where it keeps none.
+
+    Raises:
+        DataError: For a place outside the baseline's own folder of copies.
+    """
+    if not name:
+        return None
+    place = PurePosixPath(name)
+    if place.parent.as_posix() != audio_folder(baseline).name or place.suffix != SUFFIX:
+        raise DataError(f"{baseline}: audio {name!r} does not lie in {audio_folder(baseline).name}/*{SUFFIX}")
+    return baseline.parent / place

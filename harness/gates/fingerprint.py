@@ -65,6 +65,20 @@ def _shown(front_end: FrontEnd) -> str:
     return f"at most {front_end.max_seconds:g} s, {front_end.mono}, {rate}"
 
 
+def refuse_fewer(saved: SavedBaseline, path: Path, names: Sequence[str]) -> None:
+    """Refuse to judge by fewer predictors than a baseline was saved for: a gate must not lose one without a word.
+
+    Raises:
+        UsageError: Naming those that are left out.
+    """
+    left = sorted({*saved.predictors} - {*names})
+    if left:
+        raise UsageError(
+            f"{path} was saved for {', '.join(saved.predictors)} together; without {', '.join(left)} the gate would "
+            "prove less. Name it as well (without --predictor all of them are taken), or save a baseline without it"
+        )
+
+
 def refuse_other_names(saved: SavedBaseline, path: Path, names: Sequence[str]) -> None:
     """Refuse to replace a baseline by scores of other predictors: gates that name the old ones would stop working.
 

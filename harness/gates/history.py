@@ -9,16 +9,22 @@ from pathlib import Path
 
 from ..core.errors import DataError, UsageError
 from ..core.files import file_sha256
-from ..core.provenance import utc_now
+from ..core.provenance import utc_now, work_commit
 from ..core.typed import as_typed, plain
 from .baseline import read_baseline
 from .records import HistoryEntry, HistoryRun
 from .saved import Approval, SavedBaseline, SavedFile
-from .schema import BaselineStep, GateReport
+from .schema import BaselineStep, GateReport, ScoreComparison
 
 
-def approval(path: Path, reason: str) -> Approval:
-    """The record of replacing the baseline at ``path``: when, why, and what it replaced.
+def approval(path: Path, reason: str, label: str = "", commit: str | None = None) -> Approval:
+    """The record of replacing the baseline at ``path``: when, why, of what, and what it replaced.
+
+    Args:
+        path: The saved baseline.
+        reason: Why.
+        label: What the new baseline is called (a release).
+        commit: Of what it was rendered by; ``None``: the one that is being worked on.
 
     Raises:
         UsageError: Without a reason, or if there is no baseline to replace.
@@ -39,14 +45,25 @@ def approval(path: Path, reason: str) -> Approval:
         previous_created=old.created,
         previous_sha256=file_sha256(path),
         previous_means=means(old.files),
+        label=" ".join(label.split()),
+        commit=work_commit() if commit is None else commit,
     )
 
 
 def means(files: Iterable[SavedFile]) -> dict[str, float]:
     """Mean score of a baseline's files, by name."""
+    return _means(file.scores for file in files)
+
+
+def all_means(files: Iterable[SavedFile]) -> dict[str, float]:
+    """Means of scores, joined columns and signals of a baseline's files, by name."""
+    return _means({**file.scores, **file.columns, **file.signals} for file in files)
+
+
+def _means(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
     columns: dict[str, list[float]] = {}
-    for file in files:
-        for name, value in file.scores.items():
+    for row in rows:
+        for name, value in row.items():
             columns.setdefault(name, []).append(value)
     return {name: math.fsum(values) / len(values) for name, values in columns.items()}
 
@@ -59,7 +76,7 @@ def approvals(saved: SavedBaseline) -> tuple[tuple[BaselineStep, ...], int]:
         records are damaged and left out.
     """
     times: list[tuple[str, Mapping[str, float]]] = []
-    reasons, damaged = [""], 0
+    reasons, damaged = [("", "", "")], 0
     for entry in saved.history:
         try:
             record = as_typed(entry, Approval, "history")
@@ -67,11 +84,11 @@ def approvals(saved: SavedBaseline) -> tuple[tuple[BaselineStep, ...], int]:
             damaged += 1
             continue
         times.append((str(record.previous_created), record.previous_means))
-        reasons.append(f"{record.approved}: {record.reason}")
+        reasons.append((f"{record.approved}: {record.reason}", record.label, record.commit))
     times.append((str(saved.created), means(saved.files)))
     steps = [
-        BaselineStep(time=time, means=values, reason=reason)
-        for (time, values), reason in zip(times, reasons, strict=True)
+        BaselineStep(time=time, means=values, reason=reason, label=label, commit=commit)
+        for (time, values), (reason, label, commit) in zip(times, reasons, strict=True)
     ]
     return tuple(steps), damaged
 
@@ -83,12 +100,20 @@ def append_history(path: Path, report: GateReport) -> None:
         UsageError: If the file cannot be written.
     """
     sides = report.sides or (None, None)
-    entries = [
-        HistoryEntry(**{field: getattr(entry, field) for field in HistoryEntry.__struct_fields__})
-        for entry in report.predictors
-    ]
+
+    def figures(entries: Iterable[ScoreComparison]) -> tuple[HistoryEntry, ...]:
+        names = HistoryEntry.__struct_fields__
+        return tuple(HistoryEntry(**{name: getattr(entry, name) for name in names}) for entry in entries)
+
     run = HistoryRun(
-        time=utc_now(), verdict=report.verdict, baseline=sides[0], candidate=sides[1], predictors=tuple(entries)
+        time=utc_now(),
+        verdict=report.verdict,
+        baseline=sides[0],
+        candidate=sides[1],
+        predictors=figures(report.predictors),
+        signals=figures(report.signals),
+        label=report.label,
+        commit=report.commit,
     )
     line = json.dumps(plain(run), sort_keys=True, ensure_ascii=False, allow_nan=False)
     try:

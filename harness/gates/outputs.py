@@ -23,8 +23,9 @@ from .fingerprint import score_differences
 from .history import append_history
 from .html import report_html
 from .junit import junit_xml
+from .kept_audio import keep_audio
 from .saved import FrontEnd, SavedBaseline
-from .schema import GateReport
+from .schema import GateFinding, GateReport
 from .summary import append_summary, summary_markdown
 
 
@@ -66,6 +67,7 @@ class Outputs:
         summary: Job summary that the markdown is appended to.
         baseline: JSON file for the scores of the baseline.
         overwrite: Replace inputs, files of other origin, and a saved baseline of something else.
+        keep_audio: Keep compressed audio beside the baseline's file.
     """
 
     report: Path | None = None
@@ -73,6 +75,7 @@ class Outputs:
     summary: Path | None = None
     baseline: Path | None = None
     overwrite: bool = False
+    keep_audio: bool = False
 
     def check(self, inputs: Sequence[str | Path | None] = ()) -> None:
         """Whether everything can be written, and nothing else is lost by it; said before anything is scored.
@@ -146,8 +149,11 @@ class Outputs:
             raise UsageError(f"--save-baseline {self.baseline}: the baseline is a saved one already; copy the file")
         if not self.overwrite:
             refuse_other_baseline(self.baseline, side, max_seconds)
+        notes: list[GateFinding] = []
+        if self.keep_audio:
+            side, notes = keep_audio(side, self.baseline)
         saved = save_baseline(self.baseline, side, max_seconds=max_seconds)
-        return saved_sentence(saved, self.baseline)
+        return "; ".join([saved_sentence(saved, self.baseline), *(note.message for note in notes)])
 
 
 def refuse_approved(path: Path) -> None:

@@ -40,8 +40,21 @@ class HistoryRun(Typed, frozen=True, kw_only=True):
     commit: str = ""
 
 
+class Change(Typed, frozen=True, kw_only=True):
+    """The mean of a score, column or signal in a baseline before and after an approval; ``None`` where it has none."""
+
+    name: str
+    before: float | None
+    after: float | None
+
+
 class ApprovalOutput(Approval, frozen=True, kw_only=True):
-    """What ``gate approve --json`` prints: the record, and the means and fingerprints of the new baseline."""
+    """What ``gate approve --json`` prints: the record, and the means and fingerprints of the new baseline.
+
+    Attributes:
+        changes: Means before and after, of scores, joined columns and signals.
+        dropped, added: Texts that only the old and only the new baseline has.
+    """
 
     schema_version: int = SCHEMA_VERSION
     kind: Literal["gate-approval"] = "gate-approval"
@@ -49,6 +62,9 @@ class ApprovalOutput(Approval, frozen=True, kw_only=True):
     files: int
     means: Mapping[str, float]
     predictors: Mapping[str, Mapping[str, Any]]
+    changes: tuple[Change, ...] = ()
+    dropped: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
 
 class ScorePlan(Typed, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from .baseline import ScoredSide, baseline_renderings, read_baseline
 from .checks import check_rates
 from .columns import Joiner, side_names
 from .decide import decide
-from .fingerprint import check_fingerprint
+from .fingerprint import check_fingerprint, refuse_fewer
 from .history import approvals
 from .options import AudioOptions, GateOptions
 from .saved import SavedBaseline
@@ -81,6 +81,7 @@ def gate_audio(
     screen.findings += found
     history: tuple[BaselineStep, ...] = ()
     if saved is not None:
+        refuse_fewer(saved, Path(baseline), list(loaded))
         history = _look_back(saved, Path(baseline), loaded, screen)
     times.append(time.perf_counter())
     with _store(audio) as store:

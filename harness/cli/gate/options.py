@@ -212,16 +212,9 @@ class Decision(Limits):
 
 
 @dataclass(kw_only=True)
-class Table:
-    """Outside scores instead of audio."""
+class Joined:
+    """Scores that are joined to audio from tables and manifests."""
 
-    scores_csv: Annotated[
-        Path | None, typer.Option("--scores-csv", help="Long table of outside scores, a row per system and text.")
-    ] = None
-    system_column: Annotated[str, typer.Option("--system-column", help="Column of the table with the system.")] = (
-        "system"
-    )
-    key: Annotated[str, typer.Option("--key", help="Column of the table that pairs the rows of two systems.")] = "key"
     score: Annotated[
         Names,
         typer.Option(
@@ -232,10 +225,27 @@ class Table:
     ] = None
 
     def columns(self) -> tuple[Column, ...]:
-        """Columns that are joined to audio; those of ``--scores-csv`` go with it."""
+        """Columns that are joined to audio."""
         from ...gates.columns import parse_scores
 
-        return () if self.scores_csv is not None else parse_scores(self.score or ())
+        return parse_scores(self.score or ())
+
+
+@dataclass(kw_only=True)
+class Table(Joined):
+    """Outside scores instead of audio."""
+
+    scores_csv: Annotated[
+        Path | None, typer.Option("--scores-csv", help="Long table of outside scores, a row per system and text.")
+    ] = None
+    system_column: Annotated[str, typer.Option("--system-column", help="Column of the table with the system.")] = (
+        "system"
+    )
+    key: Annotated[str, typer.Option("--key", help="Column of the table that pairs the rows of two systems.")] = "key"
+
+    def columns(self) -> tuple[Column, ...]:
+        """Columns that are joined to audio; those of ``--scores-csv`` go with it."""
+        return () if self.scores_csv is not None else super().columns()
 
     def gate(
         self, baseline: str | None, candidate: str | None, options: GateOptions, option: str = "--candidate"
@@ -271,7 +281,27 @@ class BrokenFiles:
 
 
 @dataclass(kw_only=True)
-class Reports:
+class Labels:
+    """What was judged, for those who read the history."""
+
+    label: Annotated[str, typer.Option("--label", help="What this rendering is called (a release).")] = ""
+    commit: Annotated[
+        str | None,
+        typer.Option("--commit", help="Of what it was rendered by; that of the CI job or of this folder by default."),
+    ] = None
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """What a saved baseline keeps beside scores."""
+
+    keep_audio: Annotated[
+        bool, typer.Option("--keep-audio", help="Keep compressed audio (Opus) beside the saved baseline, for reports.")
+    ] = False
+
+
+@dataclass(kw_only=True)
+class Reports(Labels, Kept):
     """What is written beside the terminal."""
 
     report: Annotated[
@@ -304,4 +334,17 @@ class Reports:
         from ...gates.summary import github_target
 
         summary = github_target() if self.github else None
-        return Outputs(self.report, self.history, summary, self.save_baseline, self.overwrite)
+        if self.keep_audio and self.save_baseline is None:
+            raise UsageError("--keep-audio goes with --save-baseline (or with gate approve)")
+        return Outputs(self.report, self.history, summary, self.save_baseline, self.overwrite, self.keep_audio)
+
+    def labelled(self, report: GateReport) -> GateReport:
+        """The report with its label, and with the commit where a file remembers it."""
+        import msgspec
+
+        from ...core.provenance import work_commit
+
+        commit = self.commit
+        if commit is None:
+            commit = work_commit() if self.history or self.report else ""
+        return msgspec.structs.replace(report, label=" ".join(self.label.split()), commit=commit)

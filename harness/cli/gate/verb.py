@@ -54,6 +54,7 @@ def gate(
         report = run.report
         if reports.save_baseline is not None:
             say(outputs.save(run.baseline, audio.max_seconds))
+    report = reports.labelled(report)
     outputs.write(report)
     show(report, quiet=quiet, as_json=as_json)
     raise typer.Exit(report.exit_code)
