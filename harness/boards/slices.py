@@ -14,7 +14,7 @@ from ..results.slices import Slice, SliceReport
 from ..stats.metrics import LEVELS, METRICS, Level
 
 
-def slices_block(rows: Sequence[Result], split: str, dimension: str, level: Level, metric: str) -> list[str]:
+def slices_block(rows: Sequence[Result], split: str, dimension: str, level: str, metric: str) -> list[str]:
     """Markdown of the slices of a dimension; nothing where no row has any.
 
     Args:

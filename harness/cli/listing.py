@@ -138,7 +138,7 @@ def overview(output: Path, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [
+    rows: list[list[Any]] = [
         ["tasks", len(TASKS), _few(TASKS), f"data below $MOSHARNESS_DATA: {', '.join(at_hand) or 'none'}"],
         ["predictors", len(PREDICTORS), _few(PREDICTORS), f"no download: {', '.join(OPEN_PREDICTORS)}"],
         ["studies", len(found["studies"]["names"]), _few(found["studies"]["names"]), ""],

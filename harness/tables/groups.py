@@ -73,7 +73,9 @@ def read_groups(
     found: dict[str, dict[str, str]] = {name: {} for name in places}
     for line, one, row in zip(grid.lines, ids, grid.rows, strict=True):
         clip = matched.get(one)
-        for name, at in places.items() if clip is not None else ():
+        if clip is None:
+            continue
+        for name, at in places.items():
             if row[at] and found[name].setdefault(clip, row[at]) != row[at]:
                 raise DataError(
                     f"{grid.path}: row {line}: {grid.header[at]} of {one!r} is {found[name][clip]!r} in one row and "
