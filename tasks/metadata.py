@@ -26,7 +26,7 @@ from ..harness.tables.fields import (
 )
 from ..harness.tables.grid import Grid, plain_name, read_grid
 from ..harness.tables.match import DRIVE
-from ..harness.tables.numbers import number
+from ..harness.tables.numbers import GIVEN_NOT, number
 from ..harness.tables.ratings import contradicts, wide_ratings
 from .folder_parts import splits_by_folder
 
@@ -194,6 +194,7 @@ def _by_clip(table: Metadata, path: Path, dimensions: Sequence[str]) -> Metadata
     """One record a clip from one a rating: means, counts, single ratings and listeners."""
     found = Metadata([], [])
     first: dict[str, dict[str, str]] = {}
+    absent = 0
     for line, record in zip(table.lines, table.records, strict=True):
         clip = record["path"]
         if clip not in first:
@@ -203,6 +204,9 @@ def _by_clip(table: Metadata, path: Path, dimensions: Sequence[str]) -> Metadata
         if same_spelling(first[clip]["system_id"]) != same_spelling(record["system_id"]):
             systems = f"{first[clip]['system_id']!r} and {record['system_id']!r}"
             raise DataError(f"{path}: row {line}: {clip!r} is given two systems, {systems}")
+        if all(record[name].lower() in GIVEN_NOT for name in dimensions):
+            absent += 1
+            continue
         found.listeners.setdefault(clip, []).append(record["listener"])
         for name in dimensions:
             value = number(record[name])
@@ -210,12 +214,15 @@ def _by_clip(table: Metadata, path: Path, dimensions: Sequence[str]) -> Metadata
                 raise DataError(f"{path}: row {line} ({clip}): {name}: {record[name]!r} is not a number")
             found.ratings.setdefault(clip, {}).setdefault(name, []).append(value)
     for clip, record in first.items():
+        if clip not in found.listeners:
+            raise DataError(f"{path}: {clip!r} has no rating at all; take its rows out")
         record["n_ratings"] = str(len(found.listeners[clip]))
         for name, values in found.ratings.get(clip, {}).items():
             record[name] = repr(math.fsum(values) / len(values))
     people = {who for names in found.listeners.values() for who in names}
     found.understood = (
-        f"{table.understood}; {len(table.records)} ratings of {len(first)} clips by {len(people)} listeners"
+        f"{table.understood}; {len(table.records) - absent} ratings of {len(first)} clips by {len(people)} listeners"
+        f"{f', {absent} rows without a rating left out' if absent else ''}"
     )
     return found
 

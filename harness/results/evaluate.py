@@ -14,7 +14,8 @@ from ..core.clip import Finding
 from ..core.errors import PredictionError, UsageError
 from ..tables.groups import derived_groups, groups_of
 from ..tables.match import Matched
-from ..tables.truth import Truth, read_system_truth, read_truth
+from ..tables.system_truth import read_system_truth
+from ..tables.truth import Truth, read_truth
 from .make import RunOptions, make_result, outside_part, resolve_system_truth, system_truth_name
 from .outside import columns_of, matched_ids, read_predictions_of
 from .parts import RunTime

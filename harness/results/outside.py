@@ -11,6 +11,7 @@ from ..tables.fields import (
     HEADER_WORDS,
     PREDICTION_NAMES,
     PREDICTORS,
+    RATINGS,
     Chosen,
     candidates,
     check_doubled,
@@ -53,8 +54,7 @@ def columns_of(named: Columns, truth: object | None, predictions: object) -> tup
     if not named:
         return sides
     headers = [
-        {plain_name(name) for name in read_grid(str(path), HEADER_WORDS).header} if path is not None else set()
-        for path in (truth, predictions)
+        _names(read_grid(str(path), HEADER_WORDS)) if path is not None else set() for path in (truth, predictions)
     ]
     for name, header in named.items():
         side, dot, bare = name.partition(".")
@@ -62,6 +62,8 @@ def columns_of(named: Columns, truth: object | None, predictions: object) -> tup
             sides[side == "predictions"][bare] = header
         elif not name:
             sides[1][""] = header
+        elif name == RATINGS:
+            sides[0][name] = header
         else:
             places = [at for at in (0, 1) if plain_name(header) in headers[at]]
             if not places and any(headers):
@@ -69,6 +71,11 @@ def columns_of(named: Columns, truth: object | None, predictions: object) -> tup
             for at in places or (1,):
                 sides[at][name] = header
     return sides
+
+
+def _names(grid: Grid) -> set[str]:
+    """What columns can be called by: their headings, or their numbers where there is no header."""
+    return {plain_name(name) for name in grid.header} or {str(at + 1) for at in range(grid.width)}
 
 
 def read_outside(

@@ -12,7 +12,8 @@ from ..core.clip import Clip, Finding, Outcome, Status, read_reason
 from ..core.errors import DataError
 from ..core.files import csv_text, read_csv, write_csv, write_parquet
 from ..tables.ids import KEYS
-from ..tables.truth import Truth, read_system_truth, read_truth
+from ..tables.system_truth import read_system_truth
+from ..tables.truth import Truth, read_truth
 from .outside import match_ids, read_outside
 
 __all__ = [

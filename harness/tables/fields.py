@@ -6,6 +6,7 @@ could be one field, neither is taken: the message names both and the option that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,6 +23,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "path": (
         "path", "wav_path", "wavpath", "audio_path", "file_path", "filepath", "file_name", "filename", "file",
         "wav_file", "wav_name", "wav", "audio_file", "audio", "audiofile", "data_path", "deg", "filepath_deg", "wavs",
+        "file_url", "audio_url", "wav_url", "clip_url", "stimulus_url", "url",
     ),
     "system_id": (
         "system_id", "systemid", "system", "systems", "sys_id", "sys", "model_id", "model_name", "model",
@@ -31,6 +33,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "listener", "listener_id", "listenerid", "lis_id", "lisid", "rater", "rater_id", "raterid", "worker",
         "worker_id", "workerid", "judge", "judge_id", "annotator", "annotator_id", "subject", "subject_id",
         "participant", "participant_id", "assessor", "assessor_id", "evaluator", "evaluator_id", "user_id", "user",
+        "email", "e_mail", "email_address",
     ),
     "text": ("text", "sentence", "transcript", "transcription", "prompt", "caption"),
     "split": ("split", "subset_split", "partition", "fold", "set"),
@@ -40,7 +43,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 LABEL_NAMES = (
     "mos", "mean_opinion_score", "mos_mean", "mean_mos", "mos_score", "avg_mos", "mean_score", "avg_score",
-    "average_score", "score", "rating", "choice", "label", "mean", "opinion",
+    "average_score", "score", "rating", "choice", "vote", "label", "mean", "opinion",
 )  # fmt: skip
 """What one column of labels is called where it is not called ``mos``."""
 
@@ -56,6 +59,10 @@ PREDICTORS = (
     "distill_mos", "wvmos", "wv_mos", "mosnet", "ssl_mos", "sslmos", "scoreq", "squim_mos", "torch_squim_mos",
 )  # fmt: skip
 """Columns that are called after the predictor whose scores they hold."""
+
+RATINGS = "ratings"
+"""Field of several columns, a listener each: ``--column ratings=anna,bob,cem``."""
+PLATFORM = re.compile(r"(?:input|answer)_(?=.)")
 
 HEADER_WORDS = frozenset(
     {name for names in SYNONYMS.values() for name in names} | {*LABEL_NAMES, *PREDICTION_NAMES, *PREDICTORS}
@@ -98,7 +105,7 @@ def parse_columns(options: Sequence[str]) -> dict[str, str]:
         if not header or (equals and not field):
             raise UsageError(f"--column {option}: write FIELD=HEADER, such as utterance_id=wav or mos=score")
         near = get_close_matches(field, (*SYNONYMS, "mos"), 1, 0.8) if header != field and len(field) > 3 else []
-        if near and field not in SYNONYMS and not field[-1].isdecimal():
+        if near and field not in (*SYNONYMS, RATINGS) and not field[-1].isdecimal():
             raise UsageError(f'--column {option}: no field called "{field}". Did you mean "{near[0]}"?')
         if field in found:
             raise UsageError(f"--column names {field or 'the primary dimension'} twice")
@@ -130,9 +137,13 @@ def named_column(grid: Grid, field: str, header: str) -> int:
 
 
 def candidates(grid: Grid, names: Sequence[str]) -> list[int]:
-    """Columns with one of these names, in the order of ``names``."""
+    """Columns with one of these names, in the order of ``names``.
+
+    What crowd platforms put before the names of a form's fields, ``Input.`` and ``Answer.``, is no part of them.
+    """
     plain = [plain_name(name) for name in grid.header]
-    return [at for name in names for at, one in enumerate(plain) if one == name]
+    bare = [PLATFORM.sub("", name) for name in plain]
+    return [at for name in names for at in range(len(plain)) if name in (plain[at], bare[at])]
 
 
 def the_one(
@@ -167,4 +178,4 @@ def check_doubled(grid: Grid) -> None:
     """
     doubled = sorted({name for name in grid.header if grid.header.count(name) > 1})
     if doubled:
-        raise DataError(f"{grid.path}: the header names {', '.join(doubled)} twice")
+        raise DataError(f"{grid.path}: the header names {', '.join(doubled)} twice; rename one of them")

@@ -20,6 +20,7 @@ from ..audio.suffixes import AUDIO_LIKE
 from ..core.errors import DataError
 from ..core.files import csv_text
 from .objects import cell_text, read_objects
+from .shape import is_clip_header, shaped, titles_above, without_frame
 
 DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 """In the order in which they are preferred where several would do: a comma may also be a decimal one."""
@@ -106,10 +107,23 @@ def read_grid(path: str | Path, header_words: Iterable[str] = ()) -> Grid:
     if data.startswith(b"PAR1"):
         return _from_parquet(source, data)
     text, encoding = decode(data, path)
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = without_frame(text.replace("\r\n", "\n").replace("\r", "\n"))
     start = text.lstrip()[:1]
+    if start == "<" or source.suffix.lower() in (".yaml", ".yml"):
+        what = "HTML or XML" if start == "<" else "YAML"
+        raise DataError(f"{path}: {what}, which is no table; write it as CSV, JSON or parquet")
     grid = _from_objects(text, path) if start in ("{", "[") else _from_lines(text, path, frozenset(header_words))
-    return _without_empty_columns(replace(grid, form=grid.form + encoding + (", gzip" if packed else "")))
+    return _usual(replace(grid, form=grid.form + encoding + (", gzip" if packed else "")))
+
+
+def _usual(grid: Grid) -> Grid:
+    """The table in its usual shape; what had to be turned or left out becomes part of its form."""
+    grid = _without_empty_columns(grid)
+    header, rows, lines, said = shaped(grid.header, grid.rows, grid.lines)
+    if not said and rows == grid.rows:
+        return grid
+    untidy = grid.untidy if header == grid.header else {}
+    return replace(grid, header=header, rows=rows, lines=lines, untidy=untidy, form=", ".join([grid.form, *said]))
 
 
 def _unpacked(data: bytes, path: str | Path) -> bytes:
@@ -157,6 +171,8 @@ def _from_lines(text: str, path: str | Path, words: frozenset[str]) -> Grid:
         skipped += 1
     if skipped < len(lines) and re.fullmatch(r"sep=(.)", lines[skipped].strip(), re.IGNORECASE):
         hint, skipped = lines[skipped].strip()[-1], skipped + 1
+    titles = 0 if hint else titles_above(lines[skipped:], words, tuple(DELIMITERS))
+    skipped += titles
     body = "\n".join(lines[skipped:])
     if not body.strip():
         raise DataError(f"{path}: nothing but comments and blank lines")
@@ -166,8 +182,9 @@ def _from_lines(text: str, path: str | Path, words: frozenset[str]) -> Grid:
     form = ("words between blanks" if delimiter == " " else f"text with {DELIMITERS.get(delimiter, delimiter)}") + (
         f", {comments} comment line{'s' * (comments > 1)} left out" if comments else ""
     )
+    form += f", {titles} line{'s' * (titles > 1)} above the header left out" if titles else ""
     header: tuple[str, ...] = ()
-    if _is_header(rows[0], words):
+    if _is_header(rows[0], words) or is_clip_header(rows):
         header, rows, numbers = rows[0], rows[1:], numbers[1:]
     elif named:  # numpy.savetxt puts the header behind a #
         split, _ = _split(named, delimiter, path, 0)
@@ -289,7 +306,7 @@ def _from_parquet(path: Path, data: bytes) -> Grid:
     names = tuple(table.column_names)
     columns = [[cell_text(value) for value in table.column(name).to_pylist()] for name in names]
     rows = tuple(zip(*columns, strict=True))
-    return _without_empty_columns(Grid(str(path), names, rows, tuple(range(1, len(rows) + 1)), "parquet"))
+    return _usual(Grid(str(path), names, rows, tuple(range(1, len(rows) + 1)), "parquet"))
 
 
 def _without_empty_columns(grid: Grid) -> Grid:

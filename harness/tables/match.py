@@ -73,7 +73,8 @@ def match_clips(wanted: Iterable[str], names: Sequence[str]) -> Matched:
     Raises:
         DataError: If two ids of the table are one clip.
     """
-    exact = set(wanted)
+    spelled = {bare_path(clip): clip for clip in wanted}
+    exact = set(spelled)
     ends: dict[str, set[str]] = defaultdict(set)  # last part of the path, in lower case, to the clips that have it
     if any(bare_path(name) not in exact for name in names):
         for clip in exact:
@@ -84,7 +85,7 @@ def match_clips(wanted: Iterable[str], names: Sequence[str]) -> Matched:
         path = bare_path(name)
         clip, way = (path, "") if path in exact else _similar(path, ends.get(_last(path), set()))
         if way == "unclear":
-            found.unclear[name] = sorted(ends[_last(path)])
+            found.unclear[name] = sorted(spelled[clip] for clip in ends[_last(path)])
         if not clip:
             found.extra.append(name)
             continue
@@ -93,7 +94,7 @@ def match_clips(wanted: Iterable[str], names: Sequence[str]) -> Matched:
                 raise DataError(f"{name!r} occurs twice")
             raise DataError(f"{name!r} and another row stand for the same utterance {clip!r} ({taken[clip]!r})")
         taken[clip] = name
-        found.clips[name] = clip
+        found.clips[name] = spelled[clip]
         for one in way.split(", ") if way else ():
             found.ways[one] = found.ways.get(one, 0) + 1
     return found

@@ -13,6 +13,7 @@ from .grid import Grid, plain_name, read_grid
 from .ids import KNOWN_DIMENSIONS, Columns
 from .numbers import number
 from .truth import Truth, truth_of
+from .web_mushra import WEB_MUSHRA, web_mushra
 
 SIDES = {
     "system_a": ("system_a", "systema", "a_system", "sys_a", "model_a", "modela", "method_a", "system_1", "system1",
@@ -31,14 +32,6 @@ SECOND = frozenset({"b", "second", "right", "system_b", "model_b", "b>a", "b_is_
 TIE = frozenset(
     {"tie", "same", "equal", "none", "no preference", "no_preference", "neutral", "both", "a=b", "=", "n", "x", "draw"}
 )
-
-WEB_MUSHRA = {
-    "trial_id": "utterance_id",
-    "rating_stimulus": "system_id",
-    "rating_score": "mos",
-}
-"""Columns of webMUSHRA's result files; the listener is the first of :data:`WEB_LISTENERS` that is there."""
-WEB_LISTENERS = ("session_uuid", "email", "session_test_id")
 
 ASKED = (
     "cmos",
@@ -105,10 +98,7 @@ def read_panel(
             "--column system_a=HEADER --column system_b=HEADER"
         )
     names = {plain_name(name): name for name in grid.header}
-    if set(WEB_MUSHRA) <= set(names):
-        known = {field: names[name] for name, field in WEB_MUSHRA.items()}
-        who = next((names[name] for name in WEB_LISTENERS if name in names), None)
-        columns = {**known, **({"listener": who} if who else {}), **columns}
+    columns = {**web_mushra(grid), **columns}
     fields = {*SYNONYMS, "utterance_id"}
     if not columns.keys() - fields and not {*LABEL_NAMES, *KNOWN_DIMENSIONS} & set(names):
         columns |= {name: names[name] for name in ASKED if name in names}

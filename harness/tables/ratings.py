@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..core.errors import DataError
 from .grid import Grid, plain_name
-from .numbers import is_number, number
+from .numbers import GIVEN_NOT, is_number, no_number, number
 
 GRADE = re.compile(r"(?:n|c|count|counts|votes|grade|num)?_?([0-9]|10)", re.ASCII)
 NUMBERED = re.compile(r"(.*?)_?(\d{1,3})", re.ASCII)
@@ -18,6 +18,10 @@ ANYBODY = frozenset(
 )
 """Names of numbered columns that hold the one rated dimension."""
 
+BY_NUMBER = (
+    "There is no header: say what is where by number, such as --column utterance_id=2 --column system_id=1 "
+    "--column listener=5 --column mos=3"
+)
 LISTS = frozenset(
     {"raw_ratings", "ratings", "all_ratings", "single_ratings", "raw_scores", "all_scores", "scores", "mos_ratings"}
 )
@@ -62,16 +66,25 @@ def one_row_each(
         DataError: For a rating that is no finite number.
     """
     found = Ratings({name: {} for name in dimensions})
+    absent = 0
     for at, (clip, row) in enumerate(zip(clips, grid.rows, strict=True)):
+        if all(row[column].lower() in GIVEN_NOT for column in dimensions.values()):
+            absent += 1
+            continue
         for name, column in dimensions.items():
             value = number(row[column])
             if not math.isfinite(value):
-                raise DataError(f"{grid.path}: row {grid.lines[at]}: {name} is {row[column]!r}, not a finite number")
+                way = "" if grid.header else f". {BY_NUMBER}"
+                raise DataError(f"{grid.path}: row {grid.lines[at]}: {name} is {no_number(row[column])}{way}")
             found.values[name].setdefault(clip, []).append(value)
         if listeners is not None:
             found.listeners.setdefault(clip, []).append(listeners[at])
+    without = next((clip for clip in clips if any(clip not in values for values in found.values.values())), None)
+    if without is not None:
+        raise DataError(f"{grid.path}: {without!r} has no rating at all; take its rows out")
     people = f" by {len(set(listeners))} listeners" if listeners is not None else ""
-    found.form = f"{len(grid.rows)} ratings of {len(set(clips))} clips{people}"
+    left = f", {absent} rows without a rating left out" if absent else ""
+    found.form = f"{len(grid.rows) - absent} ratings of {len(set(clips))} clips{people}{left}"
     return found
 
 

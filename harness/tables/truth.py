@@ -7,12 +7,24 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..core.errors import DataError, UnknownName
-from ..core.ids import TidyIds, same_spelling
-from .fields import HEADER_WORDS, LABEL_NAMES, SYNONYMS, Chosen, candidates, check_doubled, named_column, the_one
+from ..core.ids import TidyIds
+from .fields import (
+    HEADER_WORDS,
+    LABEL_NAMES,
+    RATINGS,
+    SYNONYMS,
+    Chosen,
+    candidates,
+    check_doubled,
+    named_column,
+    the_one,
+)
 from .grid import Grid, plain_name, read_grid
 from .ids import KEYS, KNOWN_DIMENSIONS, Columns, id_column
-from .numbers import is_number, number
-from .ratings import Ratings, contradicts, grades, listed, numbered, one_row_each, wide_ratings
+from .numbers import is_number, no_number, number
+from .ratings import BY_NUMBER, Ratings, contradicts, grades, listed, numbered, one_row_each, wide_ratings
+from .shape import a_column_a_listener
+from .web_mushra import web_mushra
 
 NOT_DIMENSIONS = {
     *KEYS,
@@ -80,6 +92,8 @@ def read_truth(
     """
     columns = {name: header for name, header in (columns or {}).items() if name}
     grid = read_grid(str(path), HEADER_WORDS | set(KNOWN_DIMENSIONS))
+    known = web_mushra(grid)
+    columns, panel = {**known, **columns}, panel or bool(known)
     check_doubled(grid)
     if not grid.rows:
         raise DataError(f"{path}: no rows below the header")
@@ -89,6 +103,10 @@ def read_truth(
 def truth_of(grid: Grid, columns: Columns, *, without: Collection[str] = (), panel: bool = False) -> Truth:
     """The labels of a table that was read; see :func:`read_truth`."""
     path = grid.path
+    if not grid.header and columns:
+        grid = replace(grid, header=tuple(str(at + 1) for at in range(grid.width)))
+    if RATINGS in columns:
+        grid, columns = _a_column_a_listener(grid, columns)
     if not grid.header:
         if without:
             raise DataError(f"{path}: no header, so no column of listeners; --without takes ratings of some out")
@@ -100,8 +118,8 @@ def truth_of(grid: Grid, columns: Columns, *, without: Collection[str] = (), pan
         repeated = panel and len(set(clips)) < len(clips)
         return _truth(_Layout(grid, clips, places, tuple(names), anonymous=repeated))
     places = {"utterance_id": id_column(grid, columns)}
-    system = _optional(grid, "system_id", columns, set(places.values()))
-    listener = _optional(grid, "listener", columns, set(places.values()))
+    system = optional_column(grid, "system_id", columns, set(places.values()))
+    listener = optional_column(grid, "listener", columns, set(places.values()))
     ours = grid.header[places["utterance_id"]] == "utterance_id"
     if system is not None and not ours and grid.column(system) == grid.column(places["utterance_id"]):
         system = None  # SHEET repeats the clip where it knows no system
@@ -124,6 +142,17 @@ def truth_of(grid: Grid, columns: Columns, *, without: Collection[str] = (), pan
     return _truth(
         _Layout(grid, clips, {**places, **dimensions}, tuple(dimensions), wide=wide, anonymous=repeated, note=note)
     )
+
+
+def _a_column_a_listener(grid: Grid, columns: Columns) -> tuple[Grid, dict[str, str]]:
+    """The table that ``--column ratings=anna,bob,cem`` says has a column a listener, as one row a rating."""
+    people = [named_column(grid, RATINGS, name.strip()) for name in columns[RATINGS].split(",")]
+    header, rows, lines = a_column_a_listener(grid.header, grid.rows, grid.lines, people)
+    form = f"{grid.form}, a column a listener"
+    named = {**columns, "listener": "listener"}
+    named.setdefault("mos", "mos")
+    del named[RATINGS]
+    return replace(grid, header=header, rows=rows, lines=lines, untidy={}, form=form), named
 
 
 @dataclass(frozen=True)
@@ -167,7 +196,8 @@ def _left_out(
     return replace(grid, rows=rows, lines=lines), [clips[at] for at in kept], said
 
 
-def _optional(grid: Grid, name: str, columns: Columns, taken: Collection[int]) -> int | None:
+def optional_column(grid: Grid, name: str, columns: Columns, taken: Collection[int]) -> int | None:
+    """The column of a field that a table may lack: as the user says, by its name, or by another name of it."""
     if name in columns:
         return named_column(grid, name, columns[name])
     if name in grid.header:
@@ -203,9 +233,18 @@ def _named_dimensions(grid: Grid, numeric: Sequence[int], may_lack: bool) -> dic
     if not numeric and not may_lack:
         raise DataError(
             f"{grid.path}: no column of numbers beside utterance_id and system_id that is known as a label; the header "
-            f"is {list(grid.header)}. Name it: --column mos=HEADER"
+            f"is {list(grid.header)}. Name it: --column mos=HEADER{_people(grid)}"
         )
     return {grid.header[at]: at for at in numeric}
+
+
+def _people(grid: Grid) -> str:
+    """The way out where several columns of numbers could be a listener each."""
+    whole = [at for at in range(grid.width) if all(is_number(row[at]) for row in grid.rows if row[at])]
+    names = [grid.header[at] for at in whole if plain_name(grid.header[at]) not in HEADER_WORDS]
+    if len(names) < 2:
+        return ""
+    return f"; if each of them is a listener: --column {RATINGS}={','.join(names)}"
 
 
 def _is_numeric(grid: Grid, at: int) -> bool:
@@ -217,7 +256,7 @@ def _is_numeric(grid: Grid, at: int) -> bool:
     bad = [row for row in range(len(grid.rows)) if not is_number(grid.rows[row][at])]
     if 0 < len(bad) < len(grid.rows):
         cell, line = grid.rows[bad[0]][at], grid.lines[bad[0]]
-        raise DataError(f"{grid.path}: row {line}: {grid.header[at]} is {cell!r}, not a finite number")
+        raise DataError(f"{grid.path}: row {line}: {grid.header[at]} is {no_number(cell)}")
     return not bad
 
 
@@ -258,8 +297,20 @@ def _truth(layout: _Layout) -> Truth:
         (*systems.notes, *utterances.notes),
         ratings.values if ratings is not None and has_ratings else {},
         ratings.listeners if ratings is not None and has_ratings else {},
-        Chosen(places, grid).describe(note="; ".join(part for part in (form, layout.note) if part)),
+        Chosen(places, grid).describe(note="; ".join(part for part in (form, layout.note, _unread(layout)) if part)),
     )
+
+
+def _unread(layout: _Layout) -> str:
+    """Where no column was taken for the systems, the texts that could name them."""
+    grid, places = layout.grid, layout.places
+    if "system_id" in places or not grid.header:
+        return ""
+    left = [at for at in range(grid.width) if at not in places.values() and not all(map(is_number, grid.column(at)))]
+    names = [grid.header[at] for at in left if plain_name(grid.header[at]) not in HEADER_WORDS]
+    if not names:
+        return ""
+    return f"no systems (not read: {', '.join(names[:6])}; --column system_id=HEADER takes one as the system)"
 
 
 def _ratings(layout: _Layout, clips: Sequence[str]) -> Ratings | None:
@@ -283,7 +334,8 @@ def _scores(grid: Grid, clips: Sequence[str], dimensions: Mapping[str, int]) -> 
         found[clip] = {name: number(row[at]) for name, at in dimensions.items()}
         for name, value in found[clip].items():
             if not math.isfinite(value):
-                raise DataError(f"{grid.path}: row {line}: {name} is {row[dimensions[name]]!r}, not a finite number")
+                way = "" if grid.header else f". {BY_NUMBER}"
+                raise DataError(f"{grid.path}: row {line}: {name} is {no_number(row[dimensions[name]])}{way}")
     return found
 
 
@@ -293,40 +345,3 @@ def _systems_of(grid: Grid, clips: Sequence[str], systems: Sequence[str]) -> dic
         if found.setdefault(clip, system) != system:
             raise DataError(f"{grid.path}: row {line}: {clip!r} is given two systems, {found[clip]!r} and {system!r}")
     return found
-
-
-def read_system_truth(path: object, dimensions: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Read system scores, ``system_id,<dimension>[,<dimension>]`` or other names of them: dimension to system to score.
-
-    Raises:
-        DataError: If a column is absent, a system occurs twice or a cell is no finite number.
-    """
-    grid = read_grid(str(path), HEADER_WORDS | set(dimensions))
-    if not grid.header:
-        places = {"system_id": 0, **dict.fromkeys(dimensions[:1], 1)} if grid.width == 2 else {}
-    else:
-        check_doubled(grid)
-        system = _optional(grid, "system_id", {}, ())
-        own = {name: found[0] for name in dimensions if (found := candidates(grid, (name,)))}
-        if (
-            not own
-            and (at := the_one(grid, dimensions[0], list(dict.fromkeys(candidates(grid, LABEL_NAMES))))) is not None
-        ):
-            own = {dimensions[0]: at}
-        places = {} if system is None or not own else {"system_id": system, **own}
-    if not places:
-        raise DataError(
-            f"{path}: none of the columns {', '.join(dimensions)} beside system_id; the header is "
-            f"{','.join(grid.header)!r}"
-        )
-    table: dict[str, dict[str, float]] = {name: {} for name in places if name != "system_id"}
-    for line, row in zip(grid.lines, grid.rows, strict=True):
-        system_id = same_spelling(row[places["system_id"]])
-        for name, known in table.items():
-            cell = row[places[name]]
-            if system_id in known:
-                raise DataError(f"{path}: row {line}: system {system_id!r} occurs twice")
-            if not is_number(cell):
-                raise DataError(f"{path}: row {line}: {name} is {cell!r}, not a finite number")
-            known[system_id] = number(cell)
-    return table

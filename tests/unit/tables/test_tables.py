@@ -16,7 +16,8 @@ from mosharness.harness.results.outside import (
 )
 from mosharness.harness.tables.fields import parse_columns
 from mosharness.harness.tables.match import match_clips
-from mosharness.harness.tables.truth import read_system_truth, read_truth
+from mosharness.harness.tables.system_truth import read_system_truth
+from mosharness.harness.tables.truth import read_truth
 
 CLIPS = [f"sys{at // 3}-utt{at % 3}" for at in range(9)]
 VALUES = [1.0 + 0.375 * at for at in range(9)]
