@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from .core.clip import MISSING, Clip, Finding, Outcome
 from .core.errors import DataError, UsageError
 from .core.limit import chosen
+from .core.typed import changed
 from .results.kept import clips_digest, refuse_before_training, refuse_other_result, stored_before
 from .results.make import (
     RunOptions,
@@ -22,7 +23,8 @@ from .results.make import (
     result_options,
     task_part,
 )
-from .results.parts import RunTime
+from .results.overlap import overlap, overlap_text
+from .results.parts import ResultPredictor, RunTime
 from .results.predictions import Scored, write_groups, write_predictions
 from .results.schema import Result
 from .results.store import result_folder, write_result
@@ -96,6 +98,7 @@ def run_split(
     refuse_other_result(folder, before, task_part(loaded, dimensions, convention, audio), part, settings, truth)
     scores = score_clips_of(predictor, present, loaded, folder, options, show, read)
     scored_s = time.perf_counter() - clock
+    part = _with_overlap(predictor, part, present, scores, loaded)
     table = _table(clips, {row.utterance_id: row for row in scores.rows}, predictor.dimensions, dimensions)
     result = make_result(
         name=name,
@@ -228,6 +231,27 @@ def _check_missing(loaded: TaskSplit, clips: Sequence[Clip], allowed: int) -> No
             f"{len(missing)} of {len(clips)} clips of {where} have no audio (first: {shown}).{why}\n"
             f"  Complete the data, or pass --allow-missing {len(missing)} to score the others; the result will say so."
         )
+
+
+def _with_overlap(
+    predictor: Predictor, part: ResultPredictor, clips: Sequence[Clip], scores: Scores, loaded: TaskSplit
+) -> ResultPredictor:
+    """The predictor's part with how much of the clips its weights have heard, by content; a finding says it."""
+    from ..predictors.seen_content import decoded_digests
+    from ..tasks.base import TaskFinding
+
+    if not predictor.trained_data:
+        return part
+    contents = {row.utterance_id: row.content for row in scores.rows}
+    digests = [contents.get(clip.utterance_id, "") for clip in clips]
+    if predictor.uses_text or predictor.uses_reference:  # their digests are of more than the audio
+        digests = decoded_digests([clip.source for clip in clips])
+    found = overlap(predictor.trained_data, clips, digests)
+    if found is None:
+        return part
+    if said := overlap_text(found):
+        loaded.findings.append(TaskFinding("overlap", said))
+    return changed(part, overlap=found)
 
 
 def _groups(task: MosTask, loaded: TaskSplit, options: RunOptions) -> dict[str, dict[str, str]]:

@@ -44,7 +44,8 @@ class Entry:
     @property
     def training(self) -> tuple[str, str]:
         """Mark and text of what the predictor was trained on."""
-        return contamination(self.row.task.name, self.row.task.split, self.row.predictor.trained_on)
+        row = self.row
+        return contamination(row.task.name, row.task.split, row.predictor.trained_on, row.predictor.overlap)
 
 
 Text = Callable[[Entry], str]

@@ -15,6 +15,7 @@ from ..core.errors import UsageError
 from ..core.files import check_name
 from ..core.numbers import DEGENERATE, NO_WIDTH, with_interval, without_width
 from ..core.typed import UNSET, Typed, UnsetType
+from .overlap import Overlap
 
 LEVELS: tuple[Level, Level] = ("utterance", "system")
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -148,6 +149,7 @@ class ResultPredictor(Typed):
         files: Name to digest of every file that a score depends on; of predictions made elsewhere, of their file.
         package: Name and version of the package that computes the scores.
         training: Digest of what the weights were trained by here: recipe, seed, start, labels and audio.
+        overlap: With what was scored, where the checkpoint knows its training data by content.
         check: What ``mosharness check`` found; absent where this predictor was not checked.
     """
 
@@ -168,6 +170,7 @@ class ResultPredictor(Typed):
     files: dict[str, str] | UnsetType = UNSET
     package: str | UnsetType = UNSET
     training: str | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
     check: ResultCheck | UnsetType = UNSET
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...predictors.seen_content import heard_content
 from ...predictors.trained import checkpoint_folder
 from ...predictors.trained_data import data_digests
 from ..core.config import config_dict
@@ -235,7 +236,8 @@ def _fit(
     )
     refuse_other_training(folder, identity, overwrite=overwrite)
     report = predictor.fit(train, dev, seed=seed, show=show)
-    predictor.weights_trained(predictor.trained_on, data=data)
+    heard = {f"{task.card.name}/{split.split}": heard_content(split) for split in (train, *dev)}
+    predictor.weights_trained(predictor.trained_on, data={name: {**one, **heard[name]} for name, one in data.items()})
     predictor.training = digest(identity)
     predictor.save_pretrained(folder)
     facts = {

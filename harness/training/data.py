@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ...predictors.seen_content import heard_content
 from ...predictors.trained_data import data_digests
 from ..core.contents import audio_digest, shared_content
 from ..core.errors import DataError, UsageError
@@ -55,8 +56,8 @@ class StageData:
 
     @cached_property
     def trained_data(self) -> dict[str, dict[str, str]]:
-        """Digests of labels and audio of :attr:`splits`: what a checkpoint keeps."""
-        return {name: data_digests(split) for name, split in self.splits.items()}
+        """Digests of labels, audio and content of :attr:`splits`: what a checkpoint keeps."""
+        return {name: {**data_digests(split), **heard_content(split)} for name, split in self.splits.items()}
 
 
 class Tasks:
