@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import DataError, UnknownName
 from ..core.files import atomic_write
-from ..core.guard import guard_folder, guard_output, text_with
+from ..core.guard import Recogniser, guard_folder, guard_output, json_with, text_with
 from ..results.schema import Result
 from . import systems
+from .generalisation import generalisations
+from .generalisation_page import CSV_HEADER, SCHEMA, generalisation_files
 from .index import index_page
 from .model import Board, make_board
 from .page import GENERATED, NOT_DRAWN, task_page
@@ -154,8 +156,7 @@ def _guard(boards: Sequence[Board], chosen: Sequence[Board], out: Path, *, overw
     for plot in _plots(chosen):
         guard_output(out / plot.path, "--output", lambda path: png_digest(path) is not None, overwrite=overwrite)
     for name in _pages(boards, chosen, {board.task: True for board in chosen}):
-        start = GENERATED if name.endswith(".md") else systems.HEADER
-        guard_output(out / name, "--output", text_with(start), overwrite=overwrite)
+        guard_output(out / name, "--output", _ours(name), overwrite=overwrite)
 
 
 def check_boards(boards: Sequence[Board], out: str | Path, tasks: Sequence[str] = ()) -> list[Fault]:
@@ -195,9 +196,20 @@ def _says_not_drawn(page: Path) -> bool:
 
 
 def _pages(boards: Sequence[Board], chosen: Sequence[Board], drawn: Mapping[str, bool]) -> dict[str, str]:
-    """File name to text: the index of all boards, the pages of the chosen ones and their tables of systems."""
+    """File name to text: the index and comparison of all boards, pages of the chosen ones, their tables of systems."""
     pages = {f"{board.task}.md": task_page(board, drawn=drawn[board.task]) for board in chosen}
-    return {INDEX: index_page(boards), **pages, **system_files(chosen)}
+    over_all = generalisations(boards)
+    index = index_page(boards, [stem for stem, _ in over_all])
+    return {INDEX: index, **pages, **generalisation_files(over_all), **system_files(chosen)}
+
+
+def _ours(name: str) -> Recogniser:
+    """Recognises earlier output under a name."""
+    if name.endswith(".json"):
+        return json_with(schema=SCHEMA)
+    if name.endswith(".csv") and "/" not in name:
+        return text_with(CSV_HEADER)
+    return text_with(GENERATED if name.endswith(".md") else systems.HEADER)
 
 
 def _plots(boards: Sequence[Board]) -> list[Scatter]:
@@ -218,13 +230,24 @@ def _plots(boards: Sequence[Board]) -> list[Scatter]:
     return list(plots.values())
 
 
+def _is_ours(path: Path) -> bool:
+    try:
+        return _ours(path.name)(path)
+    except (OSError, ValueError):
+        return False
+
+
 def _extra(boards: Sequence[Board], out: Path) -> list[Fault]:
     """Generated files that no board asks for; files of other origin are none of our business."""
-    pages = {INDEX, *(f"{board.task}.md" for board in boards)}
+    beside = generalisation_files(generalisations(boards))
+    pages = {INDEX, *(f"{board.task}.md" for board in boards), *beside}
     plots = {plot.path for plot in _plots(boards)}
     found = []
     for path in sorted(out.glob("*.md")):
         if path.name not in pages and path.read_bytes().startswith(GENERATED.encode()):
+            found.append(Fault("extra", path.name))
+    for path in sorted([*out.glob("generalisation*.csv"), *out.glob("generalisation*.json")]):
+        if path.name not in pages and _is_ours(path):
             found.append(Fault("extra", path.name))
     tables = system_files(boards)
     for path in sorted((out / systems.FOLDER).glob("*.csv")):

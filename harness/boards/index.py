@@ -40,8 +40,8 @@ Every measured number comes from a result file; `mosharness leaderboard --check`
 them."""
 
 
-def index_page(boards: Sequence[Board]) -> str:
-    """The page ``README.md`` for these boards, in the order given."""
+def index_page(boards: Sequence[Board], over_all: Sequence[str] = ()) -> str:
+    """The page ``README.md`` for these boards, in the order given; ``over_all``: pages over several tasks."""
     header = ["Task", "Labels", "Split", "Rows", "First row", "System SRCC", "Published figures"]
     cells = []
     for board in boards:
@@ -54,6 +54,8 @@ def index_page(boards: Sequence[Board]) -> str:
             cells.append([link, labels, readable(split.name), str(len(split.rows)), *_best(board, split), published])
             link = labels = published = ""
     parts = [GENERATED, "# Leaderboards", INTRODUCTION, table(header, cells, right=(3,)), FIRST_ROW]
+    if over_all:
+        parts.append(f"Over several sets: {', '.join(f'[{name}]({name}.md)' for name in over_all)}.")
     parts.append(HOW_TO_READ.replace(METRICS_HERE, _about_metrics(boards)))
     return "\n\n".join(parts) + "\n"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..core.choices import Interval
 from ..core.errors import DataError, UsageError
@@ -14,6 +14,9 @@ from ..core.typed import as_typed
 from .parts import LEVELS, Ceiling, Counts, Estimate, Extras, Metrics
 from .predictions import Scored
 from .systems import Spread, SystemRow
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 SystemTruth = Mapping[str, Mapping[str, float]]
 """Dimension to system to score."""
@@ -147,11 +150,43 @@ def _measure_dimension(
         ceiling["system"] = {"value": None, "reason": reason}
     widths = None if unrated or min(map(len, lists)) < 2 else [_half_width(row) for row in lists]
     beside = extras(predicted, human, systems, system_truth=truth, half_widths=widths)
+    rated = None if unrated or truth is not None else (lists, who if all(who) else None)
+    zoom = _zoom(predicted, human, systems, truth, rated)
+    if zoom:
+        beside.setdefault("system", {})["zoom"] = zoom
     return _Dimension(
         metrics=as_typed(json_ready(metrics), dict[str, dict[str, Estimate]], "metrics"),
         extras={level: as_typed(json_ready(beside.get(level, {})), Extras, "extras") for level in LEVELS},
         ceiling=as_typed(json_ready(ceiling), dict[str, Ceiling], "ceiling"),
     )
+
+
+def _zoom(
+    predicted: ArrayLike,
+    human: ArrayLike,
+    systems: Sequence[str],
+    truth: Mapping[str, float] | None,
+    rated: tuple[list[list[float]], list[list[str]] | None] | None,
+) -> list[dict[str, Any]]:
+    """The zoom curve of one dimension; empty where there are no systems."""
+    from ..stats import group, noise_ceiling, running_means
+    from ..stats.zoom import zoom_curve
+
+    if not any(systems):
+        return []
+    grouping = group(systems)
+    means = [list(map(float, running_means(side, grouping))) for side in (predicted, human)]
+    labels = means[1] if truth is None else [truth[name] for name in grouping.names]
+
+    def ceiling(places: list[int]) -> dict[str, Any]:
+        if rated is None:
+            return {"value": None, "reason": "no single ratings of all clips"}
+        chosen = set(places)
+        inside = [at for at, system in enumerate(grouping.index) if int(system) in chosen]
+        who = None if rated[1] is None else [rated[1][at] for at in inside]
+        return noise_ceiling([rated[0][at] for at in inside], [systems[at] for at in inside], who)["system"]
+
+    return [asdict(point) for point in zoom_curve(means[0], labels, ceiling)]
 
 
 def _half_width(ratings: Sequence[float]) -> float:

@@ -217,6 +217,16 @@ class OutlierRatio(Typed):
     standard_error: float | None
 
 
+class ZoomPoint(Typed):
+    """System SRCC over the ``systems`` best by label, a ``share`` of all, and the noise ceiling of the same systems."""
+
+    share: float
+    systems: Count
+    srcc: float | None = None
+    ceiling: float | None = None
+    reason: str = ""
+
+
 class Extras(Typed):
     """What stands beside the metrics of one level and dimension; see ``docs/statistics.md``."""
 
@@ -224,6 +234,7 @@ class Extras(Typed):
     mapped_rmse: dict[str, MappedError] | UnsetType = UNSET
     mapped_rmse_star: dict[str, MappedError] | UnsetType = UNSET
     outlier_ratio: OutlierRatio | UnsetType = UNSET
+    zoom: tuple[ZoomPoint, ...] | UnsetType = UNSET
 
 
 class Ceiling(Typed):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...harness.core.errors import DataMissing, UnknownName
 from . import INDEX
 
 if TYPE_CHECKING:
+    from ...harness.core.choices import Level
     from ..base import MosTask, TaskCard
 
 GLOB = "*?["
@@ -23,10 +24,12 @@ class TaskGroup:
     Attributes:
         title: What they have in common.
         tasks: Their names.
+        levels: Task to the level at which the group scores it, where that is not the task's own.
     """
 
     title: str
     tasks: tuple[str, ...]
+    levels: Mapping[str, Level] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ def task_groups() -> dict[str, TaskGroup]:
     from ...harness.core.files import read_json
 
     return {
-        name: TaskGroup(group["title"], tuple(group["tasks"])) for name, group in read_json(INDEX)["groups"].items()
+        name: TaskGroup(group["title"], tuple(group["tasks"]), group.get("levels", {}))
+        for name, group in read_json(INDEX)["groups"].items()
     }
 
 
