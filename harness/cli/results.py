@@ -49,6 +49,8 @@ def show_result(result: Result) -> None:
         for dimension in result.metrics.get(level, {})
     ]
     print_table(["level", "dimension", *(metric.label for metric in columns), "ceiling"], rows, right=2)
+    for line in _zoom_lines(result):
+        print(f"  {line}")
     for reason in sorted(reasons(result)):
         print(f"  {reason}")
     if result.multirate:
@@ -59,6 +61,16 @@ def show_result(result: Result) -> None:
         f"  [..] 95 % interval, {result.options.resamples} bootstrap resamples of "
         f"{result.options.interval}; ceiling: correlation a perfect predictor would reach"
     )
+
+
+def _zoom_lines(result: Result) -> list[str]:
+    """System SRCC over the best systems alone, a line a dimension, where such a slice has a value."""
+    lines = []
+    for dimension, extras in result.extras.get("system", {}).items():
+        points = [point for point in (extras.zoom or ())[1:] if point.srcc is not None]
+        shown = ", ".join(f"best {100 * one.share:g} % {number(one.srcc)} ({one.systems})" for one in points)
+        lines += [f"zoom, system SRCC of {dimension} over the best systems by label: {shown}"] if points else []
+    return lines
 
 
 def reasons(result: Result) -> set[str]:
