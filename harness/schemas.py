@@ -24,6 +24,7 @@ FORMATS = {
     "gate-approval": "gates.records:ApprovalOutput",
     "gate-baseline": "gates.saved:SavedBaseline",
     "gate-plan": "gates.records:GatePlan",
+    "gate-calibration": "gates.records:Calibration",
     "ratings": "results.listening:RatingsReport",
     "compare": "comparison.model:Comparison",
     "check": "mosharness.predictors.checked:CheckRecord",

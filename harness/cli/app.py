@@ -90,7 +90,8 @@ def _verb_settings(command: Any, values: Any, path: Path, verb: str) -> dict[str
     """Settings of a verb by parameter name; a verb within it has its own below its name, and those of both apply."""
     if not isinstance(values, dict):
         raise UsageError(f"{path}: {verb} must be a mapping of options to values")
-    names = {option.name: option for option in command.params}
+    flags = {flag.lstrip("-").replace("-", "_"): option for option in command.params for flag in option.opts}
+    names = {**flags, **{option.name: option for option in command.params}}
     within: dict[str, Any] = getattr(command, "commands", {})
     ready: dict[str, Any] = {}
     for key, value in values.items():
@@ -100,7 +101,7 @@ def _verb_settings(command: Any, values: Any, path: Path, verb: str) -> dict[str
         if name not in names:
             known = [*(one.replace("_", "-") for one in names), *within]
             raise UnknownName(f"option of {verb} in {path}", str(key), known)
-        ready[name] = [value] if names[name].multiple and not isinstance(value, list) else value
+        ready[names[name].name] = [value] if names[name].multiple and not isinstance(value, list) else value
     for name, inner in within.items():
         own = _verb_settings(inner, values.get(name) or {}, path, f"{verb} {name}")
         shared = {one.name: ready[one.name] for one in inner.params if one.name in ready}

@@ -80,6 +80,10 @@ class ScorePlan(Typed, frozen=True, kw_only=True):
         needed: Pairs for 80, 90 and 95 % power, by percentage.
         detectable_drop: Smallest loss noticed with 80 % power at ``n``.
         detectable_drop_normal: Its normal approximation.
+        unit: Of signals.
+        deterministic: Whether the renderings do not differ at all: there is no spread to plan with, and ``needed`` is
+            ``None``.
+        for_losses: Pairs with which a true loss is shown to fail, by loss and power in percent.
     """
 
     name: str
@@ -91,6 +95,9 @@ class ScorePlan(Typed, frozen=True, kw_only=True):
     needed: Mapping[str, int | None]
     detectable_drop: float
     detectable_drop_normal: float
+    unit: str = ""
+    deterministic: bool = False
+    for_losses: Mapping[str, Mapping[str, int | None]] = {}
 
 
 class GatePlan(Typed, frozen=True, kw_only=True):
@@ -100,3 +107,55 @@ class GatePlan(Typed, frozen=True, kw_only=True):
     kind: Literal["gate-plan"] = "gate-plan"
     alpha: float
     scores: tuple[ScorePlan, ...]
+    signals: tuple[ScorePlan, ...] = ()
+
+
+class CalibratedScore(Typed, frozen=True, kw_only=True):
+    """What one score or signal needs between renderings of one system.
+
+    Attributes:
+        name: Score or signal.
+        unit: Of signals; empty for points.
+        sd_diff: Standard deviation of the differences, over ordered pairs.
+        margin_for_99: Margin at which 99 % of the drawn gates pass.
+        default, suggested: Margins, and how often drawn gates do not pass at them (``alarms_default``,
+            ``alarms_suggested``).
+        largest_drop: Largest loss of a single text; ``None`` for signals.
+        drop_limit: Suggested limit of the loss of a single text: twice the largest.
+        seeds: Renderings per text and side with which 99 % pass at the default margin; ``None`` above five.
+    """
+
+    name: str
+    unit: str
+    sd_diff: float
+    margin_for_99: float
+    default: float
+    suggested: float
+    alarms_default: float
+    alarms_suggested: float
+    largest_drop: float | None
+    drop_limit: float | None
+    seeds: int | None
+
+
+class Calibration(Typed, frozen=True, kw_only=True):
+    """What ``gate calibrate --json`` prints.
+
+    Attributes:
+        renderings: As they were given.
+        texts: Texts in all of them.
+        gate_texts: Texts of a drawn gate.
+        gates: How many gates were drawn.
+        alarms_default, alarms_suggested: How often a whole gate, all scores and signals, does not pass.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["gate-calibration"] = "gate-calibration"
+    alpha: float
+    renderings: tuple[str, ...]
+    texts: int
+    gate_texts: int
+    gates: int
+    scores: tuple[CalibratedScore, ...]
+    alarms_default: float
+    alarms_suggested: float

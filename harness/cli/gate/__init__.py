@@ -6,6 +6,7 @@ import typer
 
 from ..groups import grouped
 from .approve import approve
+from .calibrate import calibrate
 from .plan import plan
 from .verb import gate
 
@@ -20,5 +21,6 @@ def register(app: typer.Typer) -> None:
     )
     group.callback()(grouped(gate))
     group.command("plan")(grouped(plan))
+    group.command("calibrate")(grouped(calibrate))
     group.command("approve")(grouped(approve))
     app.add_typer(group, name="gate")

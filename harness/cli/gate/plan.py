@@ -21,6 +21,10 @@ def plan(
     rerender: Annotated[
         str | None, typer.Option("--rerender", help="The same system rendered again; a name of the table.")
     ] = None,
+    loss: Annotated[
+        list[float] | None,
+        typer.Option("--loss", help="How many texts show a candidate that truly loses so much to fail; may repeat."),
+    ] = None,
     as_json: common.AsJson = False,
 ) -> None:
     """How many texts a gate needs, from two renderings of one system."""
@@ -37,10 +41,10 @@ def plan(
 
         audio = scoring.audio(candidate_option="--rerender")
         report = gate_audio(baseline.baseline, rerender, scoring.loader(), options, audio).report
-    planned = plan_of(report)
+    planned = plan_of(report, loss or ())
     if as_json:
         print_json(plain(planned))
         return
     for finding in report.findings:
         say(f"{finding.level}: {finding.message}")
-    show_plan(planned.scores)
+    show_plan(planned)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..show import clean, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from ...gates.records import ScorePlan
+    from ...gates.records import GatePlan
     from ...gates.schema import GateReport
 
 MOST_FINDINGS = 50
@@ -46,21 +46,35 @@ def show(report: GateReport, *, quiet: bool = False, as_json: bool = False) -> N
     print(clean(headline(report)))
 
 
-def show_plan(plans: tuple[ScorePlan, ...]) -> None:
-    """Power and numbers of texts, one line a score."""
+def show_plan(plan: GatePlan) -> None:
+    """Power and numbers of texts, one line a score and signal."""
     header = ["score", "n", "SD", "mean", "margin", "power", "n 80 %", "n 90 %", "n 95 %", "smallest drop seen"]
     rows = [
         [
-            plan.name,
-            plan.n,
-            f"{plan.sd_diff:.3f}",
-            f"{plan.mean_diff:+.3f}",
-            f"{plan.margin:g}",
-            f"{plan.power:.3f}",
-            *(plan.needed[level] or "-" for level in ("80", "90", "95")),
-            f"{plan.detectable_drop:.3f}",
+            one.name,
+            one.n,
+            f"{one.sd_diff:.3f}",
+            f"{one.mean_diff:+.3f}",
+            f"{one.margin:g}",
+            f"{one.power:.3f}",
+            *(one.needed[level] or "-" for level in ("80", "90", "95")),
+            f"{one.detectable_drop:.3f}",
         ]
-        for plan in plans
+        for one in (*plan.scores, *plan.signals)
     ]
     print_table(header, rows, right=1)
     print("power: how often an equal system passes with n texts; smallest drop seen: with 80 % power, against no loss")
+    losses = [
+        [one.name, loss, *(texts[level] or "-" for level in ("80", "90", "95"))]
+        for one in plan.scores
+        for loss, texts in one.for_losses.items()
+    ]
+    if losses:
+        print_table(["score", "true loss", "n 80 %", "n 90 %", "n 95 %"], losses, title="texts that show it", right=1)
+    if fixed := [one.name for one in plan.scores if one.deterministic]:
+        print(
+            clean(
+                f"{', '.join(fixed)}: the two renderings do not differ at all. The system is deterministic (or was not "
+                "rendered again): there is no spread to plan with; take as many texts as cover its uses, 20 or more"
+            )
+        )
