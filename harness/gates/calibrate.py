@@ -2,8 +2,8 @@
 
 Every ordered pair of renderings is a gate that should pass. Texts are drawn from it with replacement, as many as a gate
 will have, and the smallest margin is noted at which that gate would pass; what all but 1 % of such gates need is the
-margin measured. Suggested margins keep the whole gate, all scores and signals together, near 1 % (Bonferroni). Bounds are
-those of ``paired-t``.
+margin measured. Suggested margins keep the whole gate, all scores and signals together, near 1 % (Bonferroni). Bounds
+are those of ``paired-t``.
 """
 
 from __future__ import annotations

@@ -184,9 +184,9 @@ class GateOptions(Typed, frozen=True, kw_only=True):
             if self.column(name) is not None and name not in self.margin.named:
                 raise UsageError(f"no margin for {name}, which has units of its own; give --margin {name}=number")
         self._check_directions()
-        self.margin.check_names([*names, *self.signals], "--margin")
+        self.margin.check_names([*names, *SIGNAL_NAMES], "--margin")
         self.margin.check_finite("--margin")
-        for name in (one for one in self.margin.named if one in self.signals):
+        for name in (one for one in self.margin.named if one in SIGNAL_NAMES):
             check_margin(self.margin.named[name], f"--margin ({name})")
         for limits, option in (
             (self.floor, "--floor"),

@@ -60,3 +60,39 @@ def test_an_approval_says_before_and_after_and_drops_no_text(
     assert (record["label"], record["commit"]) == ("v2", "abc")
     again = cli("gate", "--baseline", saved, "--candidate", sides[0], "--json", "--min-n", 19)
     assert again.json["baseline_history"][1]["label"] == "v2"
+
+
+def test_a_calibration_writes_margins_that_the_next_gate_takes(
+    cli: Cli, sides: tuple[Path, Path], tmp_path: Path, write_wave: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(20):
+        write_wave(tmp_path / "third" / f"t{at:02d}.wav", 0.6, seed=at + 200)
+    monkeypatch.chdir(tmp_path)
+    Path("mosharness.yaml").write_text("# ours\npredict: {workers: 2}")
+    command = ("gate", "calibrate", "--predictor", "toy", "--render", sides[0], "--render", sides[1])
+    outcome = cli(*command, "--render", "third", "--json")
+    assert outcome.code == 0 and "wrote margins" in outcome.err, outcome.err
+    found = {one["name"]: one for one in outcome.json["scores"]}
+    assert outcome.json["gates"] == 6 * 400 and found["toy"]["margin_for_99"] <= found["toy"]["suggested"]
+    assert outcome.json["alarms_suggested"] <= 0.05 and found["duration"]["sd_diff"] == 0
+    assert found["duration"]["suggested"] == found["duration"]["default"] == 0.05
+    assert Path("mosharness.yaml").read_text().startswith("# ours\npredict")
+    gate = cli("gate", "--baseline", sides[0], "--candidate", "third", "--predictor", "toy", "--json")
+    assert gate.code == 0 and gate.json["predictors"][0]["margin"] == found["toy"]["suggested"]
+    assert "not changed" in cli(*command).err and "replaced" in cli(*command, "--overwrite").err
+    assert "at least twice" in cli(*command[:6]).err
+    plan = (
+        "gate",
+        "plan",
+        "--baseline",
+        sides[0],
+        "--rerender",
+        sides[1],
+        "--predictor",
+        "toy",
+        "--loss",
+        "9",
+        "--json",
+    )
+    loss = cli(*plan)
+    assert loss.json["scores"][0]["for_losses"]["9"]["90"] >= 3 and loss.json["signals"][0]["deterministic"]

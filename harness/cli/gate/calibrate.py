@@ -15,7 +15,7 @@ from .options import Limits, Scoring
 HEADER = (
     "score",
     "SD",
-    "margin 1 %",
+    "needs",
     "default",
     "alarms",
     "suggested",
@@ -79,6 +79,7 @@ def calibrate(
         ]
         print_table(HEADER, rows, right=1)
         print(
+            "needs: the margin at which 99 % pass. "
             f"{len(renders)} renderings, {found.texts} texts, {found.gates} drawn gates of {found.gate_texts} texts: a "
             f"whole gate does not pass in {found.alarms_default:.1%} at the default margins, in "
             f"{found.alarms_suggested:.1%} at the suggested ones"
