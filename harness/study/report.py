@@ -11,12 +11,13 @@ from ..core.files import atomic_write, read_json, write_csv, write_json
 from ..core.guard import first_line, guard_folder, guard_output, json_with, text_with
 from ..core.kept import difference, refuse_replacing
 from ..core.markdown import markdown_text, readable, table
-from ..core.numbers import DEGENERATE, with_interval
+from ..core.numbers import DEGENERATE, counted, with_interval
 from ..core.provenance import provenance
 from ..core.typed import as_typed
 from ..results.off_scale import CODE as OFF_SCALE
 from ..results.parts import Provenance
 from ..stats.metrics import METRICS
+from ..stats.tied import ALPHA
 from .execute import RowRun
 from .figures import Figures
 from .model import Study
@@ -112,8 +113,27 @@ class Report:
             lines.append(f"Measured: mean ± standard deviation over {seeds} seeds.")
         else:
             lines.append("Measured: value [95 % bootstrap interval], one training run; its seed is part of the result.")
+        lines += self.few_systems()
         if study.note:
             lines.append(study.note)
+        return lines
+
+    def few_systems(self) -> list[str]:
+        """A sentence per split that has too few systems for any paired test of two rows; none where it has enough."""
+        lines = []
+        for split in self.figures:
+            scored = [row for row in self.rows if any(split in one.results for one in row.runs)]
+            counts = [
+                one.results[split].n_items["system"] for row in scored for one in row.runs if split in one.results
+            ]
+            pairs = len(scored) * (len(scored) - 1) // 2
+            smallest = min(1.0, pairs * 2.0 ** (1 - min(counts, default=0)))  # the swap of all systems is as large
+            if pairs and smallest > ALPHA:
+                holm = f", after Holm over {counted(pairs, 'comparison')}" if pairs > 1 else ""
+                lines.append(
+                    f"{split}: too few systems ({min(counts)}) to rank rows: a paired test of two could not give p below "
+                    f"{smallest:.4f}{holm}. The order of their figures shows no difference."
+                )
         return lines
 
     def what_was_trained(self) -> tuple[list[str], list[list[str]]]:

@@ -117,6 +117,9 @@ def _plain(values: Any) -> Any:
     """Lists and Python's own numbers and texts, from whatever array, series, tensor or scalar holds them."""
     if hasattr(values, "detach"):  # torch: off the graph, off the device
         values = values.detach().cpu()
+        values = values.to_dense() if values.is_sparse else values
+    if hasattr(values, "columns") and hasattr(values, "to_numpy"):  # a frame: its cells and not its header
+        values = values.to_numpy()
     for method in ("tolist", "to_list"):
         if hasattr(values, method):
             return getattr(values, method)()
@@ -154,4 +157,14 @@ def _names(systems: Any, n: int) -> list[str]:
     """System ids, every one a string; empty ones where none were given (``None``, or the NaN of data frames)."""
     if systems is None:
         return [""] * n
-    return ["" if name is None or name != name else str(_plain(name)) for name in _plain(systems)]  # noqa: PLR0124 - NaN
+    return [_name(name) for name in _plain(systems)]
+
+
+def _name(name: Any) -> str:
+    """A system id as a string; empty for ``None`` and the missing values of data frames."""
+    name = _plain(name)
+    while isinstance(name, (list, tuple)) and len(name) == 1:
+        name = _plain(name[0])
+    if name is None or type(name).__name__ in {"NAType", "NaTType"} or name != name:  # noqa: PLR0124 - NaN
+        return ""
+    return str(name)

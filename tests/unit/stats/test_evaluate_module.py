@@ -47,6 +47,12 @@ calls = {
     "torch": dict(predictions=weights * 1, references=torch.tensor(human), systems=systems),
     "scalars": dict(predictions=[*weights], references=[numpy.float32(one) for one in human], systems=systems),
     "half": dict(predictions=torch.tensor(predicted).bfloat16(), references=torch.tensor(human).half()),
+    "nullable": dict(predictions=frame["mos"].astype("Float64"), references=numpy.array(human, object),
+                     systems=frame["system"].astype("string")),
+    "frames": dict(predictions=frame[["mos"]], references=[numpy.array(one) for one in human],
+                   systems=numpy.array(systems)[:, None]),
+    "masked": dict(predictions=numpy.ma.array(predicted), references=torch.tensor(human).to_sparse(), systems=systems),
+    "missing": dict(predictions=weights, references=human, systems=pandas.Series([None] * 6, dtype="string")),
     "nan": dict(predictions=weights, references=frame["human"], systems=pandas.Series([None, float("nan")] * 3)),
 }
 found = {name: metric.compute(**call) for name, call in calls.items()}
@@ -60,6 +66,8 @@ for at in range(6):
 found["one by one"] = metric.compute(system_truth=pandas.Series({"a": 1.0, "b": 2.0, "c": 3.0}))
 for name, call in {"shape": dict(predictions=numpy.ones((6, 2)), references=human, systems=systems),
                    "length": dict(predictions=predicted[:5], references=human, systems=systems[:5]),
+                   "hidden": dict(predictions=numpy.ma.array(predicted, mask=[1] + [0] * 5), references=human),
+                   "gap": dict(predictions=frame["mos"].astype("Float64").shift(), references=human),
                    "text": dict(predictions=["good"] * 6, references=human, systems=systems)}.items():
     try:
         evaluate.load(path).compute(**call)
@@ -92,11 +100,23 @@ def outcomes(tmp_path_factory):
 def test_arrays_series_and_tensors_give_the_numbers_of_lists(outcomes):
     found = outcomes[1]
     lists = found["lists"]
-    for name in ("numpy", "column", "pandas", "category", "torch", "scalars", "batches"):
+    for name in (
+        "numpy",
+        "column",
+        "pandas",
+        "category",
+        "torch",
+        "scalars",
+        "batches",
+        "nullable",
+        "frames",
+        "masked",
+    ):
         assert found[name] == pytest.approx(lists, abs=1e-6), name
     assert found["whole"] == pytest.approx(lists, abs=1e-9)
     assert found["half"]["utterance_mse"] == pytest.approx(lists["utterance_mse"], abs=0.01)
-    assert found["no systems"] == found["nan"]
+    assert found["no systems"] == found["nan"] == found["missing"]
+    assert all("predictions: expected numbers" in found[name] for name in ("hidden", "gap"))
     assert found["no systems"].keys() == {key for key in lists if key.startswith("utterance_")}
     assert found["one by one"]["utterance_lcc"] == pytest.approx(lists["utterance_lcc"])
     assert "predictions: expected numbers of shape (n,) or (n, 1), got ndarray of shape (6, 2)" in found["shape"]

@@ -25,14 +25,15 @@ def entry(value: float | None) -> Estimate:
     return Estimate(reason="flat") if value is None else Estimate(value=value, ci=(value - 0.1, value + 0.1))
 
 
-def result(mi: float | None, ta: float) -> Any:
+def result(mi: float | None, ta: float, systems: int = 40) -> Any:
     level = {"mi": {name: entry(mi) for name in METRICS}, "ta": {name: entry(ta) for name in METRICS}}
     metrics = {"system": level, "utterance": level}
-    return SimpleNamespace(metrics=metrics, predictor=ResultPredictor(name="dsp", trained_on=()), findings=())
+    scored = ResultPredictor(name="dsp", trained_on=())
+    return SimpleNamespace(metrics=metrics, predictor=scored, findings=(), n_items={"system": systems})
 
 
 def report(
-    runs: dict[str, list[tuple[float | None, float] | str]],
+    runs: dict[str, list[Any]],
     figures: Figures | None = None,
     **options: Any,
 ) -> Report:
@@ -114,6 +115,16 @@ def test_a_failed_row_keeps_its_published_value_and_shows_its_reason(tmp_path: P
     assert (figure["value"], figure["published"], figure["dimension"]) == ("0.9", "0.95", "mi")
     stored = json.loads((tmp_path / "study.json").read_text())
     assert stored["schema"] == "mosharness.study/1" and stored["rows"][1]["runs"][0]["status"] == "failed"
+
+
+def test_too_few_systems_to_tell_rows_apart_are_said() -> None:
+    def lines(rows: int, systems: int) -> str:
+        return " ".join(report({f"r{at}": [(0.9, 0.7, systems)] for at in range(rows)}).headlines())
+
+    assert "test: too few systems (5) to rank rows" in lines(2, 5) and "p below 0.0625." in lines(2, 5)
+    assert "too few" not in lines(2, 6) and "too few" not in lines(1, 3)
+    assert "p below 0.0938, after Holm over 3 comparisons" in lines(3, 6)
+    assert "too few" not in lines(3, 7) and "too few" in lines(8, 10)
 
 
 def test_exit_codes_name_the_worst_kind_of_failure() -> None:
