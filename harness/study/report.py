@@ -131,8 +131,8 @@ class Report:
             if pairs and smallest > ALPHA:
                 holm = f", after Holm over {counted(pairs, 'comparison')}" if pairs > 1 else ""
                 lines.append(
-                    f"{split}: too few systems ({min(counts)}) to rank rows: a paired test of two could not give p below "
-                    f"{smallest:.4f}{holm}. The order of their figures shows no difference."
+                    f"{split}: too few systems ({min(counts)}) to rank rows: a paired test of two could not give p "
+                    f"below {smallest:.4f}{holm}. The order of their figures shows no difference."
                 )
         return lines
 
