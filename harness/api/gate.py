@@ -104,11 +104,12 @@ def gate(
         DataError: For sides that do not pair, or files that cannot be used.
     """
     from ..core.typed import changed
-    from ..gates.options import GateOptions, PerScore
+    from ..gates.options import AudioOptions, GateOptions, PerScore
     from ..gates.run import gate_audio
     from ..gates.scoring import load_predictors
 
     chosen = options or GateOptions()
+    audio = changed(audio or AudioOptions(), candidate_option="candidate", baseline_option="baseline")
     if isinstance(margin, Mapping):
         chosen = changed(chosen, margin=PerScore(chosen.margin.default, margin))
     elif margin is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -18,6 +19,8 @@ def register(app: typer.Typer) -> None:
 
 def doctor(as_json: common.AsJson = False) -> None:
     """Show what a bug report should say, and what is ready to use on this machine."""
+    from ...predictors import GATE_PREDICTORS, OPEN_PREDICTORS
+    from ...predictors.at_hand import with_weights
     from ...tasks import TASKS
     from ..core.paths import cache_root, data_root
     from ..core.provenance import provenance
@@ -30,6 +33,8 @@ def doctor(as_json: common.AsJson = False) -> None:
     facts["cache"] = str(cache_root())
     facts["cached"] = [{"what": what, "path": str(path), "bytes": size} for what, path, size in describe_cache()]
     roots = {name: data_root(name) for name in TASKS}
+    facts["default_predictors"] = {"predict": list(OPEN_PREDICTORS), "gate": list(GATE_PREDICTORS)}
+    facts["predictors"] = {name: "ready" if one.here else one.reason for name, one in with_weights().items()}
     facts["data"] = {name: str(root) for name, root in roots.items() if root is not None and root.is_dir()}
     if as_json:
         print_json(facts)
@@ -45,12 +50,23 @@ def doctor(as_json: common.AsJson = False) -> None:
         ["network", "switched off" if facts["offline"] else "allowed"],
         ["cache", facts["cache"]],
         *[[f"  {one['what']}", f"{one['path']} ({one['bytes']} bytes)"] for one in facts["cached"]],
+        *_weights(facts),
         [
             "data sets",
             ", ".join(f"{name}: {path}" for name, path in facts["data"].items()) or "only what is part of mosharness",
         ],
     ]
     print_table(["what", "here"], rows)
+
+
+def _weights(facts: Mapping[str, Any]) -> list[list[str]]:
+    """What scores when nothing is named, and which of all predictors have their weights here."""
+    ready = [name for name, state in facts["predictors"].items() if state == "ready"]
+    rows = [["by default", "; ".join(f"{verb}: {', '.join(of)}" for verb, of in facts["default_predictors"].items())]]
+    for name in facts["default_predictors"]["predict"]:
+        if name not in ready:
+            rows.append([f"  {name}", f"not ready: {facts['predictors'][name]}"])
+    return [*rows, ["ready", ", ".join(ready) or "no predictor: none has its weights here"]]
 
 
 def _devices() -> list[str]:

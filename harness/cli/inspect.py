@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ClipsFailed, UsageError
+from ..core.extras import installing
 from . import common
 from .show import clean, print_json, say
 
@@ -58,7 +59,7 @@ def inspect(
             for name, shape in (row.shapes or {}).items():
                 print(f"  {name} ({', '.join(map(str, shape))})")
     if not no_figures and not figures:
-        say("note: no figures: matplotlib is not installed (uv pip install 'mosharness[plots]'); the arrays are there")
+        say(f"note: no figures: matplotlib is not installed, {installing('plots')}; the arrays are there")
     failed = [row for row in rows if row.reason]
     for row in failed[:5]:
         say(f"  {row.utterance_id}: {row.reason}")

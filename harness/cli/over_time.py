@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
+from ..core.extras import installing
 from ..core.files import write_csv
 from ..core.guard import first_line, guard_output
 from .show import say
@@ -66,6 +67,6 @@ def write_over_time(
     try:
         drawn = draw_curves(path.with_suffix(".png"), columns, moments)
     except ImportError:
-        say("note: no figure: matplotlib is not installed (uv pip install 'mosharness[plots]'); the table is there")
+        say(f"note: no figure: matplotlib is not installed, {installing('plots')}; the table is there")
         return
     say(f"over time: figure of {drawn if drawn == clips else f'the first {drawn}'} clips in {path.with_suffix('.png')}")

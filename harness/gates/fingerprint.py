@@ -34,7 +34,10 @@ def check_fingerprint(
     for name, predictor in predictors.items():
         if name not in saved.predictors:
             held = ", ".join(sorted(saved.predictors))
-            raise DataError(f"{path}: holds no scores of {name}, only of {held}; save it again")
+            choices = " ".join(f"--predictor {one}" for one in sorted(saved.predictors))
+            raise DataError(
+                f"{path}: holds no scores of {name}, only of {held}. Gate by those ({choices}), or save it again"
+            )
         different = score_differences(saved.predictors[name], predictor)
         if different:
             raise DataError(

@@ -225,7 +225,7 @@ class AudioOptions(Typed, frozen=True, kw_only=True):
         use_cache: Whether the prediction cache is used.
         workers: Decoding threads.
         show: Progress on stderr.
-        candidate_option: What the option that names the candidate is called, for messages.
+        candidate_option, baseline_option: What the options that name the two sides are called, for messages.
         tables: Tables whose columns are joined to the files: ``FILE``, ``baseline=FILE`` or ``candidate=FILE``.
     """
 
@@ -237,6 +237,7 @@ class AudioOptions(Typed, frozen=True, kw_only=True):
     workers: int | None = None
     show: bool = False
     candidate_option: str = "--candidate"
+    baseline_option: str = "--baseline"
     tables: tuple[str, ...] = ()
 
 

@@ -171,9 +171,9 @@ def _read_sides(
         new = read_side(candidate, audio.candidate_option)
         return Screen(old, list(new.renderings), options, audio)
     new = read_side(candidate, audio.candidate_option)
-    side = read_side(baseline, "--baseline")
+    side = read_side(baseline, audio.baseline_option)
     if not audio.allow_same:
-        refuse_same(side.origin, new.origin, audio.candidate_option)
+        refuse_same(side.origin, new.origin, audio.candidate_option, audio.baseline_option)
     return Screen(list(side.renderings), list(new.renderings), options, audio)
 
 

@@ -85,7 +85,7 @@ class Screen:
         if not failed:
             return
         if not self.audio.skip_broken:
-            refuse_failures(self.baseline, "--baseline")
+            refuse_failures(self.baseline, self.audio.baseline_option)
         for side, file in failed:
             key = str(file.key)
             if self.audio.skip_broken:

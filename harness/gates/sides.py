@@ -109,20 +109,21 @@ def read_side(origin: str | Path, option: str) -> Side:
     raise UsageError(f"{option} {printable(path)}: no such folder or manifest")
 
 
-def refuse_same(baseline: Path, candidate: Path, option: str = "--candidate") -> None:
+def refuse_same(baseline: Path, candidate: Path, option: str = "--candidate", other: str = "--baseline") -> None:
     """Refuse one folder or manifest on both sides: nothing would be tested.
 
     Args:
         baseline: One side.
         candidate: The other side.
-        option: Names the other side; only ``--candidate`` stands beside an option ``--allow-same``.
+        option: Names the candidate's side; only ``--candidate`` stands beside an option ``--allow-same``.
+        other: Names the baseline's side.
 
     Raises:
         UsageError: If both are the same on disk.
     """
     if baseline.exists() and candidate.exists() and baseline.samefile(candidate):
         raise UsageError(
-            f"--baseline and {option} are the same on disk ({printable(candidate.resolve())}), so nothing would be "
+            f"{other} and {option} are the same on disk ({printable(candidate.resolve())}), so nothing would be "
             "tested. Name two renderings" + (", or pass --allow-same" if option == "--candidate" else "")
         )
 

@@ -176,13 +176,29 @@ def _value_columns(grid: Grid, dimensions: Sequence[str], columns: Columns, key:
             if own := [at for at in candidates(grid, names) if at != key]:
                 found[dimensions[0]] = _chosen(grid, dimensions[0], own)
                 break
-    if not found:
-        raise PredictionError(
-            f"{grid.path}: none of the columns {', '.join(dimensions)} is there; the header is "
-            f"{short_header(grid.header)!r}. Pass --column NAME to take one as the primary dimension, or "
-            f"--column {dimensions[0]}=NAME."
-        )
-    return found
+    return found or _of_predictors(grid, dimensions, key)
+
+
+def _of_predictors(grid: Grid, dimensions: Sequence[str], key: int) -> dict[str, int]:
+    """Columns of the one predictor of a table of ours, ``NAME.DIMENSION``, where the labels' names say which.
+
+    Raises:
+        PredictionError: If there are several predictors, or none, naming the columns that can be chosen.
+    """
+    ends = {at: head.rpartition(".") for at, head in enumerate(grid.header) if at != key}
+    fitting = [at for at, (owner, _, name) in ends.items() if owner and name in dimensions]
+    if len({ends[at][0] for at in fitting}) == 1:
+        return {ends[at][2]: at for at in fitting}
+    if fitting:
+        choices = " or ".join(f"--column {grid.header[at]}" for at in fitting if ends[at][2] == dimensions[0])
+        choices = choices or " or ".join(f"--column {ends[at][2]}={grid.header[at]}" for at in fitting)
+        owners = ", ".join(dict.fromkeys(ends[at][0] for at in fitting))
+        raise PredictionError(f"{grid.path}: holds scores of several predictors ({owners}): choose with {choices}")
+    raise PredictionError(
+        f"{grid.path}: none of the columns {', '.join(dimensions)} is there; the header is "
+        f"{short_header(grid.header)!r}. Pass --column NAME to take one as the primary dimension, or "
+        f"--column {dimensions[0]}=NAME."
+    )
 
 
 def _chosen(grid: Grid, name: str, found: Sequence[int]) -> int:

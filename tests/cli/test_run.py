@@ -273,7 +273,11 @@ def test_check_passes_for_the_toy_and_doctor_reports(cli: Cli, toy: ModuleType, 
     assert outcome.json["passed"] and len(outcome.json["checks"]) >= 8
     facts = cli("doctor", "--json").json
     assert facts["packages"]["torch"].startswith("2.11") and facts["devices"][0] == "cpu"
-    assert cli("doctor").code == 0
+    assert facts["default_predictors"]["predict"] == ["distillmos", "dnsmos"]
+    assert "would be downloaded (not in the cache)" in facts["predictors"]["utmos"]
+    assert facts["predictors"]["dsp"].startswith("no published weights")
+    shown = cli("doctor")
+    assert shown.code == 0 and "predict: distillmos, dnsmos; gate: distillmos, dnsmos:sig, dnsmos:bak" in shown.out
 
 
 def test_the_lists_show_every_task_and_predictor(cli: Cli) -> None:

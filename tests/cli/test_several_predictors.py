@@ -30,6 +30,8 @@ def test_names_checkpoints_commas_and_settings(toy: Any) -> None:
         (["toy", "toy"], {}, None, "toy is given twice"),
         (["toy", "dsp"], {}, "x", "--checkpoint goes with one predictor"),
         (["toy=a"], {}, "x", "name two checkpoints"),
+        (["dnsmos:sig"], {}, None, r"sig is one of its scores \(mos, sig, bak\).*--predictor dnsmos: it gives all"),
+        (["toy,dnsmos:loud"], {}, None, "loud is none of its scores"),
         (["toy="], {}, None, "write NAME or NAME=CHECKPOINT"),
         (["toy"], {"dsp.alpha": 1}, None, r"--set dsp.alpha: dsp is not among the predictors \(toy\)"),
     ):
@@ -113,3 +115,18 @@ def test_a_study_takes_predictors_as_rows_that_are_not_trained(
         assert (tmp_path / f"out/folder/test/own-{name}/result.json").is_file()
     assert "toy-other (seed 0): given weights" in outcome.err
     assert cli(*given, "--rows", "ridge", "--predictor", "ridge").code == 2
+
+
+def test_a_table_of_one_of_several_predictors_is_evaluated_as_it_is(
+    cli: Callable[..., Any], small_folder: Path, weights: tuple[Path, Path], tmp_path: Path
+) -> None:
+    first, second = weights
+    table = tmp_path / "both.csv"
+    assert cli("predict", small_folder, "--predictor", f"toy={first},toy={second}", "-o", table).code == 0
+    evaluate = ("evaluate", "--task", "folder", "--data-root", small_folder, "--predictions")
+    refused = cli(*evaluate, table)
+    assert refused.code == 2 and "choose with --column toy-toy.mos or --column toy-other.mos" in refused.err
+    chosen = cli(*evaluate, table, "--column", "toy-toy.mos", "--json").json["metrics"]
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    (tmp_path / "one.csv").write_text("\n".join(",".join([*line[:3], *line[4:]]) for line in lines))
+    assert cli(*evaluate, tmp_path / "one.csv", "--json").json["metrics"] == chosen
