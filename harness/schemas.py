@@ -23,6 +23,7 @@ FORMATS = {
     "gate": "gates.schema:GateReport",
     "gate-approval": "gates.records:ApprovalOutput",
     "gate-baseline": "gates.saved:SavedBaseline",
+    "gate-votes": "gates.voted:Votes",
     "gate-plan": "gates.records:GatePlan",
     "gate-calibration": "gates.records:Calibration",
     "ratings": "results.listening:RatingsReport",

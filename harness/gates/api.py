@@ -17,6 +17,7 @@ from .schema import GateReport
 from .scoring import load_predictors
 from .signals import chosen_signals
 from .table import gate_table
+from .votes import joined_votes
 
 PER_SCORE = ("margin", "floor", "utterance_floor", "max_drop")
 Loaded = dict[Any, Mapping[str, Predictor]]
@@ -51,6 +52,9 @@ def gate(
     report: str | Path | None = None,
     history: str | Path | None = None,
     loaded: Loaded | None = None,
+    votes: Sequence[str | Path] = (),
+    page: str | Path | None = None,
+    require_votes: bool = False,
     **options: Any,
 ) -> GateReport:
     """Gate a candidate against a baseline; paths are relative to the current folder.
@@ -66,6 +70,9 @@ def gate(
         report: Folder for the report, made when absent.
         history: File that gets a line with the figures.
         loaded: Predictors kept between gates.
+        votes: Files of votes that a page of ``gate listen`` saved.
+        page: That page.
+        require_votes: Without votes that pass, nothing passes.
         **options: Fields of :class:`~mosharness.harness.gates.options.GateOptions` and
             :class:`~mosharness.harness.gates.options.AudioOptions`; a limit is a number, or a number by score name (the
             name ``""`` stands for every other score).
@@ -79,6 +86,9 @@ def gate(
     decision, audio = split_options(options)
     outputs = Outputs(None if report is None else Path(report), None if history is None else Path(history))
     outputs.check([str(baseline), str(candidate), None if table is None else table.path])
+    join = None
+    if votes or page is not None or require_votes:
+        join = joined_votes(votes, page, baseline, candidate, alpha=decision.alpha, required=require_votes)
     if table is not None:
         if predictors or settings or any(name in AudioOptions.__struct_fields__ for name in options):
             raise UsageError("scores_csv brings its scores: predictors, settings and options of audio do not apply")
@@ -93,6 +103,7 @@ def gate(
             return _load(predictors or GATE_PREDICTORS, device, settings or {}, {} if loaded is None else loaded)
 
         found = gate_audio(baseline, candidate, load, decision, audio).report
+    found = found if join is None else join(found)
     outputs.write(found)
     return found
 

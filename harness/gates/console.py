@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.typed import UNSET
 from .records import HistoryEntry
 from .schema import (
     BrokenShare,
@@ -110,6 +111,8 @@ def headline(report: GateReport) -> str:
         errors = sum(finding.level == "error" for finding in report.findings)
         if errors:
             reasons.append(f"{errors} errors in the candidate's files")
+    if report.votes is not UNSET:
+        reasons.append(f"listeners: {report.votes.verdict}")
     if verdict == "inconclusive" and report.exit_code == 0:
         reasons.append("allowed by --allow-inconclusive")
     return f"gate: {verdict.upper()}" + (f" ({'; '.join(reasons)})" if reasons else "")

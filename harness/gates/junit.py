@@ -127,7 +127,7 @@ def _score_suite(name: str, report: GateReport) -> ET.Element:
         if entry.scope == "pooled":
             continue  # an extra that does not decide
         case = _case(suite, f"candidate is not worse than the baseline: {entry_name(entry)}")
-        allowed = entry.verdict == "inconclusive" and report.options.allow_inconclusive
+        allowed = entry.verdict == "inconclusive" and not report.exit_code
         if entry.verdict != "pass" and not allowed:
             message = f"{entry.verdict}: {_bounds(entry)}"
             failure = ET.SubElement(case, "failure", {"message": line(message), "type": entry.verdict})
@@ -137,7 +137,7 @@ def _score_suite(name: str, report: GateReport) -> ET.Element:
     for floor in report.floors:
         if floor.name == name:
             case = _case(suite, f"{floor.kind} floor of {name}")
-            allowed = floor.verdict == "inconclusive" and report.options.allow_inconclusive
+            allowed = floor.verdict == "inconclusive" and not report.exit_code
             if floor.verdict != "pass" and not allowed:
                 ET.SubElement(case, "failure", {"message": line(floor_line(floor)), "type": "floor"})
     return _close(suite, output)
@@ -186,7 +186,7 @@ def _text_failures(report: GateReport) -> dict[str, list[str]]:
     """Why single texts fail, by text: limits that were missed and name it, and errors of its files."""
     reasons: dict[str, list[str]] = {}
     for floor in report.floors:
-        allowed = floor.verdict == "inconclusive" and report.options.allow_inconclusive
+        allowed = floor.verdict == "inconclusive" and not report.exit_code
         if isinstance(floor, MeanFloor) or floor.verdict == "pass" or allowed:
             continue
         below = isinstance(floor, UtteranceFloor)
@@ -208,6 +208,11 @@ def _sanity_suite(report: GateReport) -> ET.Element:
     for skipped in report.skipped:
         case = _case(suite, f"{skipped.side} {skipped.path}")
         ET.SubElement(case, "skipped", {"message": line(skipped.reason)})
+    votes = [finding for finding in report.findings if finding.code == "votes"]
+    for finding in votes:
+        case = _case(suite, "listeners do not prefer the baseline")
+        if report.exit_code and (report.votes is UNSET or report.votes.verdict != "pass"):
+            ET.SubElement(case, "failure", {"message": line(finding.message), "type": "votes"})
     if not errors:
         _case(suite, "no file of the candidate is broken or missing")
     return _close(suite)

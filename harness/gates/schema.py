@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from ..core.typed import UNSET, Typed, UnsetType
 from .options import GateOptions
 from .saved import SCHEMA_VERSION
+from .voted import Votes
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 Scope = Literal["all", "voice", "slice", "pooled"]
@@ -286,6 +287,7 @@ class GateReport(Typed, frozen=True, kw_only=True):
     seconds: Seconds | UnsetType = UNSET
     label: str = ""
     commit: str = ""
+    votes: Votes | UnsetType = UNSET
 
     @property
     def entries(self) -> tuple[ScoreComparison, ...]:

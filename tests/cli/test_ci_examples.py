@@ -138,7 +138,7 @@ def test_no_step_of_the_action_has_an_expression_in_its_program() -> None:
 def test_the_workflow_uses_the_action_with_inputs_that_exist() -> None:
     inputs = load("action.yml")["inputs"]
     workflow = load("workflow.yml")
-    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["permissions"] == {"contents": "read", "pull-requests": "write"}
     steps = workflow["jobs"]["gate"]["steps"]
     given = next(step for step in steps if step.get("uses", "").startswith("./"))["with"]
     required = {name for name, one in inputs.items() if one.get("required")}

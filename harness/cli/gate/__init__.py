@@ -1,4 +1,4 @@
-"""``mosharness gate`` with its subcommands ``plan`` and ``approve``."""
+"""``mosharness gate`` with its subcommands."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import typer
 from ..groups import grouped
 from .approve import approve
 from .calibrate import calibrate
+from .listen import listen
 from .plan import plan
 from .verb import gate
+from .votes import votes
 
 
 def register(app: typer.Typer) -> None:
@@ -23,4 +25,6 @@ def register(app: typer.Typer) -> None:
     group.command("plan")(grouped(plan))
     group.command("calibrate")(grouped(calibrate))
     group.command("approve")(grouped(approve))
+    group.command("listen")(grouped(listen))
+    group.command("votes")(grouped(votes))
     app.add_typer(group, name="gate")

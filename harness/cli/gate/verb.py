@@ -9,7 +9,7 @@ import typer
 from ...core.errors import UsageError
 from .. import common
 from ..show import say
-from .options import BrokenFiles, Decision, Reports, Scoring, Sides, Table
+from .options import BrokenFiles, Decision, Listeners, Reports, Scoring, Sides, Table
 from .show import show
 
 
@@ -21,6 +21,7 @@ def gate(
     table: Table,
     reports: Reports,
     broken: BrokenFiles,
+    listeners: Listeners,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the verdict only.")] = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -31,6 +32,7 @@ def gate(
     options = decision.options(max_skipped=None if table.scores_csv else broken.max_skipped, columns=table.columns())
     outputs = reports.outputs()
     outputs.check([table.scores_csv, sides.baseline, sides.candidate])
+    join = listeners.join(sides.baseline, sides.candidate, decision.alpha)
     if table.scores_csv is not None:
         if scoring.predictor or scoring.set_ or scoring.scores or reports.save_baseline or broken.on_error != "fail":
             raise UsageError(
@@ -54,7 +56,7 @@ def gate(
         report = run.report
         if reports.save_baseline is not None:
             say(outputs.save(run.baseline, audio.max_seconds))
-    report = reports.labelled(report)
+    report = reports.labelled(join(report))
     outputs.write(report)
     show(report, quiet=quiet, as_json=as_json)
     raise typer.Exit(report.exit_code)
