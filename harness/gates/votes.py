@@ -231,7 +231,7 @@ def joined_votes(
         DataError: For files that cannot be used.
     """
     if bool(files) != (page is not None):
-        raise UsageError("--votes and --page go together: the votes, and the page that they are about")
+        raise UsageError("--vote and --page go together: the votes, and the page that they are about")
     votes = None
     if page is not None:
         heard = read_page(Path(page))

@@ -290,8 +290,8 @@ Accepted = Annotated[
 class Listeners:
     """What people who heard a blind page said."""
 
-    votes: Annotated[
-        list[Path] | None, typer.Option("--votes", help="Votes that a page of `gate listen` saved; may repeat.")
+    vote: Annotated[
+        list[Path] | None, typer.Option("--vote", help="Votes that a page of `gate listen` saved; may repeat.")
     ] = None
     page: Annotated[Path | None, typer.Option("--page", help="The listening page that was voted on.")] = None
     accept: Accepted = 0.65
@@ -305,12 +305,12 @@ class Listeners:
         Raises:
             UsageError: For votes without their page, or of other audio.
         """
-        if not (self.votes or self.page or self.require_votes):
+        if not (self.vote or self.page or self.require_votes):
             return lambda report: report
         from ...gates.votes import joined_votes
 
         how = {"alpha": alpha, "accepted": self.accept}
-        return joined_votes(self.votes or (), self.page, baseline, candidate, required=self.require_votes, **how)
+        return joined_votes(self.vote or (), self.page, baseline, candidate, required=self.require_votes, **how)
 
 
 @dataclass(kw_only=True)
