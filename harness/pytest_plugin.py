@@ -66,7 +66,8 @@ def run_gate(arguments: Mapping[str, Any], loaded: dict[Any, Any]) -> GateReport
 
     Args:
         arguments: Those of :func:`~mosharness.harness.gates.api.gate`; instead of ``table``, ``scores_csv`` (a long
-            table of outside scores), ``scores`` (its columns to gate), ``system_column`` and ``key_column``.
+            table of outside scores), ``scores`` (its columns to gate), ``system_column`` and ``key_column``; of
+            listeners ``votes`` (files), ``page`` and ``require_votes``.
         loaded: Predictors kept between gates, by what was asked for.
 
     Raises:
@@ -74,10 +75,14 @@ def run_gate(arguments: Mapping[str, Any], loaded: dict[Any, Any]) -> GateReport
     """
     from .core.errors import UsageError
     from .gates.api import ScoreTable, gate
+    from .gates.votes import Listeners
 
     rest = dict(arguments)
     path, scores = rest.pop("scores_csv", None), rest.pop("scores", ())
     columns = {name: rest.pop(name) for name in ("system_column", "key_column") if name in rest}
+    votes, page, required = rest.pop("votes", ()), rest.pop("page", None), rest.pop("require_votes", False)
+    if votes or page is not None or required:
+        rest["listeners"] = Listeners([votes] if isinstance(votes, str) else votes, page, bool(required))
     baseline, candidate = rest.pop("baseline", None), rest.pop("candidate", None)
     if baseline is None or candidate is None:
         raise UsageError("give candidate= and baseline=")

@@ -17,7 +17,7 @@ from .schema import GateReport
 from .scoring import load_predictors
 from .signals import chosen_signals
 from .table import gate_table
-from .votes import joined_votes
+from .votes import Listeners, joined_votes
 
 PER_SCORE = ("margin", "floor", "utterance_floor", "max_drop")
 Loaded = dict[Any, Mapping[str, Predictor]]
@@ -52,9 +52,7 @@ def gate(
     report: str | Path | None = None,
     history: str | Path | None = None,
     loaded: Loaded | None = None,
-    votes: Sequence[str | Path] = (),
-    page: str | Path | None = None,
-    require_votes: bool = False,
+    listeners: Listeners | None = None,
     **options: Any,
 ) -> GateReport:
     """Gate a candidate against a baseline; paths are relative to the current folder.
@@ -70,9 +68,7 @@ def gate(
         report: Folder for the report, made when absent.
         history: File that gets a line with the figures.
         loaded: Predictors kept between gates.
-        votes: Files of votes that a page of ``gate listen`` saved.
-        page: That page.
-        require_votes: Without votes that pass, nothing passes.
+        listeners: What people said who heard a blind page.
         **options: Fields of :class:`~mosharness.harness.gates.options.GateOptions` and
             :class:`~mosharness.harness.gates.options.AudioOptions`; a limit is a number, or a number by score name (the
             name ``""`` stands for every other score).
@@ -86,9 +82,7 @@ def gate(
     decision, audio = split_options(options)
     outputs = Outputs(None if report is None else Path(report), None if history is None else Path(history))
     outputs.check([str(baseline), str(candidate), None if table is None else table.path])
-    join = None
-    if votes or page is not None or require_votes:
-        join = joined_votes(votes, page, baseline, candidate, alpha=decision.alpha, required=require_votes)
+    join = None if listeners is None else joined_votes(listeners, baseline, candidate, decision.alpha)
     if table is not None:
         if predictors or settings or any(name in AudioOptions.__struct_fields__ for name in options):
             raise UsageError("scores_csv brings its scores: predictors, settings and options of audio do not apply")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -214,15 +215,25 @@ def check_heard(page: ListenPage, baseline: str | Path, candidate: str | Path) -
             )
 
 
+@dataclass(frozen=True)
+class Listeners:
+    """What people said, as a gate is given it.
+
+    Attributes:
+        votes: Files that a page of ``gate listen`` saved.
+        page: That page.
+        required: Without votes that pass, nothing passes.
+        accepted: Share of texts with the baseline preferred that is still accepted.
+    """
+
+    votes: Sequence[str | Path] = ()
+    page: str | Path | None = None
+    required: bool = False
+    accepted: float = ACCEPTED
+
+
 def joined_votes(
-    files: Sequence[str | Path],
-    page: str | Path | None,
-    baseline: str | Path | None,
-    candidate: str | Path | None,
-    *,
-    alpha: float = 0.05,
-    accepted: float = ACCEPTED,
-    required: bool = False,
+    said: Listeners, baseline: str | Path | None, candidate: str | Path | None, alpha: float = 0.05
 ) -> Callable[[GateReport], GateReport]:
     """Read and check the votes on a gate at once; what comes back joins them to its report.
 
@@ -230,15 +241,18 @@ def joined_votes(
         UsageError: For votes without their page, a page without votes, or one of other audio.
         DataError: For files that cannot be used.
     """
+    files, page = said.votes, said.page
     if bool(files) != (page is not None):
         raise UsageError("--vote and --page go together: the votes, and the page that they are about")
     votes = None
     if page is not None:
         heard = read_page(Path(page))
-        votes = count_votes(read_votes([Path(file) for file in files], heard), heard, alpha=alpha, accepted=accepted)
+        votes = count_votes(
+            read_votes([Path(file) for file in files], heard), heard, alpha=alpha, accepted=said.accepted
+        )
         if baseline is not None and candidate is not None:
             check_heard(heard, baseline, candidate)
-    return lambda report: with_votes(report, votes, required)
+    return lambda report: with_votes(report, votes, said.required)
 
 
 def with_votes(report: GateReport, votes: Votes | None, required: bool) -> GateReport:

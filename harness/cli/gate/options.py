@@ -280,39 +280,6 @@ class BrokenFiles:
     allow_same: Annotated[bool, typer.Option("--allow-same", help="Accept one folder on both sides.")] = False
 
 
-Page = Annotated[Path, typer.Option("--page", help="The listening page that was voted on.")]
-Accepted = Annotated[
-    float, typer.Option("--accept", help="Share of texts with the baseline preferred that is still accepted.")
-]
-
-
-@dataclass(kw_only=True)
-class Listeners:
-    """What people who heard a blind page said."""
-
-    vote: Annotated[
-        list[Path] | None, typer.Option("--vote", help="Votes that a page of `gate listen` saved; may repeat.")
-    ] = None
-    page: Annotated[Path | None, typer.Option("--page", help="The listening page that was voted on.")] = None
-    accept: Accepted = 0.65
-    require_votes: Annotated[bool, typer.Option("--require-votes", help="Without votes that pass, nothing passes.")] = (
-        False
-    )
-
-    def join(self, baseline: str | None, candidate: str | None, alpha: float) -> Callable[[GateReport], GateReport]:
-        """Reads and checks the votes at once; what it returns joins them to a report.
-
-        Raises:
-            UsageError: For votes without their page, or of other audio.
-        """
-        if not (self.vote or self.page or self.require_votes):
-            return lambda report: report
-        from ...gates.votes import joined_votes
-
-        how = {"alpha": alpha, "accepted": self.accept}
-        return joined_votes(self.vote or (), self.page, baseline, candidate, required=self.require_votes, **how)
-
-
 @dataclass(kw_only=True)
 class Labels:
     """What was judged, for those who read the history."""

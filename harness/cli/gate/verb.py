@@ -9,7 +9,8 @@ import typer
 from ...core.errors import UsageError
 from .. import common
 from ..show import say
-from .options import BrokenFiles, Decision, Listeners, Reports, Scoring, Sides, Table
+from .listeners import Listeners
+from .options import BrokenFiles, Decision, Reports, Scoring, Sides, Table
 from .show import show
 
 

@@ -9,7 +9,7 @@ import typer
 
 from .. import common
 from ..show import print_json, print_table
-from .options import Accepted, Page
+from .listeners import Accepted, Page
 
 
 def votes(

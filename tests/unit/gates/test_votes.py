@@ -23,6 +23,7 @@ from mosharness.harness.gates.schema import BrokenShare, GateReport
 from mosharness.harness.gates.units import TextScores
 from mosharness.harness.gates.voted import ListenPage, PagePair, Votes
 from mosharness.harness.gates.votes import (
+    Listeners,
     Vote,
     count_votes,
     joined_votes,
@@ -195,10 +196,11 @@ def test_votes_on_other_audio_are_refused(sides: tuple[Path, Path], tmp_path: Pa
     (tmp_path / "page.html").write_text(listen_page(heard, seed))
     page = read_page(tmp_path / "page.html")
     (tmp_path / "v.csv").write_text(f"page,number,choice,listener\n{page.page},1,tie,a\n")
-    joined_votes([tmp_path / "v.csv"], tmp_path / "page.html", *sides)
+    said = Listeners([tmp_path / "v.csv"], tmp_path / "page.html")
+    joined_votes(said, *sides)
     soundfile.write(sides[1] / "t2.wav", np.zeros(900) + 0.1, 16000)
     with pytest.raises(UsageError, match="other audio of the candidate: t2"):
-        joined_votes([tmp_path / "v.csv"], tmp_path / "page.html", *sides)
+        joined_votes(said, *sides)
 
 
 @pytest.mark.skipif(browser() is None, reason="no Chromium on this machine")
