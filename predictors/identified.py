@@ -63,6 +63,10 @@ class Identified:
         self._fingerprint = None
         self._files = file_digests(self.identity_files(checkpoint), checkpoint, self._read)
 
+    def read_files(self) -> dict[Path, str]:
+        """Files that loading has read, with their digests."""
+        return dict(self._read or {})
+
     def forget_identity(self) -> None:
         """The weights changed: whatever was known of them and of their files no longer holds."""
         self._fingerprint = self._digest = self._files = None

@@ -99,7 +99,7 @@ def _changes(
 
 def _needed(drawn: Array, name: str, options: GateOptions) -> Array:
     """The smallest margin at which each drawn gate passes, of differences ``(gates, texts)``."""
-    from scipy import special
+    from ..stats import distributions as special
 
     n = drawn.shape[1]
     reach = float(special.stdtrit(n - 1, 1 - options.alpha)) * drawn.std(axis=1, ddof=1) / math.sqrt(n)

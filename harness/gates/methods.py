@@ -77,7 +77,7 @@ def by_bounds(lower: float, upper: float, p: float, margin: float, notes: Sequen
 
 def paired_t(sample: Sample) -> Judgement:
     """The bounds of Student's t on the mean difference; notes when skewness makes them too short."""
-    from scipy import special
+    from ..stats import distributions as special
 
     change, mean = sample.change, float(sample.change.mean())
     freedom = change.size - 1
@@ -103,7 +103,7 @@ def _skew_note(change: NDArray[np.float64], alpha: float) -> list[str]:
 
 def skew_t(sample: Sample) -> Judgement:
     """The bounds of Student's t, moved by the skewness of the differences (:mod:`~mosharness.harness.gates.skew`)."""
-    from scipy import special
+    from ..stats import distributions as special
 
     change, mean, n = sample.change, float(sample.change.mean()), sample.change.size
     skewness = sample_skewness(change)
@@ -155,7 +155,7 @@ def wilcoxon(change: NDArray[np.float64], margin: float, alternative: Literal["g
 
 def welch(sample: Sample) -> Judgement:
     """The bounds of Welch's t on the difference of two independent means."""
-    from scipy import special
+    from ..stats import distributions as special
 
     old, new = sample.baseline, sample.candidate
     mean = float(new.mean()) - float(old.mean())

@@ -33,7 +33,7 @@ def power(
         >>> round(power(20, 0.133, 0.1, drop=0.009), 3)
         0.904
     """
-    from scipy import special
+    from ..stats import distributions as special
 
     if n < 2:
         return math.nan
@@ -121,7 +121,7 @@ def wrong_pass_rate(n: int, skewness: float, alpha: float = 0.05) -> float:
         >>> [round(wrong_pass_rate(20, skewness), 3) for skewness in (0.0, -1.0, -2.0)]
         [0.05, 0.075, 0.099]
     """
-    from scipy import special
+    from ..stats import distributions as special
 
     z = float(special.ndtri(1 - alpha))
     density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
@@ -135,6 +135,6 @@ def normal_drop(n: int, spread: float, alpha: float = 0.05, wanted: float = 0.8)
         >>> [round(normal_drop(n, 0.27), 3) for n in (50, 100, 200, 500)]
         [0.095, 0.067, 0.047, 0.03]
     """
-    from scipy import special
+    from ..stats import distributions as special
 
     return float((special.ndtri(1 - alpha) + special.ndtri(wanted)) * spread / math.sqrt(n))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ import msgspec
 from ...predictors.base import Predictor
 from ..audio.read import Waveform, scored_digest
 from ..audio.resample import resample
-from ..core.clip import Clip, Finding
+from ..core.clip import Clip, Finding, Outcome
 from ..core.errors import AudioError, DataError, PredictionError, UnknownName, UsageError
 from ..core.printable import printable
+from ..engine.cache import PredictionCache
 from ..engine.pipeline import KnownClip
 from ..engine.scorer import Scorer
 from ..engine.waveforms import WaveformStore
+from .known_predictors import KnownPredictor, known_or_loaded
 from .options import AudioOptions, Column, GateOptions
 from .schema import CheckpointDetails, PredictorDetails
 from .sides import Rendering
@@ -135,20 +138,29 @@ def dimension_of(name: str, predictor: Scorer) -> int:
 
 
 def load_predictors(
-    specs: Sequence[str], *, device: str = "auto", precision: str = "float32", **settings: Any
-) -> dict[str, Predictor]:
+    specs: Sequence[str], *, device: str = "auto", precision: str = "float32", known: bool = False, **settings: Any
+) -> dict[str, Any]:
     """The predictors of a gate, by the name that the report shows; one whose dimensions are named is loaded once.
+
+    Args:
+        specs: As :func:`parse_predictors` reads them.
+        device, precision, settings: As for loading.
+        known: Whether one of which enough is known is loaded only when something has to be scored
+            (:class:`~.known_predictors.KnownPredictor`).
 
     Raises:
         UnknownName: For a dimension that a predictor does not have.
     """
     from ...predictors import load_predictor
 
-    loaded: dict[tuple[str, str | None], Predictor] = {}
+    loaded: dict[tuple[str, str | None], Any] = {}
     found = {}
     for spec, (shown, name, checkpoint) in zip(specs, parse_predictors(specs), strict=True):
         if (name, checkpoint) not in loaded:
-            loaded[name, checkpoint] = load_predictor(name, checkpoint, device, precision=precision, **settings)
+            load = partial(load_predictor, name, checkpoint, device, precision=precision, **settings)
+            loaded[name, checkpoint] = (
+                known_or_loaded(name, checkpoint, device, precision, settings, load) if known else load()
+            )
         predictor = loaded[name, checkpoint]
         dimension = spec.partition("=")[0].partition(":")[2].strip()
         if dimension and dimension not in predictor.dimensions:
@@ -198,16 +210,22 @@ def score_renderings(
             if file.path is not None and at not in known and not file.code:
                 source, other = store.clip(file.path), compared.get(file.reference)
                 items.setdefault(at, Clip(at, source, file.text, reference=other))
-        scores = score_items(
-            scorer,
-            [items[at] for at in sorted(items)],
-            use_cache=audio.use_cache,
-            workers=audio.workers,
-            show=audio.show,
-            title=predictor.name,
-        )
-        notes += scores.notes
-        rows = {row.utterance_id: row for row in scores.rows}
+        clips = [items[at] for at in sorted(items)]
+        rows = _all_cached(scorer, clips) if isinstance(predictor, KnownPredictor) else None
+        if rows is None:
+            if isinstance(predictor, KnownPredictor):
+                real = predictor.loaded()
+                scorer = real if rate is None else AtRate(real, rate)
+            scores = score_items(
+                scorer,
+                clips,
+                use_cache=audio.use_cache,
+                workers=audio.workers,
+                show=audio.show,
+                title=predictor.name,
+            )
+            notes += scores.notes
+            rows = {row.utterance_id: row for row in scores.rows}
         for place, (at, file) in enumerate(zip(ids, done, strict=True)):
             if file.code:
                 continue
@@ -220,6 +238,18 @@ def score_renderings(
             parts = {name: value for name, value in values.items() if name.rpartition("/")[0] in names}
             done[place] = replace(file, scores=file.scores | scored, columns=file.columns | parts)
     return [file if file.code else replace(file, scores=_of(file, predictors)) for file in done], notes
+
+
+def _all_cached(scorer: Scorer, clips: Sequence[Clip]) -> dict[str, Outcome] | None:
+    """Rows of clips whose scores are all in the prediction cache; ``None`` where one is not."""
+    cache = PredictionCache(scorer.fingerprint())
+    rows = {}
+    for clip in clips:
+        scores = cache.get(clip.utterance_id)
+        if scores is None:
+            return None
+        rows[clip.utterance_id] = Outcome(clip.utterance_id, scores, cached=True)
+    return rows
 
 
 def _of(file: Rendering, predictors: Mapping[str, Predictor]) -> dict[str, float]:

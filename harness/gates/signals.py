@@ -144,7 +144,7 @@ def broken_texts(pairs: Sequence[TextPair], names: Sequence[str], options: GateO
     The verdict is an exact binomial test at level alpha: ``fail`` when so many would hardly happen at the accepted
     share, ``pass`` without any, ``inconclusive`` between.
     """
-    from scipy import special
+    from ..stats import distributions as special
 
     if BROKEN not in options.signals or not pairs:
         return []

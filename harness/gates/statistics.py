@@ -152,7 +152,7 @@ def mean_lower_bound(scores: ArrayLike, alpha: float) -> float:
         >>> round(mean_lower_bound([3.0, 3.2, 3.1, 2.9], 0.05), 3)
         2.898
     """
-    from scipy import special
+    from ..stats import distributions as special
 
     values = _scores(scores, "candidate")
     if values.size == 1:

@@ -96,3 +96,22 @@ def test_a_calibration_writes_margins_that_the_next_gate_takes(
     )
     loss = cli(*plan)
     assert loss.json["scores"][0]["for_losses"]["9"]["90"] >= 3 and loss.json["signals"][0]["deterministic"]
+
+
+def test_a_gate_whose_scores_are_cached_loads_no_predictor(
+    cli: Cli, sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mosharness.harness.gates.scoring import load_predictors
+    from mosharness.predictors import load as loader
+
+    monkeypatch.setenv("MOSHARNESS_CACHE", str(tmp_path / "cache"))
+    command = ("gate", "--baseline", sides[0], "--candidate", sides[1], "--predictor", "dnsmos:sig", "--json")
+    first = cli(*command)
+    monkeypatch.setattr(loader, "_load", None)
+    again = cli(*command)
+    assert first.code == again.code and again.err == ""
+    parts = ("predictors", "signals", "predictor_details", "verdict", "pairs")
+    assert [first.json[part] for part in parts] == [again.json[part] for part in parts]
+    known = load_predictors(["dnsmos"], known=True)["dnsmos"]
+    with pytest.raises(TypeError):
+        known.loaded()

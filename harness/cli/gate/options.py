@@ -116,7 +116,7 @@ class Scoring:
             say(f"no --predictor given: {', '.join(names)} decide; every one has to pass")
         for _, name, _ in parse_predictors(names):
             PREDICTORS[name]
-        return lambda: load_predictors(names, device=self.device, **values)
+        return lambda: load_predictors(names, device=self.device, known=not self.no_cache, **values)
 
 
 @dataclass(kw_only=True)
