@@ -142,7 +142,7 @@ def listen_page(heard: Sequence[Heard], seed: int) -> str:
         size += sum(map(len, clips))
         if size > LARGEST:
             raise UsageError(
-                f"the clips are above {LARGEST / 1e6:g} MB, too much for one page; take fewer with --texts"
+                f"the clips are above {LARGEST / 1e6:g} MB, too much for one page; take fewer with --pairs"
             )
         said = one.said if one.said != one.key.text else ""
         shown.append({"said": printable_text(said, LONGEST), "clips": [_uri(clip) for clip in clips]})

@@ -41,6 +41,7 @@ DIFFERENT = {
     "--published": "beside the results, or of the checkout",
     "--system": "systems to take clips from, or what names the systems of a summary",
     "--allow-missing": "clips without audio, or texts that a candidate lacks",
+    "--report": "what is written of a gate, or one that was written and is listened to",
     "--baseline": "to compare with, or to replace",
     "--candidate": "to judge, or to accept",
 }

@@ -19,7 +19,7 @@ def listen(
         Path | None, typer.Option("--report", help="gate.json or its folder, instead of --baseline and --candidate.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("listen.html"),
-    texts: Annotated[int, typer.Option("--texts", min=1, help="How many texts are heard, drawn at random.")] = 20,
+    pairs: Annotated[int, typer.Option("--pairs", min=1, help="How many texts are heard, drawn at random.")] = 20,
     seed: Annotated[
         int | None,
         typer.Option("--seed", min=0, help="Of draw and order; by default it follows from the texts."),
@@ -50,7 +50,7 @@ def listen(
             say(f"note: that gate's verdict is {found.verdict}; votes settle inconclusive ones")
     if not (baseline and candidate):
         raise UsageError("gate listen needs --report, or --baseline and --candidate")
-    heard, chosen = choose(baseline, candidate, texts, seed, always)
+    heard, chosen = choose(baseline, candidate, pairs, seed, always)
     text = listen_page(heard, chosen)
     if output.is_file() and output.stat().st_size and not overwrite:
         refuse_other_page(output, text)

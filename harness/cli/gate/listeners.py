@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from ...gates.schema import GateReport
 
-Page = Annotated[Path, typer.Option("--page", help="The listening page that was voted on.")]
+Page = Annotated[Path | None, typer.Option("--page", help="The listening page that was voted on.")]
 Accepted = Annotated[
     float, typer.Option("--accept", help="Share of texts with the baseline preferred that is still accepted.")
 ]
@@ -25,7 +25,7 @@ class Listeners:
     vote: Annotated[
         list[Path] | None, typer.Option("--vote", help="Votes that a page of `gate listen` saved; may repeat.")
     ] = None
-    page: Annotated[Path | None, typer.Option("--page", help="The listening page that was voted on.")] = None
+    page: Page = None
     accept: Accepted = 0.65
     require_votes: Annotated[bool, typer.Option("--require-votes", help="Without votes that pass, nothing passes.")] = (
         False

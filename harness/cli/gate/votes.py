@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...core.errors import UsageError
 from .. import common
 from ..show import print_json, print_table
 from .listeners import Accepted, Page
@@ -14,7 +15,7 @@ from .listeners import Accepted, Page
 
 def votes(
     files: Annotated[list[Path], typer.Argument(help="CSV files that the page saved, one a listener.")],
-    page: Page,
+    page: Page = None,
     alpha: Annotated[float, typer.Option("--alpha", help="One-sided level, between 0 and 0.5.")] = 0.05,
     accept: Accepted = 0.65,
     as_json: common.AsJson = False,
@@ -23,6 +24,8 @@ def votes(
     from ...core.typed import plain
     from ...gates.votes import count_votes, read_page, read_votes, votes_sentence
 
+    if page is None:
+        raise UsageError("gate votes needs --page: the listening page that was voted on")
     heard = read_page(page)
     found = count_votes(read_votes(files, heard), heard, alpha=alpha, accepted=accept)
     if as_json:
