@@ -84,6 +84,7 @@ def train(
 
 def _report(folder: Path, task: str, predictor: str, stage: str | None, complete: bool, as_json: bool) -> None:
     from ..core.files import read_json
+    from ..core.kept import shown
     from ..training import report_in_order, training_folder
 
     if stage is not None and not complete:
@@ -103,7 +104,7 @@ def _report(folder: Path, task: str, predictor: str, stage: str | None, complete
         if isinstance(value, dict) and "best" in value:
             _show_stage(value)
         else:
-            print(f"  {key}: {value}")
+            print(f"  {key}: {shown(value)}")
 
 
 def _count(number: int, what: str) -> str:

@@ -105,11 +105,11 @@ def _difference(key: str, before: Any, after: Any, settings: tuple[Settings, Set
     if key in PLAIN:
         return changes(name, before, after)
     if key in {"config", "predictor config"}:
-        pair = [one.get("config") for one in settings]
-        pair = pair if None not in pair else [before, after]
-        if all(isinstance(one, Mapping) for one in pair) and pair[0] != pair[1]:
-            names = [one for one in {**pair[0], **pair[1]} if pair[0].get(one) != pair[1].get(one)]
-            return [text for one in names for text in changes(f"setting {one}", pair[0].get(one), pair[1].get(one))]
+        old, new = (one.get("config") for one in settings)
+        if old is None or new is None:
+            old, new = before, after
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and old != new:
+            return [text for one in {**old, **new} for text in changes(f"setting {one}", old.get(one), new.get(one))]
         return [f"other {name}"]
     if key == "recipe":
         return _recipe(settings, of)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..recipes.recipe import Recipe, Stage, recipe_names
 
 SMALL = 500
@@ -12,18 +14,29 @@ PER_CLIP = 2_000
 """Trained numbers per clip above which a small data set is learnt by heart (our choice: a million on 500 clips)."""
 
 
-def unsuited(recipe: Recipe, stage: Stage, trained: int | None, clips: int) -> tuple[str, ...]:
-    """Sentences on what does not suit the data; none where all does."""
+def unsuited(
+    recipe: Recipe, stage: Stage, trained: int | None, clips: int, settings: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Sentences on what does not suit the data; none where all does.
+
+    Args:
+        recipe, stage: What is planned.
+        trained: Numbers that the stage trains; ``None`` where that is not known.
+        clips: How many it trains on.
+        settings: Names of what the predictor's stages may set under ``settings``.
+    """
     notes = []
     if clips < FEW:
         notes.append(f"trained on {clips} clips, figures will differ much from one draw of clips to another")
     if trained is not None and clips <= SMALL and trained > PER_CLIP * clips:
         small = [name for name in recipe_names(recipe.predictor) if name.startswith(f"{recipe.predictor}-small")]
         other = f"--recipe {' or '.join(small)}, " if small and recipe.name not in small else ""
+        ways = f"--set train.{stage.name}.frozen=[NAMES]"
+        ways += f", or train.{stage.name}.settings.freeze" if "freeze" in settings else ""
         notes.append(
             f"stage {stage.name}: recipe {recipe.name} does not suit the data: it trains {number(trained)} parameters "
-            f"on {clips} clips, which it can learn by heart; take {other}freeze more (train.{stage.name}.frozen, "
-            "settings.freeze), or bring more clips"
+            f"on {clips} clips, which it can learn by heart; {f'take {other}' if other else ''}fix more of the network "
+            f"({ways}), or bring more clips"
         )
     return tuple(notes)
 

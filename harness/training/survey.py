@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,7 +127,11 @@ def look_up(
         needs += [replace(need, stages=(stage.name,)) for need in found]
         trained = _count_trained(training, stage)
         rated = data is not None and any(math.isfinite(value) for one in data.train for value in one.targets)
-        notes = unsuited(recipe, stage, trained, len(data.train)) if data is not None and rated else ()
+        notes: tuple[str, ...] = ()
+        if data is not None and rated:
+            given = training.settings_class
+            names = [one.name for one in fields(given)] if given is not None else []
+            notes = unsuited(recipe, stage, trained, len(data.train), names)
         outlooks.append(StageOutlook(stage, data, trained, notes, checked))
     needs = merged(needs)
     needs.append(_disk(training, outlooks, needs, output))

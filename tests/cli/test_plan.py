@@ -66,6 +66,7 @@ def test_a_recipe_that_is_too_large_for_the_clips_is_said_to_be(cli: Callable[..
     assert outcome.code == 0, outcome.err
     assert "does not suit the data: it trains 26.2 M parameters on 50 clips" in outcome.out
     assert "take --recipe jsqa-small" in outcome.out
+    assert "frozen=[NAMES]), or bring" in outcome.out  # jsqa has no settings.freeze to offer
 
 
 def test_everything_that_is_missing_stands_in_one_list(cli: Callable[..., Any], tmp_path: Path) -> None:

@@ -159,6 +159,14 @@ def test_arguments_that_exclude_each_other_are_refused(audio):
         mosharness.run("nisqa", Fixed())
     with pytest.raises(mosharness.MosharnessError, match="give a list of names"):
         mosharness.gate(audio, audio, predictors="nisqa")
+    for sides, words in (
+        (("nope", audio), "^candidate nope: no such"),
+        ((audio, "old"), "^baseline old: no such"),
+        ((audio.parent, audio.parent), "^baseline and candidate are the same"),
+    ):
+        with pytest.raises(mosharness.MosharnessError, match=words) as refused:
+            mosharness.gate(*sides, predictors={"fixed": Fixed()})
+        assert "--" not in str(refused.value)
 
 
 def test_a_gate_says_its_verdict(tmp_path):
