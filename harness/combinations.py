@@ -15,7 +15,7 @@ from .core.choices import Precision
 from .core.errors import MosharnessError, UsageError
 from .results.make import RunOptions
 from .results.seeds import SeedSpread, seed_spread
-from .run import DEFAULT_OUTPUT, refuse_stored, run_split
+from .run import DEFAULT_OUTPUT, calibrate_on, refuse_stored, run_split
 
 if TYPE_CHECKING:
     from ..predictors.base import Predictor
@@ -64,6 +64,7 @@ class RunRequest:
         options: Of scoring and measuring.
         overwrite: Replace results and checkpoints of other data or settings.
         show: Progress on stderr.
+        calibrate_on: Split, or ``TASK/SPLIT``, that maps from scores to labels are fitted on; empty: none are.
     """
 
     split: str = "test"
@@ -82,6 +83,7 @@ class RunRequest:
     options: RunOptions = field(default_factory=RunOptions)
     overwrite: bool = False
     show: bool = False
+    calibrate_on: str = ""
 
     def with_recipe(self, recipe: str, predictors: Sequence[str]) -> RunRequest:
         """With the settings and the seed of a recipe, where nothing is trained; those given before win.
@@ -246,9 +248,9 @@ def _score(
     read: Reader | None = None,
 ) -> list[Result]:
     """Score every split that the request names."""
-    results = []
-    for split in task.resolve_split(request.split):
-        result = run_split(
+
+    def score(split: str) -> Result:
+        return run_split(
             task,
             split,
             predictor,
@@ -259,6 +261,12 @@ def _score(
             show=request.show,
             read=read,
         )
+
+    results = []
+    for split in task.resolve_split(request.split):
+        result = score(split)
+        if request.calibrate_on:
+            result = calibrate_on(task, result, request.output, request.calibrate_on, score)
         stored(result, request.output / result.task.name / split / result.name)
         results.append(result)
     return results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,6 +129,34 @@ def run_split(
     if scores.journal is not None:
         scores.journal.remove()
     return result
+
+
+def calibrate_on(task: MosTask, result: Result, output: Path, wanted: str, score: Callable[[str], Result]) -> Result:
+    """The stored result with its calibration; see ``results/calibration.py``.
+
+    Args:
+        task: Of the result.
+        result: As stored below ``output``.
+        output: Folder of results.
+        wanted: ``TASK/SPLIT``, whose result of this row must be stored, or a split of the task, which ``score`` scores.
+        score: Scores and stores a split of the task.
+
+    Raises:
+        UsageError: If there is no such result, or it will not do.
+    """
+    from .results.calibration import calibrate, uncalibrated
+
+    folder = result_folder(output, result.task.name, result.task.split, result.name)
+    other, _, split = wanted.rpartition("/")
+    if other and other != task.card.name:
+        return calibrate(folder, result, result_folder(output, other, split, result.name), named=wanted)
+    splits = task.card.dev_splits if split == "dev" and split not in task.card.splits else (split,)
+    if len(splits) > 1 or splits[0] not in task.card.splits:
+        has = f"{len(splits)} splits {split}" if len(splits) > 1 else f"no split {split}"
+        return uncalibrated(folder, result, f"the task has {has}; it has {', '.join(task.card.splits)}", split)
+    if splits[0] != result.task.split:
+        score(splits[0])
+    return calibrate(folder, result, result_folder(output, result.task.name, splits[0], result.name), named=wanted)
 
 
 def refuse_stored(

@@ -12,6 +12,7 @@ from ..core.markdown import markdown_text, readable, table
 from ..core.typed import plain
 from ..results.parts import Estimate
 from ..stats.metrics import METRICS
+from .calibration import calibration_table
 from .contamination import IN_DOMAIN, SEEN
 from .generalisation import AGGREGATES, DEFINITIONS, RESAMPLES, SEED, Cell, Generalisation, RatedSet, Standing
 from .page import GENERATED
@@ -136,7 +137,10 @@ def _zoom(board: Generalisation) -> list[str]:
 
 
 def _calibration(board: Generalisation) -> list[str]:
-    return []
+    text = calibration_table(
+        (readable(one.name), cell.row, one.dimension) for one in board.sets for cell in one.cells.values()
+    )
+    return ["## Calibration", "MSE raw and after maps fitted on another split.", text] if text else []
 
 
 def generalisation_csv(board: Generalisation) -> str:
@@ -182,6 +186,7 @@ def _plain_set(one: RatedSet) -> dict[str, Any]:
             },
             "aggregates": dict(cell.aggregates),
             "zoom": [plain(point) for point in cell.zoom],
+            "calibration": plain((cell.row.calibration or {}).get(one.dimension)),
         }
         for name, cell in one.cells.items()
     }

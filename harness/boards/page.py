@@ -9,6 +9,8 @@ from ..core.markdown import markdown_text, readable, table
 from ..results.off_scale import CODE as OFF_SCALE
 from ..results.schema import Result
 from ..stats.metrics import LEVELS, Level, Metric
+from .calibration import HEADING as CALIBRATION
+from .calibration import calibration_table
 from .columns import COLUMNS, Column, Entry, metrics_with_values
 from .model import Board, BoardDimension, BoardSplit, BoardTable
 from .plots import Scatter, number_text, scale_text, scatter_markdown, scatter_of
@@ -130,6 +132,8 @@ def _table(board: Board, split: BoardSplit, dimension: str, number: int, one: Bo
         parts.append(_level_table(entries, shown, level, metrics[level]))
         if level == SYSTEM:
             parts += zoom_block([place.row for place in rows], dimension)
+    calibrated = calibration_table(("", place.row, dimension) for place in rows)
+    parts += [CALIBRATION, calibrated] if calibrated else []
     missing = _reasons(rows, dimension, metrics)
     return parts + ([missing] if missing else [])
 

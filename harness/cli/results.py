@@ -49,7 +49,7 @@ def show_result(result: Result) -> None:
         for dimension in result.metrics.get(level, {})
     ]
     print_table(["level", "dimension", *(metric.label for metric in columns), "ceiling"], rows, right=2)
-    for line in _zoom_lines(result):
+    for line in (*_zoom_lines(result), *_calibration_lines(result)):
         print(f"  {line}")
     for reason in sorted(reasons(result)):
         print(f"  {reason}")
@@ -70,6 +70,19 @@ def _zoom_lines(result: Result) -> list[str]:
         points = [point for point in (extras.zoom or ())[1:] if point.srcc is not None]
         shown = ", ".join(f"best {100 * one.share:g} % {number(one.srcc)} ({one.systems})" for one in points)
         lines += [f"zoom, system SRCC of {dimension} over the best systems by label: {shown}"] if points else []
+    return lines
+
+
+def _calibration_lines(result: Result) -> list[str]:
+    """The MSE after maps that were fitted on another split, a line a dimension."""
+    lines = []
+    for dimension, one in (result.calibration or {}).items():
+        levels = [
+            f"{level} " + ", ".join(f"{order} {number(value)}" for order, value in errors.items())
+            for level, errors in one.mse.items()
+        ]
+        said = "; ".join([*levels, *([one.reason] if one.reason else [])])
+        lines.append(f"MSE of {dimension}, raw and mapped by {one.fitted_on} ({one.clips} clips): {said}")
     return lines
 
 

@@ -57,6 +57,13 @@ def run(
     interval: common.IntervalOption = "systems",
     workers: common.Workers = None,
     no_cache: common.NoCache = False,
+    calibrate_on: Annotated[
+        str,
+        typer.Option(
+            "--calibrate-on",
+            help="SPLIT, or TASK/SPLIT, to fit maps from scores to labels on; their MSE stands beside.",
+        ),
+    ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would run, with which weights and clips; do nothing.")
     ] = False,
@@ -97,6 +104,7 @@ def run(
         ).limited(limit),
         overwrite=overwrite,
         show=True,
+        calibrate_on=calibrate_on,
     )
     if recipe is not None and not train:
         request = request.with_recipe(recipe, predictor)

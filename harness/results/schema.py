@@ -15,6 +15,7 @@ from ..core.errors import DataError
 from ..core.files import json_ready
 from ..core.markdown import plain as plain_text
 from ..core.typed import UNSET, Typed, UnsetType, as_typed, changed, plain
+from .calibration_parts import Calibration
 from .card import as_html, as_markdown, card_lines, counts_text, figures, number_text, tidy_frame
 from .parts import (
     ABSENT,
@@ -58,6 +59,7 @@ class Result(Typed):
         time: Everything that differs between two equal runs.
         multirate: Only of tasks whose clips have several sampling rates.
         slices: One report a column of ``--group-by``.
+        calibration: Dimension to the MSE after maps that were fitted on another split, of ``--calibrate-on``.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Result(Typed):
     time: RunTime
     multirate: RateReport | UnsetType = UNSET
     slices: tuple[SliceReport, ...] | UnsetType = UNSET
+    calibration: dict[str, Calibration] | UnsetType = UNSET
     schema: Literal["mosharness.run/2"] = SCHEMA
 
     def estimate(self, level: str, dimension: str, metric: str) -> Estimate:

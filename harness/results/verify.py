@@ -10,6 +10,7 @@ from typing import Any
 
 from ..core.errors import DataError
 from ..core.typed import changed, plain
+from .calibration import calibrated_mse, system_truth_of
 from .measure import MeasureOptions, measure_rows
 from .parts import Estimate, Metrics
 from .predictions import read_groups, read_predictions
@@ -131,6 +132,10 @@ def _from_predictions(result: Result, folder: Path) -> tuple[int, list[Differenc
         compared["slices"] = (result.slices, again_slices)
     elif result.slices:
         notes.append("the slices are not recomputed: groups.csv is not there")
+    if result.calibration:
+        known = {name: one for name, one in result.calibration.items() if one.mse}
+        again_mse = {name: calibrated_mse(name, rows, one.maps, system_truth_of(result)) for name, one in known.items()}
+        compared["calibration"] = ({name: one.mse for name, one in known.items()}, again_mse)
     differences: list[Difference] = []
     checked = sum(_compare(name, plain(one), plain(other), differences) for name, (one, other) in compared.items())
     return checked, differences, notes
