@@ -35,7 +35,8 @@ def sample_skewness(change: NDArray[np.float64]) -> float:
     variance = float((centred**2).mean())
     if n < 3 or variance == 0:
         return 0.0
-    return float((centred**3).mean()) / variance**1.5 * math.sqrt(n * (n - 1)) / (n - 2)
+    third, spread = float((centred**3).mean()), math.sqrt(variance)
+    return third / spread**3 * math.sqrt(n * (n - 1)) / (n - 2)
 
 
 def counted(skewness: Any, n: int) -> Any:
