@@ -82,6 +82,7 @@ def run_split(
     folder = result_folder(output, task.card.name, split, name)
     started, clock = datetime.now(UTC), time.perf_counter()
     before = stored_before(folder, overwrite)
+    task.only = (options.limit, options.limit_share)
     loaded = task.open(split)
     dimensions = common_dimensions(predictor.dimensions, loaded.card, name)
     options = options.of_split(len(loaded.rows))

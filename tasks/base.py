@@ -50,6 +50,8 @@ class MosTask:
     with ``official_system_truth=True`` in its card also :meth:`build_system_truth`.
 
     Attributes:
+        only: Number or share of clips that are going to be scored (``--limit``): audio of others need not be fetched.
+        left: Ids whose audio was left where it is because of that.
         command: What the user asked for, as a command with ``--data-root FOLDER``: the screen for absent data ends
             with it. Whoever opens the task for a predictor sets it.
     """
@@ -65,6 +67,8 @@ class MosTask:
                 raise UnknownName(f"option of task {self.card.name}", name, self.options)
         self.option: dict[str, Any] = {**self.options, **options}
         self.findings: list[TaskFinding] = []
+        self.only: tuple[int | None, float | None] = (None, None)
+        self.left: set[str] = set()
 
     def __repr__(self) -> str:
         splits = ", ".join(
@@ -187,7 +191,7 @@ class MosTask:
         from .manifest import is_portable
         from .portable import read_portable, read_portable_findings
 
-        self.findings = []
+        self.findings, self.left = [], set()
         root = self.root()
         if is_portable(root):
             if self.option != dict(self.options):
@@ -205,7 +209,9 @@ class MosTask:
         rows = sorted((self._complete(row, split) for row in rows), key=lambda row: str(row["utterance_id"]))
         loaded = TaskSplit(self.card, split, rows)
         if audio:
-            loaded.missing_audio = [row["utterance_id"] for row in rows if not row["audio_path"]]
+            loaded.missing_audio = [
+                row["utterance_id"] for row in rows if not row["audio_path"] and row["utterance_id"] not in self.left
+            ]
             loaded.headers = read_headers(rows)
             for row in rows:
                 header = loaded.headers.get(row["utterance_id"])

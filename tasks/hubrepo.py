@@ -7,7 +7,7 @@ stale. Files are downloaded once into the hub's cache, or streamed from the hub,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ from ..harness.core.errors import DataError, HubError, UnknownName
 from ..harness.core.files import digest
 from ..harness.core.paths import cache_root
 from ..harness.hub.listing import list_dataset
-from .unpack import Waveform, unpack
+from .unpack import INDEX, Waveform, unpack
 
 SPLITS = {"training": "train", "validation": "dev", "valid": "dev", "val": "dev", "eval": "dev", "evaluation": "dev"}
 """What the hub calls splits to what we do; other names stay."""
@@ -180,21 +180,30 @@ def rows_of(files: HubFiles, split: str, columns: Sequence[str]) -> Iterator[tup
             yield (path, at), row
 
 
-def unpacked(files: HubFiles, split: str, audio: str) -> dict[tuple[str, int], str]:
+def unpacked(
+    files: HubFiles, split: str, audio: str, wanted: Collection[tuple[str, int]] | None = None
+) -> dict[tuple[str, int], str]:
     """The audio file of every row, by its place; written once a parquet file, so an interruption costs one of them.
 
     Args:
         files: Of the data set.
         split: One of its splits.
         audio: Name of the audio column.
+        wanted: Places of the rows whose audio is needed; files without any are not read, others up to the last one.
 
     Returns:
         Absolute paths; a row without audio has none.
     """
     found: dict[tuple[str, int], str] = {}
     for path in files.splits[split]:
-        folder = cache_root() / "hub-audio" / digest([files.place, files.commit, path, _state(files, path)])[7:23]
-        for name, place in unpack(folder, partial(_audio, files, path, audio)).items():
+        key = [files.place, files.commit, path, _state(files, path)]
+        folder = cache_root() / "hub-audio" / digest(key)[7:23]
+        rows = None if wanted is None else sorted(at for place, at in wanted if place == path)
+        if rows == []:
+            continue
+        if rows is not None and not (folder / INDEX).is_file():  # all of it may lie there from an earlier run
+            folder = folder.with_name(digest([*key, rows])[7:23])
+        for name, place in unpack(folder, partial(_audio, files, path, audio, rows)).items():
             found[path, int(name)] = place
     return found
 
@@ -206,8 +215,13 @@ def _state(files: HubFiles, path: str) -> object:
     return [status.st_size, status.st_mtime_ns, str(files.root.resolve())]
 
 
-def _audio(files: HubFiles, path: str, column: str) -> Iterator[Waveform]:
+def _audio(files: HubFiles, path: str, column: str, rows: Sequence[int] | None = None) -> Iterator[Waveform]:
+    wanted = None if rows is None else set(rows)
     for at, row in enumerate(_read(files, path, [column])):
+        if wanted is not None and at > max(wanted):
+            return
+        if wanted is not None and at not in wanted:
+            continue
         cell = row[column] or {}
         if cell.get("bytes"):
             yield f"{at:07d}", PureWindowsPath(cell.get("path") or "").name, cell["bytes"]

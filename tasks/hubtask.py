@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..harness.core.errors import DataError, UnknownName, UsageError
+from ..harness.core.limit import chosen
 from ..harness.core.paths import data_root
 from ..harness.tables.grid import plain_name
 from ..harness.tables.groups import names_of
@@ -240,7 +241,6 @@ class HubTask(MosTask):
         assert found is not None
         where = f" at commit {files.commit}" if files.commit else ""
         self.note("hub", f"{files.place}{where}, split {files.names[split]}: {found.text()}")
-        paths = unpacked(files, split, found.audio) if audio else {}
         named = [*found.dimensions.values(), *found.fields.values(), *([found.ratings] if found.ratings else [])]
         plain = "utterance_id" in found.fields
         if not plain:
@@ -250,6 +250,7 @@ class HubTask(MosTask):
         for at, (place, row) in enumerate(rows_of(files, split, list(dict.fromkeys(named)))):
             name = str(row[found.fields["utterance_id"]]) if plain else _file_name(row[found.audio]) or f"row-{at:06d}"
             order.append((without_suffix(name), (place, row)))
+        paths = self._audio_of(files, split, found, [(name, place) for name, (place, _) in order]) if audio else {}
         several = "listener" in found.fields and len({name for name, _ in order}) < len(order)
         for at, (name, (place, row)) in enumerate(order):
             clip = clips.get(name)
@@ -264,19 +265,30 @@ class HubTask(MosTask):
                 self._add_rating(clip, row, found, at)
         return [self._averaged(clip, found) if several else clip for clip in clips.values()]
 
+    def _audio_of(
+        self, files: HubFiles, split: str, found: Found, order: Sequence[tuple[str, tuple[str, int]]]
+    ) -> dict[tuple[str, int], str]:
+        """Audio files by place; streamed with ``--limit``, of the clips that are going to be scored only."""
+        if not self.option["streaming"] or self.only == (None, None):
+            return unpacked(files, split, found.audio)
+        names = list(dict.fromkeys(name for name, _ in order))
+        wanted = set(chosen(names, *self.only))
+        self.left = set(names) - wanted
+        return unpacked(files, split, found.audio, {place for name, place in order if name in wanted})
+
     def group_values(self, split: str, names: Sequence[str], clips: Sequence[str]) -> dict[str, dict[str, str]]:
         """Columns of the data set; see :meth:`MosTask.group_values`."""
         files, found = self._ready(split), self._found
         kinds = columns_of(files, split)
         plain = {plain_name(one): one for one in kinds if kinds[one] in ("text", "number")}
-        chosen = {name: plain[one] for name in names for one in reversed(names_of(name)) if one in plain}
-        if not chosen or found is None:
+        taken = {name: plain[one] for name in names for one in reversed(names_of(name)) if one in plain}
+        if not taken or found is None:
             return {}
         key = found.fields.get("utterance_id", found.audio)
-        values: dict[str, dict[str, str]] = {name: {} for name in chosen}
-        for at, (_, row) in enumerate(rows_of(files, split, list(dict.fromkeys([key, *chosen.values()])))):
+        values: dict[str, dict[str, str]] = {name: {} for name in taken}
+        for at, (_, row) in enumerate(rows_of(files, split, list(dict.fromkeys([key, *taken.values()])))):
             clip = str(row[key]) if key != found.audio else _file_name(row[key]) or f"row-{at:06d}"
-            for name, column in chosen.items():
+            for name, column in taken.items():
                 if row[column] is not None:
                     values[name].setdefault(without_suffix(clip), str(row[column]))
         return values
