@@ -50,6 +50,7 @@ class MosTask:
     with ``official_system_truth=True`` in its card also :meth:`build_system_truth`.
 
     Attributes:
+        fetched_from: Where the data comes from when it is not here yet; empty where the user has to get it.
         only: Number or share of clips that are going to be scored (``--limit``): audio of others need not be fetched.
         left: Ids whose audio was left where it is because of that.
         command: What the user asked for, as a command with ``--data-root FOLDER``: the screen for absent data ends
@@ -57,6 +58,7 @@ class MosTask:
     """
 
     command: str = ""
+    fetched_from: str = ""
     card: ClassVar[TaskCard]
     options: ClassVar[Mapping[str, Any]] = {}
 

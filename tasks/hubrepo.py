@@ -22,6 +22,8 @@ from .unpack import INDEX, Waveform, unpack
 
 SPLITS = {"training": "train", "validation": "dev", "valid": "dev", "val": "dev", "eval": "dev", "evaluation": "dev"}
 """What the hub calls splits to what we do; other names stay."""
+BLOCK = 1 << 16
+"""Bytes that are read ahead of a file on the hub."""
 PART = re.compile(r"(?P<split>[A-Za-z][A-Za-z_]*)(?:[-.](?P<at>\d{4,5})(?:-of-(?P<of>\d{5}))?(?:-[0-9a-f]{8,})?)?")
 
 
@@ -168,15 +170,20 @@ def columns_of(files: HubFiles, split: str) -> dict[str, str]:
     return found
 
 
-def rows_of(files: HubFiles, split: str, columns: Sequence[str]) -> Iterator[tuple[tuple[str, int], dict[str, Any]]]:
+def rows_of(
+    files: HubFiles, split: str, columns: Sequence[str], *, lean: bool = False
+) -> Iterator[tuple[tuple[str, int], dict[str, Any]]]:
     """The rows of a split, each with its place (file, row); only these columns are read, so no audio unless named.
+
+    With ``lean``, of files on the hub nothing but these columns is fetched either, in more and smaller requests.
 
     Raises:
         DataError: If a file cannot be read as parquet.
         HubError: If it cannot be streamed.
     """
     for path in files.splits[split]:
-        for at, row in enumerate(_read(files, path, columns)):
+        rows = _lean(files, path, columns) if lean and files.root is None else _read(files, path, columns)
+        for at, row in enumerate(rows):
             yield (path, at), row
 
 
@@ -216,24 +223,57 @@ def _state(files: HubFiles, path: str) -> object:
 
 
 def _audio(files: HubFiles, path: str, column: str, rows: Sequence[int] | None = None) -> Iterator[Waveform]:
-    wanted = None if rows is None else set(rows)
-    for at, row in enumerate(_read(files, path, [column])):
-        if wanted is not None and at > max(wanted):
-            return
-        if wanted is not None and at not in wanted:
-            continue
+    for at, row in enumerate(_read(files, path, [column])) if rows is None else _some(files, path, column, set(rows)):
         cell = row[column] or {}
         if cell.get("bytes"):
             yield f"{at:07d}", PureWindowsPath(cell.get("path") or "").name, cell["bytes"]
 
 
+@contextmanager
+def _remote(files: HubFiles, path: str) -> Iterator[Any]:
+    """A parquet file on the hub, of which little more is fetched than what is asked for."""
+    import pyarrow.parquet as pq
+    from huggingface_hub import HfFileSystem
+
+    with _said(files, path):
+        place = f"datasets/{files.repo_id}@{files.commit}/{path}"
+        with (
+            HfFileSystem(block_size=BLOCK).open(place, "rb") as stream,
+            pq.ParquetFile(stream, pre_buffer=False) as one,
+        ):
+            yield one
+
+
+def _lean(files: HubFiles, path: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    with _remote(files, path) as table:
+        for group in range(table.num_row_groups):
+            yield from table.read_row_group(group, columns=list(columns)).to_pylist()
+
+
+def _some(files: HubFiles, path: str, column: str, wanted: set[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Some rows of a file on the hub: only the groups of rows that hold them are fetched, and of these one column."""
+    with _remote(files, path) as table:
+        first = 0
+        for group in range(table.num_row_groups):
+            count = table.metadata.row_group(group).num_rows
+            inside = [at for at in range(first, first + count) if at in wanted]
+            if inside:
+                cells = table.read_row_group(group, columns=[column])
+                for at in inside:
+                    yield at, cells.slice(at - first, 1).to_pylist()[0]
+            first += count
+
+
 def _table(files: HubFiles, path: str, columns: Sequence[str] | None) -> Any:
-    from datasets import Audio, load_dataset
+    from datasets import Audio, DownloadConfig, load_dataset
 
     hub = f"hf://datasets/{files.repo_id}@{files.commit}/{path}"
     place = str(files.root / path) if files.root is not None else hub
     chosen = None if columns is None else list(columns)
-    table = load_dataset("parquet", data_files=[place], split="train", streaming=True, columns=chosen)
+    blocks = DownloadConfig(storage_options={"hf": {"block_size": BLOCK}})
+    table = load_dataset(
+        "parquet", data_files=[place], split="train", streaming=True, columns=chosen, download_config=blocks
+    )
     if table.features is None:
         table = table._resolve_features()
     for name, feature in (table.features or {}).items():

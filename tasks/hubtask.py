@@ -137,6 +137,7 @@ class HubTask(MosTask):
 
     def __init__(self, data_root: str | Path | None = None, **options: Any) -> None:
         super().__init__(data_root, **options)
+        self.fetched_from = f"hf:{self.repo_id}@{self.revision}" if data_root is None else ""
         self._files: HubFiles | None = None
         self._found: Found | None = None
         scale = parse_scale(self.option["scale"])
@@ -247,7 +248,8 @@ class HubTask(MosTask):
             named.append(found.audio)  # its file name is the id
         clips: dict[str, Row] = {}
         order: list[tuple[str, Any]] = []
-        for at, (place, row) in enumerate(rows_of(files, split, list(dict.fromkeys(named)))):
+        lean = self.only != (None, None) and plain
+        for at, (place, row) in enumerate(rows_of(files, split, list(dict.fromkeys(named)), lean=lean)):
             name = str(row[found.fields["utterance_id"]]) if plain else _file_name(row[found.audio]) or f"row-{at:06d}"
             order.append((without_suffix(name), (place, row)))
         paths = self._audio_of(files, split, found, [(name, place) for name, (place, _) in order]) if audio else {}

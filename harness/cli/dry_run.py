@@ -58,6 +58,10 @@ def show_dry_run(
 def _of_task(name: str, predictors: Sequence[Chosen], request: RunRequest) -> list[dict[str, Any]]:
     try:
         task = request.load(name)
+        if task.fetched_from and not task.at_hand():
+            place = f"would be fetched from {task.fetched_from}"
+            unknown = {"split": request.split, "clips": 0, "systems": 0, "hours": 0.0, "data": place, "dimensions": ()}
+            return [_row(name, one, unknown, request) for one in predictors]
         splits = [_of_split(task, split, request) for split in task.resolve_split(request.split)]
     except MosharnessError as error:
         nothing = {"split": request.split, "clips": 0, "systems": 0, "hours": 0.0, "data": "", "dimensions": ()}

@@ -116,6 +116,29 @@ print(test.digest, sum(bool(row["audio_path"]) for row in test.rows))
 """
 
 
+LIMITED = """
+from mosharness.tasks import load_task
+task = load_task("hf:own/rated", streaming=True)
+task.only = (2, None)
+test = task.open("test")
+print([row["utterance_id"] for row in test.rows if row["audio_path"]], len(test.rows), len(test.missing_audio))
+"""
+
+
+@pytest.mark.slow
+def test_streamed_with_a_limit_it_fetches_the_audio_of_those_clips(rated: LocalHub, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HF_ENDPOINT": rated.url},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip().splitlines()[-1] == "['u020', 'u021'] 8 0"
+    assert len(list((Path(os.environ["MOSHARNESS_CACHE"]) / "hub-audio").rglob("*.wav"))) == 2
+
+
 @pytest.mark.slow
 def test_streamed_it_is_the_same_and_keeps_no_parquet(rated: LocalHub, tmp_path: Path) -> None:
     done = subprocess.run(
