@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ...gates.records import GatePlan
     from ...gates.schema import GateReport
 
-MOST_FINDINGS = 50
+MOST_FINDINGS, MOST_OF_A_KIND = 50, 5
 
 
 def show(report: GateReport, *, quiet: bool = False, as_json: bool = False) -> None:
@@ -24,10 +24,7 @@ def show(report: GateReport, *, quiet: bool = False, as_json: bool = False) -> N
     if quiet:
         print(report.verdict)
         return
-    for finding in report.findings[:MOST_FINDINGS]:
-        say(f"{finding.level}: {finding.message}")
-    if len(report.findings) > MOST_FINDINGS:
-        say(f"and {len(report.findings) - MOST_FINDINGS} more findings; --json or --report has all of them")
+    _say_findings(report)
     print_table(COLUMNS, [entry_cells(entry) for entry in report.entries], right=1)
     for name, details in report.details.items():
         if details.stated:
@@ -44,6 +41,21 @@ def show(report: GateReport, *, quiet: bool = False, as_json: bool = False) -> N
             print_table(["text", "baseline", "candidate", "difference"], rows, title=f"worst by {name}", right=1)
     print(report.limitation)
     print(clean(headline(report)))
+
+
+def _say_findings(report: GateReport) -> None:
+    """Findings by group on stderr: errors one by one, of many warnings of a kind the sentence and the first."""
+    from ...gates.findings import grouped
+
+    for group in grouped(report):
+        error = group.level == "error"
+        if len(group.findings) > 1 and not error:
+            say(f"{group.level}: {group.title}")
+        shown = group.findings[: MOST_FINDINGS if error else MOST_OF_A_KIND]
+        for finding in shown:
+            say(f"{group.level}: {finding.message}")
+        if more := len(group.findings) - len(shown):
+            say(f"and {more} more findings of this kind; --json or --report has all of them")
 
 
 def show_plan(plan: GatePlan) -> None:
