@@ -129,8 +129,8 @@ def look_up(
         rated = data is not None and any(math.isfinite(value) for one in data.train for value in one.targets)
         notes: tuple[str, ...] = ()
         if data is not None and rated:
-            given = training.settings_class
-            names = [one.name for one in fields(given)] if given is not None else []
+            of_stage = training.settings_class
+            names = [one.name for one in fields(of_stage)] if of_stage is not None else []
             notes = unsuited(recipe, stage, trained, len(data.train), names)
         outlooks.append(StageOutlook(stage, data, trained, notes, checked))
     needs = merged(needs)
