@@ -267,8 +267,7 @@ def with_votes(report: GateReport, votes: Votes | None, required: bool) -> GateR
         required: Whether a pass needs votes.
     """
     outcome, note = _joined(report, votes, required)
-    level = "note" if outcome != "inconclusive" else "warning"
-    finding = GateFinding(level, "votes", note)
+    finding = GateFinding("warning" if outcome == "inconclusive" else "note", "votes", note)
     exit_codes: Mapping[Verdict, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
     allowed = outcome == "inconclusive" and report.options.allow_inconclusive and not required
     return msgspec.structs.replace(
