@@ -195,5 +195,8 @@ def card_fields(card: TaskCard) -> dict[str, Any]:
 def card_of(plain: Mapping[str, Any]) -> TaskCard:
     """The card that :func:`card_fields` wrote, with splits as pairs, whose order JSON files keep."""
     known = {item.name for item in fields(TaskCard)}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key in known}
-    return TaskCard(**{**values, "splits": {name: SplitInfo(**info) for name, info in plain["splits"]}})
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in plain.items() if key in known
+    }
+    values["splits"] = {name: SplitInfo(**info) for name, info in plain["splits"]}
+    return TaskCard(**values)

@@ -58,7 +58,8 @@ def zoom_curve(
         value = math.nan
         if len(places) >= FEWEST:
             value = srcc([predicted[at] for at in places], [truth[at] for at in places])
-        top = ceiling(places) if ceiling is not None else {"value": None, "reason": "the ceiling is not known"}
+        unknown: dict[str, Any] = {"value": None, "reason": "the ceiling is not known"}
+        top = ceiling(places) if ceiling is not None else unknown
         reason = str(top.get("reason") or "")
         if math.isnan(value):
             few = f"{len(places)} systems are too few" if len(places) < FEWEST else "every score is the same"
