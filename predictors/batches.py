@@ -61,8 +61,8 @@ def predict_all(
     compared = [None] * len(sources) if references is None else list(references)
     if len(compared) != len(sources):
         raise UsageError(f"{len(sources)} inputs but {len(compared)} references")
-    rows = zip(sources, known, compared, strict=True)
-    items = [Clip(f"input {at}", source, text, reference=other) for at, (source, text, other) in enumerate(rows)]
+    given = zip(sources, known, compared, strict=True)
+    items = [Clip(f"input {at}", source, text, reference=other) for at, (source, text, other) in enumerate(given)]
     batches = predictor.plan(items)
     scores = np.empty((len(items), len(predictor.dimensions)))
     failures = []

@@ -143,15 +143,16 @@ def features(dimensions: tuple[str, ...]) -> datasets.Features:
     return datasets.Features(kinds)
 
 
-def missing_screen(card: TaskCard, looked: Path | None, command: str = "") -> str:
+def missing_screen(card: TaskCard, looked: Path | None, command: str = "", why: str = "") -> str:
     """What a user sees when the data is not there: one screen with what, licence, where, size and the next command.
 
     Args:
         card: Of the task.
         looked: Where the data was looked for; ``None``: nowhere, as no place was named.
         command: What the user asked for, with ``--data-root FOLDER``; by default a run of the quickest predictor.
+        why: Why it is not at hand, where that is known better than by a place.
     """
-    place = where_looked(looked)
+    place = why.rstrip(".") or where_looked(looked)
     command = command or f"mosharness run --task {card.name} --data-root FOLDER --predictor dsp --train"
     counts = ", ".join(f"{name} {info.utterances}" if info.utterances else name for name, info in card.splits.items())
     scale = f"{card.scale[0]:g} to {card.scale[1]:g}"
@@ -170,6 +171,8 @@ def missing_screen(card: TaskCard, looked: Path | None, command: str = "") -> st
         ),
     ]
     lines = [f"the data of task {card.name} is not on this machine ({place})."]
+    if why:
+        lines = textwrap.wrap(lines[0], SCREEN)
     for name, paragraphs in items:
         wide = 10**6 if name == "then" else SCREEN  # a command stays in one line
         wrapped = [line for text in paragraphs for line in textwrap.wrap(text.strip(), wide, break_long_words=False)]

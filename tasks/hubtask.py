@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..harness.core.errors import DataError, UnknownName, UsageError
+from ..harness.core.errors import DataError, DataMissing, HubError, UnknownName, UsageError
 from ..harness.core.limit import chosen
 from ..harness.core.paths import data_root
 from ..harness.tables.grid import plain_name
 from ..harness.tables.groups import names_of
 from ..harness.tables.match import without_suffix
 from .base import MosTask, Row, SplitInfo, TaskCard
+from .card import missing_screen
 from .folder_parts import parse_scale, parts_of
 from .hubcolumns import WAY_OUT, Found, find_columns
 from .hubrepo import HubFiles, columns_of, fetched, files_of_folder, files_of_hub, rows_of, unpacked
@@ -99,7 +100,8 @@ def _class(repo_id: str, revision: str, name: str, described: TaskFile | None) -
         )
     names = {own: one.name for own, one in described.splits.items() if one.name} if described is not None else {}
     expected = expected_splits(described) if described is not None else {}
-    fields = {"card": card, "options": options, "repo_id": repo_id, "revision": revision}
+    fields: dict[str, Any] = {"card": card, "options": options, "repo_id": repo_id, "revision": revision}
+    fields["says_where"] = described is not None and bool(described.obtain)
     return type("HubSet", (HubTask,), {**fields, "split_names": names, "expected": expected})
 
 
@@ -134,6 +136,7 @@ class HubTask(MosTask):
     revision: ClassVar[str]
     split_names: ClassVar[Mapping[str, str]] = {}
     expected: ClassVar[Mapping[str, SplitInfo]] = {}
+    says_where: ClassVar[bool] = False
 
     def __init__(self, data_root: str | Path | None = None, **options: Any) -> None:
         super().__init__(data_root, **options)
@@ -145,6 +148,15 @@ class HubTask(MosTask):
 
     # -- where it is -----------------------------------------------------------------------------------------------
 
+    def _listed(self, config: str) -> HubFiles:
+        """The files on the hub; a task that says where else its data is shows that where they cannot be listed."""
+        try:
+            return files_of_hub(self.repo_id, self.revision, config)
+        except HubError as error:
+            if not self.says_where:
+                raise
+            raise DataMissing(missing_screen(self.card, None, why=str(error))) from None
+
     def files(self) -> HubFiles:
         """The files of the data set, which give the card its splits; listed once."""
         if self._files is None:
@@ -152,7 +164,7 @@ class HubTask(MosTask):
             if self.data_root is not None or self._has_folder():
                 found = files_of_folder(super().root(), config)
             else:
-                found = files_of_hub(self.repo_id, self.revision, config)
+                found = self._listed(config)
             if self.split_names:
                 found = self._renamed(found)
             self._files = found

@@ -194,10 +194,10 @@ def score_renderings(
 
     done, notes = list(renderings), list[str]()
     names_of: dict[int, list[str]] = {}
-    for name, predictor in predictors.items():
-        names_of.setdefault(id(predictor), []).append(name)
+    for name, one in predictors.items():
+        names_of.setdefault(id(one), []).append(name)
     for names in names_of.values():  # each predictor scores once, whatever of it counts
-        predictor = predictors[names[0]]
+        predictor: Any = predictors[names[0]]  # or what is known of it, a KnownPredictor
         scorer: Scorer = predictor if rate is None else AtRate(predictor, rate)
         compared = _references(done, store) if predictor.uses_reference else {}
         ids = [_scored_id(file, predictor, compared) for file in done]
@@ -236,7 +236,7 @@ def score_renderings(
             values = known[at] if at in known else named_scores(names, predictor, rows[at].scores)
             scored = {name: values[name] for name in names}
             parts = {name: value for name, value in values.items() if name.rpartition("/")[0] in names}
-            done[place] = replace(file, scores=file.scores | scored, columns=file.columns | parts)
+            done[place] = replace(file, scores={**file.scores, **scored}, columns={**file.columns, **parts})
     return [file if file.code else replace(file, scores=_of(file, predictors)) for file in done], notes
 
 
@@ -295,10 +295,12 @@ def measures(predictors: Mapping[str, Predictor], options: GateOptions) -> GateO
         card, dimension = predictor.card, predictor.dimensions[dimension_of(name, predictor)]
         if dimension in card.lower_is_better and name not in lower:
             lower.append(name)
-        parts = [f"{name}/{part}" for of, *both in card.ratios if of == dimension for part in both]
+        ratio = next((parts for of, *parts in card.ratios if of == dimension), None)
         own_units = dimension in card.lower_is_better or card.scale[1] - card.scale[0] < POINTS
-        if parts or own_units:
-            columns.append(Column(name, *(parts or [name]), measured=True))
+        if ratio is not None:
+            columns.append(Column(name, f"{name}/{ratio[0]}", f"{name}/{ratio[1]}", measured=True))
+        elif own_units:
+            columns.append(Column(name, name, measured=True))
     return msgspec.structs.replace(options, columns=tuple(columns), lower_is_better=tuple(lower))
 
 

@@ -117,7 +117,7 @@ def test_a_codebook_goes_on_only_with_the_audio_it_was_begun_with(
     assert tensors(tmp_path / "cut") == tensors(tmp_path / "whole")
     write_wave(clip, 0.7, seed=98)
     outcome = cli("apgmos", "codebook", "--audio", speech, *TINY, "-o", tmp_path / "cut")
-    assert outcome.code == 2 and "not replaced: other audio. Keep both with another -o FOLDER" in outcome.err
+    assert outcome.code == 2 and "not replaced:\n  other audio\nKeep both with another -o FOLDER" in outcome.err
 
 
 def test_a_codebook_of_another_kind_of_device_is_another(
@@ -154,7 +154,7 @@ def test_a_finished_codebook_is_left_alone_and_never_mixed_with_another(cli: Any
     assert cli(*call).code == 0
     assert (tmp_path / "cb" / "vq.json").stat().st_mtime_ns == before
     outcome = cli(*call, "--seed", "3")
-    assert outcome.code == 2 and "not replaced: --seed: 0 -> 3" in outcome.err
+    assert outcome.code == 2 and "not replaced:\n  --seed: 0 -> 3" in outcome.err
     assert cli(*call, "--seed", "3", "--overwrite").code == 0
     assert json.loads((tmp_path / "cb" / "vq.json").read_text())["origin"]["seed"] == 3
     (tmp_path / "mine").mkdir()

@@ -91,7 +91,9 @@ def test_a_study_has_one_line_per_row_whatever_the_number_of_seeds() -> None:
                 PlannedRow(row, study.label(row), {}, None, 0), seed, f"{row.name}{seed}", "done", how="trained"
             )
             part = ResultPredictor(name="dsp", trained_on=(), stated=LABEL if row.name == "substitute" else "")
-            scored: Any = SimpleNamespace(findings=(), predictor=part, metrics={"system": level, "utterance": level})
+            scored: Any = SimpleNamespace(
+                findings=(), predictor=part, metrics={"system": level, "utterance": level}, n_items={"system": 20}
+            )
             one.results = {"test": scored, "dev": scored}
             runs.append(one)
     task = {"name": "folder", "title": "t", "dimensions": ["mos"], "human": True, "note": ""}

@@ -31,7 +31,7 @@ def calibrate(
     limits: Limits,
     render: Annotated[
         list[str] | None,
-        typer.Option("--render", help="A rendering of the system: folder or manifest; give two or more."),
+        typer.Option("--render", help="A rendering of the system, a folder or a manifest. Repeat it: two at least."),
     ] = None,
     texts: Annotated[
         int | None, typer.Option("--texts", min=2, help="How many texts a gate will have; as many as here by default.")
