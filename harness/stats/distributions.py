@@ -105,7 +105,7 @@ def nctdtr(df: float, nc: float, t: float) -> float:
 
     Example:
         >>> round(nctdtr(19, 2.0, 1.729), 3)
-        0.385
+        0.388
     """
     if t < 0:
         return 1.0 - nctdtr(df, -nc, -t)

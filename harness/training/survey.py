@@ -130,8 +130,8 @@ def look_up(
         notes: tuple[str, ...] = ()
         if data is not None and rated:
             of_stage = training.settings_class
-            names = [one.name for one in fields(of_stage)] if of_stage is not None else []
-            notes = unsuited(recipe, stage, trained, len(data.train), names)
+            settings = [one.name for one in fields(of_stage)] if of_stage is not None else []
+            notes = unsuited(recipe, stage, trained, len(data.train), settings)
         outlooks.append(StageOutlook(stage, data, trained, notes, checked))
     needs = merged(needs)
     needs.append(_disk(training, outlooks, needs, output))

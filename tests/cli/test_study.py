@@ -108,7 +108,7 @@ def test_a_changed_row_is_trained_anew_and_its_old_training_is_kept(run: Callabl
     old = weights(tmp_path, "toy-full")
     changed = ("--rows", "full", "--set", "train.all.epochs=2", "--limit", "5", "--json")
     refused = run(*changed)
-    assert refused.code == 2 and "other recipe of stage all" in refused.err and "--overwrite" in refused.err
+    assert refused.code == 2 and "train.all.epochs: 1 -> 2" in refused.err and "--overwrite" in refused.err
     assert weights(tmp_path, "toy-full") == old
     outcome = run(*changed, "--overwrite")
     assert outcome.code == 0, outcome.err

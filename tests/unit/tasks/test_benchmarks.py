@@ -311,12 +311,12 @@ def test_a_release_of_ones_own_is_a_task_file(tmp_path: Path) -> None:
     for at in range(6):
         tone(tmp_path / "mine" / "clips" / f"s{at // 2}_{at}.wav", level=at)
     text = (
-        "name: mine\nscale: [1, 5]\nsplits: {test: {utterances: 6, systems: 3}}\nsource:\n  release:\n"
+        "name: challenge\nscale: [1, 5]\nsplits: {test: {utterances: 6, systems: 3}}\nsource:\n  release:\n"
         "    labels: {test: {files: [lists/eval.txt], fields: [path, mos]}}\n"
         "    pattern: '(?P<own>[^_]+)_.*'\n    system: '{own}'\n    audio: ['clips/{name}']\n"
     )
-    (tmp_path / "mine.yaml").write_text(text)
-    split = load_task(str(tmp_path / "mine.yaml"), tmp_path / "mine").open("test")
+    (tmp_path / "challenge.yaml").write_text(text)
+    split = load_task(str(tmp_path / "challenge.yaml"), tmp_path / "mine").open("test")
     assert (len(split.rows), split.n_systems, split.missing_audio, split.findings) == (6, 3, [], [])
     for wrong, kind, message in (
         ("pattern", UnknownName, "no field of release"),
@@ -325,6 +325,6 @@ def test_a_release_of_ones_own_is_a_task_file(tmp_path: Path) -> None:
     ):
         changed = {"pattern": "patern", "(?P<own>": "(?P<own", "fields: [path, mos]": "every: true"}[wrong]
         other = tmp_path / f"wrong{len(changed)}.yaml"
-        other.write_text(text.replace("name: mine", f"name: wrong{len(changed)}").replace(wrong, changed, 1))
+        other.write_text(text.replace("name: challenge", f"name: wrong{len(changed)}").replace(wrong, changed, 1))
         with pytest.raises(kind, match=message):
             load_task(str(other), tmp_path / "mine")

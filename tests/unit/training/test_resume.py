@@ -112,7 +112,7 @@ def test_resuming_with_another_recipe_says_what_differs(
     train_predictor("toynet", task, output=tmp_path, recipe=recipe({"epochs": 1}), device="cpu")
     with pytest.raises(CheckpointError, match="with another recipe"):
         train_predictor("toynet", task, output=tmp_path, recipe=recipe({"epochs": 2}), device="cpu", resume=True)
-    with pytest.raises(CheckpointError, match="with another seed, start"):
+    with pytest.raises(CheckpointError, match="with another seed, weights to start from"):
         train_predictor("toynet", task, output=tmp_path, recipe=recipe({"epochs": 1}, 1), device="cpu", resume=True)
 
 
